@@ -1,0 +1,365 @@
+package capture
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"tcpsandbox/session"
+)
+
+// AssemblerConfig says which packets become sessions, and bounds memory. The
+// zero value is usable.
+type AssemblerConfig struct {
+	// Ports are the servers' ports; empty means every TCP connection. They
+	// also tell the server in a connection whose SYN was not captured; where
+	// they do not, the side with the lower port is the server.
+	Ports []uint16
+	// IdleTimeout ends a session that has had no packet for so long, in packet
+	// time. Default 10 minutes.
+	IdleTimeout time.Duration
+	// MaxBuffered bounds the bytes that wait for earlier ones, of all
+	// sessions. Default 64 MiB.
+	MaxBuffered int
+	// MaxSessionBuffered bounds them for one direction of one session.
+	// Default 8 MiB: more than Linux' largest default receive window, 6 MiB.
+	MaxSessionBuffered int
+	// MaxFlows bounds the connections that are followed at once; what comes
+	// beyond is ignored and counted. Default 1 Mi, some 700 MB.
+	MaxFlows int
+	// NextID numbers sessions. Default: 1, 2, 3, …. Give assemblers that feed
+	// one run the same function, safe for concurrent use.
+	NextID func() uint64
+}
+
+// AssemblerStats counts what became of the packets.
+type AssemblerStats struct {
+	Packets     uint64   // given to Packets
+	Segments    uint64   // that belong to a session
+	Ignored     uint64   // well-formed, but not of a session: other protocols and ports, late packets
+	Malformed   uint64   // headers that contradict themselves or are cut off
+	Unsupported uint64   // packets of a link type not known here
+	LastLink    LinkType // the latest of those
+	Fragments   uint64   // IP fragments of TCP
+	Stale       uint64   // fragmented datagrams given up
+	Sessions    uint64   // seen
+	Live        int      // sessions that have not ended
+	Shed        uint64   // payload bytes dropped over a limit; those that mattered are gaps too
+	Orphaned    uint64   // payload bytes behind a hole that nobody had acknowledged when the session ended
+	Refused     uint64   // connections not followed because of MaxFlows
+	Buffered    int      // bytes waiting for earlier ones, now, what keeping them costs included
+}
+
+// linger is how long an ended connection's late packets are recognised:
+// longer than the first few retransmissions of what its peer missed.
+const linger = 10 * int64(time.Second)
+
+// maxJump is how far ahead a single packet may move the clock.
+const maxJump = 24 * int64(time.Hour)
+
+// Assembler turns packets into sessions. Its methods, but for Stats, must be
+// called from one goroutine at a time. A session that it returned is followed
+// by its reader while the assembler appends to it.
+type Assembler struct {
+	cfg   AssemblerConfig
+	ports *portSet // nil: all
+
+	flows     map[flowKey]*flow
+	recent    *flow // of the packet before: packets come in trains
+	wheel     wheel
+	holes     holeQueue
+	deafHoles holeQueue
+	defrag    defragmenter
+	arena     arena
+	seg       segment
+	ip        ipInfo
+
+	clock   int64 // latest packet time; never goes back
+	doubted int64 // see believe
+	held    int   // bytes in all queues
+	stats   AssemblerStats
+
+	touched []*flow
+	out     []*session.Session
+	spare   [][]session.Event // buffers for flow.pending
+
+	mu     sync.Mutex
+	public AssemblerStats
+}
+
+// NewAssembler returns an assembler without sessions.
+func NewAssembler(cfg AssemblerConfig) *Assembler {
+	if cfg.IdleTimeout <= 0 {
+		cfg.IdleTimeout = 10 * time.Minute
+	}
+	if cfg.MaxBuffered <= 0 {
+		cfg.MaxBuffered = 64 << 20
+	}
+	if cfg.MaxSessionBuffered <= 0 {
+		cfg.MaxSessionBuffered = 8 << 20
+	}
+	if cfg.MaxFlows <= 0 {
+		cfg.MaxFlows = 1 << 20
+	}
+	if cfg.NextID == nil {
+		var id uint64
+		cfg.NextID = func() uint64 { id++; return id }
+	}
+	return &Assembler{cfg: cfg, ports: newPortSet(cfg.Ports), flows: make(map[flowKey]*flow)}
+}
+
+// Packets takes a batch and returns the sessions that got events or ended, in
+// the order of the first such event, each once. The slice is valid until the
+// next call; of the batch, nothing is kept. A session comes for the first time
+// with its first event.
+func (a *Assembler) Packets(batch []Packet) []*session.Session {
+	for i := range batch {
+		a.packet(&batch[i], a.believe(batch, i))
+	}
+	return a.commit()
+}
+
+// Tick tells what time it is, as packets would: time-outs are served and the
+// sessions that they touched returned. Call it once in a while for a live
+// source; a file's own packets are its clock.
+func (a *Assembler) Tick(now time.Time) []*session.Session {
+	if len(a.flows) > 0 {
+		a.advance(now.UnixNano())
+	}
+	return a.commit()
+}
+
+// Flush ends all sessions because the capture ended and returns those. Bytes
+// behind a hole are given out as far as the other side acknowledged them.
+func (a *Assembler) Flush() []*session.Session {
+	live := make([]*flow, 0, a.stats.Live)
+	for _, f := range a.flows {
+		if !f.ended {
+			live = append(live, f)
+		}
+	}
+	slices.SortFunc(live, func(x, y *flow) int { return cmp.Compare(x.s.ID, y.s.ID) })
+	for _, f := range live {
+		a.conclude(f, session.CaptureEnd)
+	}
+	a.flows = make(map[flowKey]*flow)
+	a.wheel = wheel{now: a.wheel.now}
+	a.recent, a.holes, a.deafHoles, a.defrag = nil, holeQueue{}, holeQueue{}, defragmenter{}
+	return a.commit()
+}
+
+// Stats returns the counts as of the latest call of Packets, Tick or Flush. It
+// may be called at any time by any goroutine.
+func (a *Assembler) Stats() AssemblerStats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.public
+}
+
+func (a *Assembler) packet(p *Packet, now int64) {
+	a.stats.Packets++
+	payload, v := decode(p.Data, p.OrigLen, p.Link, &a.seg, &a.ip)
+	if v == isFragment {
+		a.stats.Fragments++
+		whole := a.defrag.add(&a.ip, payload, now)
+		if whole == nil {
+			return
+		}
+		v = decodeTCP(whole, len(whole), &a.seg, &a.ip)
+	}
+	switch v {
+	case isTCP:
+		a.segment(now)
+	case isOther:
+		a.stats.Ignored++
+	case isUnsupported:
+		a.stats.Unsupported++
+		a.stats.LastLink = p.Link
+	default:
+		a.stats.Malformed++
+	}
+}
+
+// segment finds the flow of a.seg and gives it the segment.
+func (a *Assembler) segment(now int64) {
+	a.advance(now)
+	s := &a.seg
+	f := a.recent
+	if f == nil || f.key != s.key {
+		f = a.flows[s.key]
+	}
+	switch {
+	case s.flags&flagSYN != 0:
+		f = a.handshake(f, s, now)
+	case f == nil:
+		f = a.join(s, now)
+	}
+	if f == nil {
+		a.stats.Ignored++
+		return
+	}
+	a.recent = f
+	f.last = a.clock
+	if f.ended {
+		a.stats.Ignored++
+		return
+	}
+	a.stats.Segments++
+	f.packets++
+	a.deliver(f, f.side(s), s, now)
+}
+
+// believe returns the time that a packet is taken to have. A lone packet more
+// than maxJump ahead of the others has a broken timestamp, as capture files do
+// contain, and would end every session: it gets the clock's time. Captures of
+// different days in one file are told from that by the packet that follows.
+func (a *Assembler) believe(batch []Packet, i int) int64 {
+	t := max(batch[i].Time, 0)
+	if t-a.clock <= maxJump || a.clock == 0 {
+		return t
+	}
+	if i+1 < len(batch) && batch[i+1].Time-a.clock > maxJump {
+		return t
+	}
+	if a.doubted != 0 && max(t-a.doubted, a.doubted-t) <= maxJump {
+		return t
+	}
+	a.doubted = t
+	return a.clock
+}
+
+// advance sets the clock and serves what became due.
+func (a *Assembler) advance(now int64) {
+	if now <= a.clock {
+		return
+	}
+	if a.clock == 0 {
+		a.wheel.now = now / slotTime
+	}
+	a.clock = now
+	if a.holes.due() <= now {
+		a.serve(&a.holes)
+	}
+	if a.deafHoles.due() <= now {
+		a.serve(&a.deafHoles)
+	}
+	if now/slotTime > a.wheel.now {
+		a.wheel.advance(now, a.expire)
+	}
+}
+
+// serve closes the holes that have been watched for long enough.
+func (a *Assembler) serve(q *holeQueue) {
+	for q.due() <= a.clock {
+		e := q.pop()
+		if h := &e.f.half[e.side]; !e.f.ended && h.holeTo == e.to && h.next < e.to {
+			a.closeHoles(e.f, e.side, e.to)
+			a.watch(e.f, e.side)
+			a.settle(e.f)
+		}
+	}
+}
+
+// expire looks at a flow that may be idle for too long.
+func (a *Assembler) expire(f *flow) {
+	due := a.due(f)
+	switch {
+	case due > a.clock:
+		a.wheel.put(f, due)
+	case f.ended:
+		a.forget(f)
+	default:
+		a.conclude(f, session.Idle)
+	}
+}
+
+// due returns when a flow that stays silent is to be dealt with.
+func (a *Assembler) due(f *flow) int64 {
+	switch {
+	case f.ended:
+		return f.last + linger
+	case f.half[session.Client].finDone && f.half[session.Server].finDone:
+		return f.last + linger // only the last acknowledgement was not captured
+	}
+	return f.last + int64(a.cfg.IdleTimeout)
+}
+
+func (a *Assembler) forget(f *flow) {
+	if a.flows[f.key] == f {
+		delete(a.flows, f.key)
+	}
+	if a.recent == f {
+		a.recent = nil
+	}
+}
+
+// emit adds an event to a flow's batch.
+func (a *Assembler) emit(f *flow, e session.Event, m mark) {
+	h := &f.half[e.Side]
+	h.lastAt = max(h.lastAt, m.at)
+	e.At = time.Duration(h.lastAt - f.start)
+	if e.Side == session.Client {
+		e.Seen, e.SeenFIN = m.seen, m.seenFIN
+		h.seen = m.seen
+	}
+	a.touch(f)
+	f.pending = append(f.pending, e)
+}
+
+func (a *Assembler) touch(f *flow) {
+	if f.pending != nil {
+		return
+	}
+	if n := len(a.spare); n > 0 {
+		f.pending, a.spare = a.spare[n-1], a.spare[:n-1]
+	} else {
+		f.pending = make([]session.Event, 0, 16)
+	}
+	a.touched = append(a.touched, f)
+}
+
+// commit hands the batch's events to their sessions: one lock per session and
+// batch.
+func (a *Assembler) commit() []*session.Session {
+	clear(a.out)
+	a.out = a.out[:0]
+	for _, f := range a.touched {
+		if len(f.pending) > 0 {
+			f.s.Append(f.pending...)
+		}
+		if cap(f.pending) <= 1024 {
+			clear(f.pending)
+			a.spare = append(a.spare, f.pending[:0])
+		}
+		f.pending = nil
+		a.out = append(a.out, f.s)
+		if f.ended {
+			f.s.End(f.cause)
+			f.s = nil
+		}
+	}
+	clear(a.touched)
+	a.touched = a.touched[:0]
+	a.stats.Buffered, a.stats.Stale = a.held, a.defrag.expired
+	a.mu.Lock()
+	a.public = a.stats
+	a.mu.Unlock()
+	return a.out
+}
+
+// portSet has a bit for each port.
+type portSet [1 << 16 / 64]uint64
+
+func newPortSet(ports []uint16) *portSet {
+	if len(ports) == 0 {
+		return nil
+	}
+	set := new(portSet)
+	for _, p := range ports {
+		set[p/64] |= 1 << (p % 64)
+	}
+	return set
+}
+
+func (s *portSet) has(p uint16) bool { return s == nil || s[p/64]&(1<<(p%64)) != 0 }

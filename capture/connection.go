@@ -1,0 +1,282 @@
+package capture
+
+import (
+	"time"
+
+	"tcpsandbox/session"
+)
+
+// The life of one connection, as seen from the wire:
+//
+//	         SYN, or SYN+ACK          FIN of both, acknowledged: Closed
+//	unknown ─────────────────▶ live ──RST in the window:         Reset──────▶ ended
+//	   │    payload: joined     │  ▲   silence:                  Idle          │
+//	   │                        │  │   end of capture:           CaptureEnd    │ linger
+//	   ▼ anything else          ▼  │ other SYN: Replaced, and a new one        ▼
+//	ignored                    ended + live ◀──────────new SYN─────────── forgotten
+
+// handshake finds or starts the flow that a SYN or SYN+ACK belongs to; nil
+// when it is to be ignored.
+func (a *Assembler) handshake(f *flow, s *segment, now int64) *flow {
+	fromClient := s.flags&flagACK == 0
+	if s.flags&flagRST != 0 {
+		return f // contradicts itself; deliver ignores it
+	}
+	if f != nil && a.continues(f, s, fromClient) {
+		return f
+	}
+	server := s.dstPort
+	if !fromClient {
+		server = s.srcPort
+	}
+	if !a.ports.has(server) {
+		return f
+	}
+	if f != nil {
+		if !f.ended {
+			a.conclude(f, session.Replaced)
+		}
+		a.wheel.remove(f)
+		a.forget(f)
+	}
+	f = a.open(s, fromClient, now)
+	if f == nil {
+		return nil
+	}
+	client, srv := &f.half[session.Client], &f.half[session.Server]
+	if fromClient {
+		client.start(s.seq+1, true)
+		return f
+	}
+	// The SYN+ACK proves the SYN, which another queue may yet deliver.
+	client.start(s.ack, true)
+	srv.start(s.seq+1, true)
+	client.opened = true
+	a.emit(f, session.Event{Kind: session.Open, Side: session.Client}, mark{at: now})
+	return f
+}
+
+// continues tells whether a SYN belongs to the connection that f follows, or
+// followed: the first SYN+ACK, or a copy of what came before.
+func (a *Assembler) continues(f *flow, s *segment, fromClient bool) bool {
+	side := f.side(s)
+	h := &f.half[side]
+	if fromClient && side == session.Server && !h.known && !f.ended {
+		return true // both sides opened at once, RFC 9293 §3.5
+	}
+	if h.known && h.base == s.seq+1 {
+		return true
+	}
+	if fromClient || side == session.Client {
+		return false
+	}
+	// A SYN+ACK with another number: of this connection if it answers this
+	// connection's SYN and the server has said nothing yet.
+	client := &f.half[session.Client]
+	if !client.known || client.base != s.ack && unwrap(client.base, s.ack, client.next) != client.next {
+		return false
+	}
+	if !h.known || h.next == 0 && !f.ended {
+		h.known = false // deliver sets it
+		return true
+	}
+	return f.ended
+}
+
+// join starts a flow in the middle of a connection; nil when the segment is
+// no reason to.
+func (a *Assembler) join(s *segment, now int64) *flow {
+	if len(s.payload) == 0 || s.flags&flagRST != 0 {
+		return nil
+	}
+	toServer := s.dstPort <= s.srcPort
+	if a.ports != nil {
+		src, dst := a.ports.has(s.srcPort), a.ports.has(s.dstPort)
+		if !src && !dst {
+			return nil
+		}
+		if src != dst {
+			toServer = dst
+		}
+	}
+	f := a.open(s, toServer, now)
+	if f == nil {
+		return nil
+	}
+	f.s.Joined = true
+	f.half[f.side(s)].start(s.seq, false)
+	return f
+}
+
+// open makes a flow and its session.
+func (a *Assembler) open(s *segment, fromClient bool, now int64) *flow {
+	if len(a.flows) >= a.cfg.MaxFlows {
+		a.stats.Refused++
+		return nil
+	}
+	f := &flow{key: s.key, start: now, last: a.clock, clientHi: s.flipped == fromClient}
+	client, server := s.key.endpoints()
+	if f.clientHi {
+		client, server = server, client
+	}
+	f.s = &session.Session{ID: a.cfg.NextID(), Client: client, Server: server, Start: time.Unix(0, now)}
+	f.half[session.Client].lastAt, f.half[session.Server].lastAt = now, now
+	f.half[session.Client].finAt, f.half[session.Server].finAt = -1, -1
+	a.flows[f.key] = f
+	a.wheel.put(f, a.due(f))
+	a.stats.Sessions++
+	a.stats.Live++
+	return f
+}
+
+// deliver gives a segment to its flow: acknowledgement, SYN, reset, bytes,
+// FIN, in this order.
+func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
+	me, peer := &f.half[side], &f.half[side.Other()]
+	m := mark{at: now}
+	syn := s.flags&flagSYN != 0
+	rst := s.flags&flagRST != 0
+	if syn && rst {
+		return
+	}
+	if syn {
+		if !me.known {
+			me.start(s.seq+1, true)
+		}
+		if !me.opened {
+			me.opened = true
+			a.emit(f, session.Event{Kind: session.Open, Side: side}, m)
+		}
+	}
+	if s.flags&flagACK != 0 {
+		if !peer.known && !rst {
+			peer.start(s.ack, false)
+		}
+		if peer.known {
+			a.acknowledge(peer, s.ack, &m)
+		}
+	}
+	if rst {
+		a.reset(f, side, s, m)
+		return
+	}
+	if !me.heard {
+		me.heard = true
+		if !me.known {
+			me.start(s.seq, false)
+		}
+	}
+	seq := s.seq
+	if syn {
+		seq++
+	}
+	off := unwrap(me.base, seq, me.next)
+	if off > me.next+maxWindow || off+int64(s.length) < me.next-maxWindow {
+		if me.sure || len(s.payload) == 0 {
+			return
+		}
+		me.start(seq, false) // the number that it started from was garbage
+		off = 0
+	}
+	end := off + int64(s.length)
+	if end > me.top {
+		me.top = end
+	}
+	if s.flags&flagFIN != 0 && me.finAt < 0 && end >= me.next &&
+		(len(me.queue) == 0 || end >= me.queue[len(me.queue)-1].end()) {
+		me.finAt, me.fin = end, m
+	}
+	if s.length > 0 {
+		a.data(f, side, off, s.payload, m)
+	}
+	a.finish(f, side)
+	a.watch(f, side)
+	a.watch(f, side.Other())
+	a.settle(f)
+}
+
+// acknowledge notes how much of peer's stream a segment acknowledges, and for
+// the mark what its sender had seen.
+func (a *Assembler) acknowledge(peer *half, ack uint32, m *mark) {
+	off := unwrap(peer.base, ack, peer.acked)
+	if off > max(peer.acked, peer.next)+maxWindow {
+		off = peer.acked
+	}
+	peer.acked = max(peer.acked, off)
+	if peer.finAt >= 0 && off > peer.finAt {
+		m.seenFIN = true
+		off = peer.finAt
+	}
+	m.seen = uint64(max(off, 0))
+}
+
+// reset ends the flow if the RST is in the window. What is known of the window
+// is its lower edge (RFC 5961 §3.2); a capture that missed packets lags
+// behind, so that there is no upper one.
+func (a *Assembler) reset(f *flow, side session.Side, s *segment, m mark) {
+	me, peer := &f.half[side], &f.half[side.Other()]
+	switch {
+	case me.known:
+		off := unwrap(me.base, s.seq, me.next)
+		if off < min(me.acked, me.next) || off > max(me.next, me.top)+maxWindow {
+			return
+		}
+	case s.flags&flagACK != 0 && peer.known: // the refusal of a SYN
+		if unwrap(peer.base, s.ack, peer.next) < 0 {
+			return
+		}
+	}
+	a.closeAll(f)
+	a.emit(f, session.Event{Kind: session.RST, Side: side}, m)
+	a.end(f, session.Reset)
+}
+
+// settle ends the flow once both sides have closed and know it of each other.
+func (a *Assembler) settle(f *flow) {
+	c, s := &f.half[session.Client], &f.half[session.Server]
+	if !c.finDone || !s.finDone || f.ended {
+		return
+	}
+	if c.acked > c.finAt && s.acked > s.finAt {
+		a.end(f, session.Closed)
+	} else if !f.closing {
+		f.closing = true // due sooner from now on
+		a.wheel.remove(f)
+		a.wheel.put(f, a.due(f))
+	}
+}
+
+// conclude ends a flow that nothing more is expected of.
+func (a *Assembler) conclude(f *flow, why session.Cause) {
+	a.closeAll(f)
+	if f.half[session.Client].finDone && f.half[session.Server].finDone {
+		why = session.Closed // but the last acknowledgement was not captured
+	}
+	a.end(f, why)
+}
+
+// closeAll gives out what the other side acknowledged, with the gaps in it.
+func (a *Assembler) closeAll(f *flow) {
+	for side := session.Client; side <= session.Server; side++ {
+		a.closeHoles(f, side, 1<<62)
+	}
+}
+
+// end closes the record and frees what only a live flow needs. The flow stays
+// in the table for the linger time.
+func (a *Assembler) end(f *flow, why session.Cause) {
+	a.touch(f)
+	f.ended, f.cause = true, why
+	for i := range f.half {
+		h := &f.half[i]
+		a.held -= h.held
+		for j := range h.queue {
+			a.stats.Orphaned += uint64(len(h.queue[j].data))
+		}
+		h.held, h.queue = 0, nil
+	}
+	a.stats.Live--
+	a.wheel.remove(f)
+	f.last = a.clock
+	a.wheel.put(f, a.due(f))
+}

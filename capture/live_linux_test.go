@@ -1,0 +1,447 @@
+package capture_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"tcpsandbox/capture"
+	"tcpsandbox/capture/capturetest"
+	"tcpsandbox/session"
+)
+
+// patience bounds a wait for something that must happen.
+const patience = 20 * time.Second
+
+// onThread runs fn on a thread of its own, which is thrown away afterwards
+// with the namespace or the privileges that fn gave it.
+func onThread(t *testing.T, fn func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlock
+		fn()
+	}()
+	<-done
+}
+
+// wire is two namespaces joined by a veth pair: a0 10.77.0.1 in the first,
+// b0 10.77.0.2 in the second, each also with IPv6.
+type wire struct{ near, far netns.NsHandle }
+
+// newWire must be called on a thread of its own; it leaves the thread in the
+// first namespace.
+func newWire(t *testing.T) *wire {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		need(t, "needs root for network namespaces")
+	}
+	must := func(err error) {
+		t.Helper()
+		if errors.Is(err, unix.EPERM) {
+			need(t, "needs CAP_SYS_ADMIN and CAP_NET_ADMIN for network namespaces")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := &wire{}
+	var err error
+	w.far, err = netns.New()
+	must(err)
+	t.Cleanup(func() { w.far.Close() })
+	w.near, err = netns.New()
+	must(err)
+	t.Cleanup(func() { w.near.Close() })
+	must(netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: "a0"}, PeerName: "b0", PeerNamespace: netlink.NsFd(w.far),
+	}))
+	for i, ns := range []netns.NsHandle{w.near, w.far} {
+		h, err := netlink.NewHandleAt(ns)
+		must(err)
+		defer h.Close()
+		name := []string{"a0", "b0"}[i]
+		link, err := h.LinkByName(name)
+		must(err)
+		lo, err := h.LinkByName("lo")
+		must(err)
+		for _, l := range []struct {
+			netlink.Link
+			addrs []string
+		}{
+			{lo, nil},
+			{link, []string{fmt.Sprintf("10.77.0.%d/24", i+1), fmt.Sprintf("fd77::%d/64", i+1)}},
+		} {
+			for _, a := range l.addrs {
+				addr, err := netlink.ParseAddr(a)
+				must(err)
+				addr.Flags = unix.IFA_F_NODAD
+				must(h.AddrAdd(l.Link, addr))
+			}
+			must(h.LinkSetUp(l.Link))
+		}
+	}
+	return w
+}
+
+// exchange has a client in one namespace talk to a server in the other: a
+// request of so many bytes, an answer, and a close from both sides. It returns
+// when the server has seen the client's FIN.
+func (w *wire) exchange(t *testing.T, l net.Listener, client netns.NsHandle, request int) {
+	t.Helper()
+	served := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			served <- err
+			return
+		}
+		defer c.Close()
+		if _, err := io.CopyN(io.Discard, c, int64(request)); err != nil {
+			served <- err
+			return
+		}
+		io.WriteString(c, "answer\n")
+		_, err = io.Copy(io.Discard, c)
+		served <- err
+	}()
+	onThread(t, func() {
+		if err := netns.Set(client); err != nil {
+			t.Error(err)
+			return
+		}
+		c, err := net.DialTimeout("tcp", l.Addr().String(), patience)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Write([]byte(strings.Repeat("x", request))); err != nil {
+			t.Error(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, 7)); err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case err := <-served:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("the server did not finish")
+	}
+}
+
+// collect runs src until a session has ended, and returns all sessions.
+func collect(t *testing.T, src capture.Source, ports []uint16, until int) []*session.Session {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: ports})
+	known := make(map[*session.Session]bool)
+	var all []*session.Session
+	ended := 0
+	err := src.Run(ctx, func(batch []capture.Packet) error {
+		for _, s := range asm.Packets(batch) {
+			if !known[s] {
+				known[s] = true
+				all = append(all, s)
+			}
+			if _, cause := s.Totals(); cause != session.Live {
+				ended++
+			}
+		}
+		if ended >= until {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ended < until {
+		t.Fatalf("%d sessions ended, want %d; %+v, %+v", ended, until, src.Stats(), asm.Stats())
+	}
+	return all
+}
+
+func TestLive(t *testing.T) {
+	for _, c := range []struct {
+		name, iface, listen string
+		local               bool // client and server in one namespace
+		request             int
+	}{
+		{name: "veth", iface: "a0", listen: "10.77.0.1:0", request: 1 << 20},
+		{name: "veth, IPv6", iface: "a0", listen: "[fd77::1]:0", request: 1 << 20},
+		{name: "loopback", iface: "lo", listen: "127.0.0.1:0", local: true, request: 1 << 20},
+		{name: "loopback, IPv6", iface: "lo", listen: "[::1]:0", local: true, request: 1000},
+		{name: "any, loopback", iface: "any", listen: "127.0.0.1:0", local: true, request: 1 << 20},
+		{name: "any, veth", iface: "any", listen: "10.77.0.1:0", request: 1 << 20},
+		{name: "any, IPv6", iface: "any", listen: "[fd77::1]:0", request: 1000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onThread(t, func() {
+				w := newWire(t)
+				listen := func() (net.Listener, uint16) {
+					l, err := net.Listen("tcp", c.listen)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { l.Close() })
+					return l, uint16(l.Addr().(*net.TCPAddr).Port)
+				}
+				l, port := listen()
+				other, _ := listen()
+				src, err := capture.OpenLive(c.iface, capture.LiveConfig{Ports: []uint16{port}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer src.Close()
+				client := w.far
+				if c.local {
+					client = w.near
+				}
+				w.exchange(t, other, client, 10)
+				w.exchange(t, l, client, c.request)
+				all := collect(t, src, nil, 1)
+				if len(all) != 1 || all[0].Server.Port() != port || all[0].Joined {
+					t.Fatalf("got %d sessions, first %+v; want one with port %d", len(all), all[0], port)
+				}
+				totals, cause := all[0].Totals()
+				if totals.Bytes != [2]int64{int64(c.request), 7} || totals.Missing != [2]int64{} || cause != session.Closed {
+					t.Errorf("got %+v, %v", totals, cause)
+				}
+				if s := src.Stats(); s.Packets == 0 || s.KernelDrops != 0 || s.Malformed != 0 || s.Cut != 0 {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// TestLiveVLAN sends frames with tags over the wire; the kernel takes the
+// outer one off before the capture sees them.
+func TestLiveVLAN(t *testing.T) {
+	for _, iface := range []string{"a0", "any"} {
+		for _, tags := range [][]uint16{nil, {5}, {5, 6}, {5, 6, 7}} {
+			t.Run(fmt.Sprint(iface, tags), func(t *testing.T) {
+				onThread(t, func() {
+					w := newWire(t)
+					src, err := capture.OpenLive(iface, capture.LiveConfig{Ports: []uint16{80}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer src.Close()
+					script := capturetest.New("10.1.0.1:4000", "10.1.0.2:80")
+					script.VLAN = tags
+					script.Handshake().Client("hello").Close()
+					if err := netns.Set(w.far); err != nil {
+						t.Fatal(err)
+					}
+					b0, err := net.InterfaceByName("b0")
+					if err != nil {
+						t.Fatal(err)
+					}
+					fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer unix.Close(fd)
+					for _, p := range script.Packets {
+						if err := unix.Sendto(fd, p.Data, 0, &unix.SockaddrLinklayer{Ifindex: b0.Index}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					all := collect(t, src, nil, 1)
+					if totals, cause := all[0].Totals(); totals.Bytes[session.Client] != 5 || cause != session.Closed {
+						t.Errorf("got %+v, %v", totals, cause)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestLiveTun(t *testing.T) {
+	onThread(t, func() {
+		newWire(t)
+		tun := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "tun7"}, Mode: netlink.TUNTAP_MODE_TUN, Flags: netlink.TUNTAP_NO_PI, Queues: 1}
+		if err := netlink.LinkAdd(tun); err != nil {
+			need(t, "needs /dev/net/tun: "+err.Error())
+		}
+		defer tun.Fds[0].Close()
+		if err := netlink.LinkSetUp(tun); err != nil {
+			t.Fatal(err)
+		}
+		src, err := capture.OpenLive("tun7", capture.LiveConfig{Ports: []uint16{80}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		script := capturetest.New("10.1.0.1:4000", "10.1.0.2:80").Handshake().Client("hello").Close()
+		for _, p := range script.Packets {
+			if _, err := tun.Fds[0].Write(p.Data[14:]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := collect(t, src, nil, 1)
+		if totals, cause := all[0].Totals(); totals.Bytes[session.Client] != 5 || cause != session.Closed {
+			t.Errorf("got %+v, %v", totals, cause)
+		}
+	})
+}
+
+func TestLiveErrors(t *testing.T) {
+	hint := func(t *testing.T, err error, want string) {
+		t.Helper()
+		var h interface{ Hint() string }
+		if !errors.As(err, &h) || !strings.Contains(h.Hint(), want) {
+			t.Errorf("%v: hint does not contain %q", err, want)
+		}
+	}
+	t.Run("no such interface", func(t *testing.T) {
+		onThread(t, func() {
+			newWire(t)
+			_, err := capture.OpenLive("eth9", capture.LiveConfig{})
+			if err == nil || !strings.HasPrefix(err.Error(), "capture on eth9: no such interface") || !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("got %v", err)
+			}
+			hint(t, err, "a0")
+		})
+	})
+	t.Run("no permission", func(t *testing.T) {
+		onThread(t, func() {
+			newWire(t)
+			head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			var none [2]unix.CapUserData
+			if err := unix.Capset(&head, &none[0]); err != nil { // this thread only
+				t.Fatal(err)
+			}
+			_, err := capture.OpenLive("lo", capture.LiveConfig{})
+			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "CAP_NET_RAW") {
+				t.Fatalf("got %v", err)
+			}
+			hint(t, err, "setcap cap_net_raw+ep")
+		})
+	})
+	for _, c := range []struct {
+		name, want string
+		harm       func(netlink.Link) error
+	}{
+		{"interface goes", "capture on a0: the interface is gone", netlink.LinkDel},
+		{"interface goes down", "capture on a0: the interface is down", netlink.LinkSetDown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onThread(t, func() {
+				newWire(t)
+				src, err := capture.OpenLive("a0", capture.LiveConfig{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer src.Close()
+				link, err := netlink.LinkByName("a0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.harm(link); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				if err := src.Run(ctx, func([]capture.Packet) error { return nil }); err == nil || err.Error() != c.want {
+					t.Errorf("got %v, want %s", err, c.want)
+				}
+			})
+		})
+	}
+}
+
+// TestLiveDrops fills a small ring whose reader does not come.
+func TestLiveDrops(t *testing.T) {
+	onThread(t, func() {
+		w := newWire(t)
+		src, err := capture.OpenLive("lo", capture.LiveConfig{BlockSize: 128 << 10, Blocks: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		w.exchange(t, l, w.near, 4<<20)
+		if s := src.Stats(); s.KernelDrops == 0 {
+			t.Errorf("stats %+v: 4 MiB fit into a ring of 256 KiB", s)
+		}
+		if a, b := src.Stats(), src.Stats(); b.KernelDrops < a.KernelDrops {
+			t.Errorf("the count went back from %d to %d", a.KernelDrops, b.KernelDrops)
+		}
+	})
+}
+
+// TestLiveEnd closes and cancels a capture that waits.
+func TestLiveEnd(t *testing.T) {
+	for _, name := range []string{"close", "cancel", "close in fn"} {
+		t.Run(name, func(t *testing.T) {
+			onThread(t, func() {
+				w := newWire(t)
+				src, err := capture.OpenLive("lo", capture.LiveConfig{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				ended := make(chan error, 1)
+				go func() {
+					ended <- src.Run(ctx, func([]capture.Packet) error {
+						if name == "close in fn" {
+							src.Close()
+						}
+						return nil
+					})
+				}()
+				switch name {
+				case "close":
+					src.Close()
+				case "cancel":
+					cancel()
+				default:
+					l, err := net.Listen("tcp", "127.0.0.1:0")
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer l.Close()
+					w.exchange(t, l, w.near, 1)
+				}
+				select {
+				case err := <-ended:
+					if err != nil {
+						t.Error(err)
+					}
+				case <-time.After(patience):
+					t.Error("Run did not return")
+				}
+				src.Stats()
+				if err := src.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

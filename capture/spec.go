@@ -1,0 +1,145 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Spec is where to capture and which server ports, as the command line names
+// it: SOURCE[:PORT[,PORT…]].
+type Spec struct {
+	Source string   // an interface, "any", a file's path, or "-" for the standard input
+	Ports  []uint16 // empty: all
+}
+
+// SpecError is a source that cannot be understood.
+type SpecError struct {
+	Spec string
+	err  error
+}
+
+func (e *SpecError) Error() string { return fmt.Sprintf("capture source %q: %v", e.Spec, e.err) }
+func (e *SpecError) Unwrap() error { return e.err }
+
+// Hint shows the forms that a source may have.
+func (e *SpecError) Hint() string {
+	return "name an interface, a capture file or - (standard input), and the ports: eth0:80,443  shop.pcap  -:80"
+}
+
+// ParseSpec reads a source as the command line names it. What follows the last
+// colon is ports; but a file that exists under the whole name wins, so that
+// names with colons work. Errors are a *SpecError.
+func ParseSpec(s string) (Spec, error) {
+	fail := func(format string, args ...any) (Spec, error) {
+		return Spec{}, &SpecError{Spec: s, err: fmt.Errorf(format, args...)}
+	}
+	if s == "" {
+		return fail("it is empty")
+	}
+	if isFile(s) {
+		return Spec{Source: s}, nil
+	}
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 0 {
+		return Spec{Source: s}, nil
+	}
+	spec := Spec{Source: s[:colon]}
+	if spec.Source == "" {
+		return fail("nothing stands before the colon")
+	}
+	if s[colon+1:] == "" {
+		return fail("no port follows the colon")
+	}
+	seen := make(map[uint16]bool)
+	for text := range strings.SplitSeq(s[colon+1:], ",") {
+		port, err := strconv.ParseUint(text, 10, 16)
+		switch {
+		case errors.Is(err, strconv.ErrRange), err == nil && port == 0:
+			return fail("port %s is not in 1-65535", text)
+		case err != nil && strings.ContainsAny(s[colon+1:], "./"):
+			return fail("%w", &os.PathError{Op: "open", Path: s, Err: os.ErrNotExist})
+		case err != nil:
+			return fail("port %q is not a number", text)
+		}
+		if !seen[uint16(port)] {
+			seen[uint16(port)] = true
+			spec.Ports = append(spec.Ports, uint16(port))
+		}
+	}
+	return spec, nil
+}
+
+// String returns the spec as ParseSpec reads it.
+func (s Spec) String() string {
+	var b strings.Builder
+	b.WriteString(s.Source)
+	for i, p := range s.Ports {
+		b.WriteByte(":,"[min(i, 1)])
+		b.WriteString(strconv.Itoa(int(p)))
+	}
+	return b.String()
+}
+
+// Open opens the source: the standard input for "-", a file where one exists,
+// else the interface of that name, capturing only the spec's ports (cfg.Ports
+// is not used).
+func (s Spec) Open(cfg LiveConfig) (Source, error) {
+	switch {
+	case s.Source == "-":
+		return OpenStream(os.Stdin, "-")
+	case !s.IsLive():
+		return OpenFile(s.Source)
+	}
+	cfg.Ports = s.Ports
+	return OpenLive(s.Source, cfg)
+}
+
+// IsLive reports whether the source is an interface.
+func (s Spec) IsLive() bool {
+	return s.Source != "-" && !isFile(s.Source) && !strings.ContainsRune(s.Source, os.PathSeparator) && !strings.Contains(s.Source, ".pcap")
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// LiveConfig sets a live capture up. The zero value is usable.
+type LiveConfig struct {
+	// Ports lets only packets from or to these ports through, in the kernel;
+	// empty means all TCP.
+	Ports []uint16
+	// BlockSize and Blocks are the size of the ring that the kernel writes
+	// to: locked kernel memory of BlockSize × Blocks bytes. BlockSize must be
+	// a multiple of the page size and exceed the largest packet. The
+	// defaults, 512 KiB × 128 = 64 MiB, hold the largest packets there are
+	// (BIG TCP, 512 KiB less headers), and half a second even where little
+	// traffic makes the kernel hand over nearly empty blocks (128 × Retire).
+	// Where the kernel has less memory to give, the ring is halved until it
+	// fits.
+	BlockSize, Blocks int
+	// Retire is after what time the kernel hands over a block that is not
+	// full. Default 4 ms: packets come at most so late, and an idle or slow
+	// capture wakes at most 250 times a second. Whole milliseconds.
+	Retire time.Duration
+	// Promiscuous also captures what is not addressed to this host, as on a
+	// mirror port.
+	Promiscuous bool
+}
+
+func (c LiveConfig) withDefaults() LiveConfig {
+	if c.BlockSize <= 0 {
+		c.BlockSize = 512 << 10
+	}
+	if c.Blocks <= 0 {
+		c.Blocks = 128
+	}
+	if c.Retire <= 0 {
+		c.Retire = 4 * time.Millisecond
+	}
+	return c
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// hinter is an error that the user can mend; Hint returns the line to paste or
+// what to do, or "".
+type hinter interface {
+	error
+	Hint() string
+}
+
+// console is the only printer to people. Results go to the standard output,
+// everything else to the standard error. It is safe for concurrent use.
+type console struct {
+	mu       sync.Mutex
+	err      io.Writer
+	terminal bool
+	quiet    bool
+	line     bool // a progress line stands on the terminal
+}
+
+func newConsole(quiet bool) *console {
+	_, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS)
+	return &console{err: os.Stderr, terminal: err == nil, quiet: quiet}
+}
+
+// say tells what is going on.
+func (c *console) say(format string, args ...any) {
+	if !c.quiet {
+		c.print("tcpsandbox: " + fmt.Sprintf(format, args...))
+	}
+}
+
+// warn tells what the user should know even with --quiet.
+func (c *console) warn(format string, args ...any) {
+	c.print("tcpsandbox: warning: " + fmt.Sprintf(format, args...))
+}
+
+// fail tells an error and how to mend it.
+func (c *console) fail(err error) {
+	text := "tcpsandbox: " + err.Error()
+	var h hinter
+	if errors.As(err, &h) && h.Hint() != "" {
+		text += "\n  hint: " + h.Hint()
+	}
+	c.print(text)
+}
+
+// app passes on a line of the application's.
+func (c *console) app(line []byte) { c.print("app: " + string(line)) }
+
+func (c *console) print(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clear()
+	fmt.Fprintln(c.err, text)
+}
+
+// progress shows one line that replaces the one before; without a terminal it
+// is a line of its own.
+func (c *console) progress(text string) {
+	if c.quiet {
+		return
+	}
+	if !c.terminal {
+		c.say("%s", text)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 1 {
+		text = text[:min(len(text), int(size.Col)-1)]
+	}
+	fmt.Fprintf(c.err, "\r\x1b[K%s", text)
+	c.line = true
+}
+
+// done takes the progress line away.
+func (c *console) done() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clear()
+}
+
+func (c *console) clear() {
+	if c.line {
+		io.WriteString(c.err, "\r\x1b[K")
+		c.line = false
+	}
+}
+
+// number writes n with separators between the thousands.
+func number[T int | int64 | uint64](n T) string {
+	s := fmt.Sprint(n)
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,377 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tcpsandbox/capture"
+	"tcpsandbox/netsim"
+	"tcpsandbox/replay"
+	"tcpsandbox/report"
+	"tcpsandbox/sandbox"
+	"tcpsandbox/session"
+)
+
+// pipeline is a run: sources → assemblers → engine → netsim ═TUN═ sandbox.
+// It is built from the application's side, so that nothing flows before
+// everything stands, and closed from the sources' side, so that what was
+// captured is still played.
+type pipeline struct {
+	opt *runOptions
+	con *console
+
+	sources []*feed
+	engine  *replay.Engine
+	pace    *replay.Pace // nil: as fast as it comes
+	box     *sandbox.Sandbox
+	net     *netsim.Net
+	app     *sandbox.App
+
+	mu      sync.Mutex
+	result  report.Result // differences and details, as they come
+	started time.Time
+	ended   atomic.Int64 // sessions
+	enough  chan struct{}
+}
+
+// feed is one --capture on its way into the engine.
+type feed struct {
+	spec string
+	src  capture.Source
+	asm  *capture.Assembler
+	mu   sync.Mutex // of asm: batches and ticks come from two goroutines
+	err  error
+}
+
+// open builds everything up to the application's start.
+func (p *pipeline) open() error {
+	var id atomic.Uint64
+	for i, spec := range p.opt.specs {
+		src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+		if err != nil {
+			return cannot(err)
+		}
+		p.sources = append(p.sources, &feed{
+			spec: p.opt.captures[i],
+			src:  src,
+			asm:  capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, NextID: func() uint64 { return id.Add(1) }}),
+		})
+	}
+	box, err := sandbox.New(sandbox.Config{MTU: p.opt.mtu})
+	if err != nil {
+		return cannot(err)
+	}
+	p.box = box
+	for _, w := range box.Warnings() {
+		p.warn(w)
+	}
+	if !box.Offload() {
+		p.warn("this kernel's TUN device has no offload: bulk transfers are slower")
+	}
+	p.net, err = netsim.New(netsim.Config{TUN: box.TUN(), MTU: box.MTU(), Offload: box.Offload(), Refuse: p.opt.egress == "refuse"})
+	if err != nil {
+		return cannot(err)
+	}
+	p.pace = p.opt.newPace()
+	p.engine = replay.New(replay.Config{
+		Dial:          p.dial,
+		Pace:          p.pace,
+		AnswerTimeout: p.opt.answerTimeout,
+		Ended:         p.sessionEnded,
+		Differs:       p.answerDiffers,
+	})
+	return nil
+}
+
+// run plays until the sources end, ctx does, or the application does, and
+// returns why it ended.
+func (p *pipeline) run(ctx context.Context) (ended string, err error) {
+	netCtx, stopNet := context.WithCancel(context.Background())
+	defer stopNet()
+	netDone := make(chan error, 1)
+	go func() { netDone <- p.net.Run(netCtx) }()
+	defer func() {
+		p.net.Close()
+		if e := <-netDone; err == nil && e != nil {
+			err = cannot(e)
+		}
+	}()
+
+	// Live traffic is followed from now on and waits in its sessions until
+	// the application listens; files can wait themselves.
+	feedCtx, stopFeeds := context.WithCancel(ctx)
+	defer stopFeeds()
+	var feeding sync.WaitGroup
+	start := func(live bool) {
+		for _, f := range p.sources {
+			if f.src.Live() == live {
+				feeding.Go(func() { p.feed(feedCtx, f) })
+			}
+		}
+	}
+	defer feeding.Wait()
+	start(true)
+	defer stopFeeds()
+
+	if err := p.startApp(ctx); err != nil {
+		if ctx.Err() != nil {
+			return report.EndedSignal, exitError{exitSignal, ctx.Err()}
+		}
+		return report.EndedNoListener, exitError{exitApp, err}
+	}
+	defer p.app.Stop(p.opt.grace)
+
+	engineCtx, stopEngine := context.WithCancel(context.Background())
+	defer stopEngine()
+	engineDone := make(chan struct{})
+	go func() { p.engine.Run(engineCtx); close(engineDone) }()
+	p.started = time.Now()
+	start(false)
+	exhausted := make(chan struct{})
+	go func() { feeding.Wait(); close(exhausted) }()
+	var timeUp <-chan time.Time
+	if p.opt.duration > 0 {
+		timeUp = time.After(p.opt.duration)
+	}
+	stopProgress := p.showProgress()
+	defer stopProgress()
+
+	select {
+	case <-exhausted:
+		ended = report.EndedCapture
+	case <-ctx.Done():
+		ended = report.EndedSignal
+	case <-timeUp:
+		ended = report.EndedDuration
+	case <-p.enough:
+		ended = report.EndedMaxSessions
+	case <-p.app.Exited():
+		ended = report.EndedAppExited
+	}
+	stopFeeds()
+	feeding.Wait()
+	p.flush()
+	p.drain(ended)
+	stopEngine()
+	<-engineDone
+	if err := p.feedError(); err != nil {
+		return ended, cannot(err)
+	}
+	return ended, nil
+}
+
+// startApp runs the application and waits until it listens.
+func (p *pipeline) startApp(ctx context.Context) (err error) {
+	p.app, err = p.box.Start(ctx, sandbox.AppConfig{
+		Command: p.opt.command, User: p.opt.user, KeepCaps: p.opt.keepCaps, Env: p.opt.env,
+		Output: p.opt.appOutput(p.con),
+	})
+	if err != nil {
+		return err
+	}
+	listeners, err := p.app.WaitListen(ctx, p.opt.listenTimeout, p.opt.appPorts())
+	if err != nil {
+		p.app.Stop(p.opt.grace)
+		return err
+	}
+	l := listeners[0]
+	p.result.App.Listen = l.Addr.String()
+	p.con.say("%s listens on %s", p.opt.command[0], l.Addr)
+	if l.LoopbackOnly && !p.opt.loopback() {
+		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", l.Addr.Addr()))
+	}
+	return nil
+}
+
+// feed hands one source's sessions to the engine until it ends.
+func (p *pipeline) feed(ctx context.Context, f *feed) {
+	if f.src.Live() {
+		ticks := time.NewTicker(time.Second)
+		defer ticks.Stop()
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			for {
+				select {
+				case now := <-ticks.C:
+					f.mu.Lock()
+					p.give(f.asm.Tick(now))
+					f.mu.Unlock()
+				case <-stop:
+					return
+				}
+			}
+		}()
+	}
+	f.err = f.src.Run(ctx, func(batch []capture.Packet) error {
+		if p.pace == nil || f.src.Live() {
+			p.packets(f, batch)
+			return p.holdBack(ctx, f)
+		}
+		return p.paced(ctx, f, batch)
+	})
+	if errors.Is(f.err, context.Canceled) {
+		f.err = nil
+	}
+}
+
+func (p *pipeline) packets(f *feed, batch []capture.Packet) {
+	f.mu.Lock()
+	p.give(f.asm.Packets(batch))
+	f.mu.Unlock()
+}
+
+// readAhead is how far a file is read before its packets are due: the players
+// then never wait for the reader, and hold a second of traffic in memory.
+const readAhead = time.Second
+
+// paced hands over a file's packets shortly before they are due.
+func (p *pipeline) paced(ctx context.Context, f *feed, batch []capture.Packet) error {
+	for len(batch) > 0 {
+		first := time.Unix(0, batch[0].Time)
+		p.mu.Lock()
+		if !p.pace.Started() {
+			p.pace.Start(first, time.Now())
+		}
+		p.mu.Unlock()
+		if err := p.pace.Wait(ctx, first, readAhead); err != nil {
+			return err
+		}
+		horizon := time.Now().Add(readAhead)
+		n := 1
+		for n < len(batch) && !p.pace.Due(time.Unix(0, batch[n].Time)).After(horizon) {
+			n++
+		}
+		p.packets(f, batch[:n])
+		batch = batch[n:]
+	}
+	return p.holdBack(ctx, f)
+}
+
+// Limits on what is read from a file and not yet played.
+const (
+	maxBusy    = 512      // sessions at work; each is a connection that the application must have room for
+	maxPending = 64 << 20 // bytes
+)
+
+// holdBack lets the players catch up before more is read. An interface cannot
+// wait: what it loses meanwhile is lost.
+func (p *pipeline) holdBack(ctx context.Context, f *feed) error {
+	if f.live() {
+		return nil
+	}
+	for ctx.Err() == nil {
+		_, busy := p.engine.Active()
+		if busy < maxBusy && p.engine.Progress().Pending < maxPending {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return ctx.Err()
+}
+
+func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
+
+// give passes sessions on, as far as --max-sessions allows.
+func (p *pipeline) give(batch []*session.Session) {
+	if limit := p.opt.maxSessions; limit > 0 {
+		kept := batch[:0]
+		for _, s := range batch {
+			if s.ID <= uint64(limit) {
+				kept = append(kept, s)
+			} else {
+				s.Take(nil) // nobody will
+			}
+		}
+		batch = kept
+	}
+	p.engine.Feed(batch)
+}
+
+func (p *pipeline) flush() {
+	for _, f := range p.sources {
+		f.mu.Lock()
+		p.give(f.asm.Flush())
+		f.mu.Unlock()
+	}
+}
+
+// drain gives the players time for what they have: less if nobody will answer.
+func (p *pipeline) drain(ended string) {
+	d := p.opt.drain
+	if ended == report.EndedAppExited {
+		d = min(d, time.Second)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	if active, _ := p.engine.Active(); active > 0 {
+		p.con.say("draining %s sessions (at most %v)", number(active), d)
+	}
+	p.engine.Drain(ctx)
+}
+
+// feedError returns what broke a source, if anything did.
+func (p *pipeline) feedError() error {
+	for _, f := range p.sources {
+		if f.err != nil {
+			return f.err
+		}
+	}
+	return nil
+}
+
+// close frees what is left; it may be called in any state.
+func (p *pipeline) close() {
+	for _, f := range p.sources {
+		f.src.Close()
+	}
+	if p.net != nil {
+		p.net.Close()
+	}
+	if p.box != nil {
+		p.box.Close()
+	}
+}
+
+// dial connects a client to where the application listens.
+func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
+	if !sandbox.Replayable(client.Addr(), server.Addr()) {
+		return nil, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
+	}
+	if err := p.box.AddServer(server.Addr()); err != nil {
+		return nil, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
+	}
+	to := netip.AddrPortFrom(server.Addr(), p.opt.appPort(server.Port()))
+	if p.box.IsLocal(client.Addr()) {
+		if err := p.box.AllowLocalClient(to.Port()); err != nil {
+			return nil, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
+		}
+	}
+	conn, err := p.net.Dial(client, to, wake)
+	switch {
+	case errors.Is(err, netsim.ErrInUse):
+		return nil, fmt.Errorf("%w: %w", replay.ErrInUse, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", replay.ErrRefused, err)
+	}
+	return conn, nil
+}
+
+func (p *pipeline) sessionEnded(r *replay.Record) {
+	p.mu.Lock()
+	p.result.AddDetail(detail(r))
+	p.mu.Unlock()
+	if n := p.ended.Add(1); p.opt.maxSessions > 0 && n == int64(p.opt.maxSessions) {
+		close(p.enough)
+	}
+}
+
+func (p *pipeline) warn(text string) {
+	p.con.warn("%s", text)
+	p.result.Warnings = append(p.result.Warnings, text)
+}

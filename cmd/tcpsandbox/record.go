@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tcpsandbox/capture"
+)
+
+func recordCommand() *cobra.Command {
+	var source, output string
+	var duration time.Duration
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:   "record --capture SOURCE[:PORT,…] -o FILE.pcapng",
+		Short: "Write what is captured to a file, to be replayed later",
+		Long: `Captures packets as run does and writes them to a pcapng file, until it is
+interrupted. -o - writes to the standard output:
+
+  sudo tcpsandbox record --capture eth0:80 -o shop.pcapng
+  ssh prod sudo tcpsandbox record --capture eth0:80 -o - | sudo tcpsandbox run --capture - -- ./testapp`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if source == "" {
+				return misuse(cmd, "no --capture: name an interface, such as --capture eth0:80")
+			}
+			if output == "" {
+				return misuse(cmd, "no output: name a file, such as -o shop.pcapng")
+			}
+			spec, err := capture.ParseSpec(source)
+			if err != nil {
+				return usageError{cmd.CommandPath(), err}
+			}
+			return record(spec, output, duration, newConsole(quiet))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&source, "capture", "", "where the packets come from, and the server's ports")
+	f.StringVarP(&output, "output", "o", "", "the pcapng file to write, - for the standard output")
+	f.DurationVar(&duration, "duration", 0, "stop after this long")
+	f.BoolVar(&quiet, "quiet", false, "only warnings and errors")
+	return cmd
+}
+
+func record(spec capture.Spec, output string, duration time.Duration, con *console) error {
+	src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+	if err != nil {
+		return cannot(err)
+	}
+	defer src.Close()
+	if len(spec.Ports) > 0 && !spec.IsLive() {
+		con.warn("a file's packets are written as they are, whatever their port")
+	}
+	file := os.Stdout
+	if output != "-" {
+		if file, err = os.Create(output); err != nil {
+			return cannot(err)
+		}
+	}
+	ctx, stop := interruptible(con)
+	defer stop()
+	if duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, duration)
+		defer cancel()
+	}
+	con.say("capturing from %s into %s", src.Name(), output)
+	w := capture.NewWriter(file, "tcpsandbox "+version())
+	written := time.Now()
+	err = src.Run(ctx, func(batch []capture.Packet) error {
+		if err := w.Write(batch); err != nil {
+			return err
+		}
+		if time.Since(written) > 200*time.Millisecond { // somebody may be reading along
+			written = time.Now()
+			return w.Flush()
+		}
+		return nil
+	})
+	err = errors.Join(err, w.Flush())
+	if output != "-" {
+		err = errors.Join(err, file.Close())
+	}
+	stats := src.Stats()
+	con.say("%s packets, %s bytes", number(stats.Packets), number(stats.Bytes))
+	if stats.KernelDrops > 0 {
+		con.warn("%s packets were dropped by the kernel", number(stats.KernelDrops))
+	}
+	if stats.Truncated != "" {
+		con.warn("the input is cut off: %s", stats.Truncated)
+	}
+	if err != nil {
+		return cannot(fmt.Errorf("%s: %w", output, err))
+	}
+	return nil
+}

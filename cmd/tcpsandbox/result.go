@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"tcpsandbox/compare"
+	"tcpsandbox/replay"
+	"tcpsandbox/report"
+)
+
+// assemble puts the result together when everything has stopped.
+func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
+	played := p.engine.Finish()
+	status, err := p.app.Stop(p.opt.grace)
+	if err != nil {
+		p.warn(err.Error())
+	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := &p.result
+	r.Tool = "tcpsandbox " + version()
+	r.Started = begun
+	r.Duration = report.Seconds(time.Since(begun))
+	r.Ended = ended
+	for _, f := range p.sources {
+		r.Capture.Add(p.captured(f))
+	}
+	r.Sessions = report.Sessions{
+		Seen: int64(played.Seen), Complete: int64(played.Complete), Joined: int64(played.Joined),
+		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
+		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
+	}
+	r.ClientBytes = report.Bytes(played.Captured, played.Bytes, played.Missing)
+	r.Release = report.Release{
+		Exact: played.Release[replay.Exact], Boundary: played.Release[replay.Boundary],
+		Quiet: played.Release[replay.Quiet], Timeout: played.Release[replay.Timeout],
+	}
+	for verdict, n := range played.Verdicts {
+		r.Answers.Count(verdict, n)
+	}
+	r.Latency.Production, r.Latency.Application = percentiles(played.Production), percentiles(played.Application)
+	for _, e := range p.net.Egress() {
+		dst := "elsewhere"
+		if e.Dst.IsValid() {
+			dst = e.Dst.String()
+		}
+		r.Egress = append(r.Egress, report.Egress{
+			Proto: e.Proto, Dst: dst, Port: e.Port, Packets: int64(e.Packets), Bytes: int64(e.Bytes),
+			Policy: e.Policy, Name: e.Name,
+		})
+	}
+	r.App.Command = commandLine(p.opt.command)
+	r.App.ExitCode, r.App.Signal = status.Code, status.Signal
+	for _, d := range played.Defects {
+		r.Warnings = append(r.Warnings, "defect of tcpsandbox: "+d)
+	}
+	return r
+}
+
+// captured sums up one source, and warns of what it could not give.
+func (p *pipeline) captured(f *feed) report.Source {
+	src, asm := f.src.Stats(), f.asm.Stats()
+	warn := func(format string, args ...any) {
+		text := f.spec + ": " + fmt.Sprintf(format, args...)
+		p.con.warn("%s", text)
+		p.result.Warnings = append(p.result.Warnings, text)
+	}
+	if src.Truncated != "" {
+		warn("the capture is cut off: %s", src.Truncated)
+	}
+	if asm.Unsupported > 0 {
+		warn("%s packets of link type %d, which is not supported", number(asm.Unsupported), asm.LastLink)
+	}
+	if asm.Refused > 0 {
+		warn("%s connections were not followed: too many at once", number(asm.Refused))
+	}
+	if src.Packets > 0 && asm.Segments == 0 {
+		warn("none of its %s packets belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
+	}
+	return report.Source{
+		Source: f.spec, Packets: int64(src.Packets), Bytes: int64(src.Bytes), KernelDrops: int64(src.KernelDrops),
+		Malformed: int64(src.Malformed + asm.Malformed + asm.Unsupported),
+	}
+}
+
+func (o *runOptions) portsOf(capture string) []uint16 {
+	for i, c := range o.captures {
+		if c == capture {
+			return o.specs[i].Ports
+		}
+	}
+	return nil
+}
+
+func ofPorts(ports []uint16) string {
+	if len(ports) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" to port %d", ports)
+}
+
+func percentiles(l replay.Latency) report.Percentiles {
+	return report.Percentiles{P50: report.Milliseconds(l.P50), P90: report.Milliseconds(l.P90), P99: report.Milliseconds(l.P99)}
+}
+
+// detail is a session's entry in the report.
+func detail(r *replay.Record) report.Detail {
+	d := report.Detail{
+		ID: r.ID, Client: r.Client, Server: r.Server, State: r.State, Joined: r.Joined,
+		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
+		Verdict: r.Verdict.String(),
+	}
+	if r.First != nil {
+		d.FirstDifference = report.NewDifference(r.First.Request, &r.First.Difference)
+	}
+	return d
+}
+
+// showProgress keeps a line on the terminal up to date, or without one writes
+// a line now and then.
+func (p *pipeline) showProgress() (stop func()) {
+	every := 10 * time.Second
+	if p.con.terminal {
+		every = 250 * time.Millisecond
+	}
+	ticks := time.NewTicker(every)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ticks.C:
+				p.con.progress(p.progressLine())
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticks.Stop()
+		close(quit)
+		<-done
+		p.con.done()
+	}
+}
+
+func (p *pipeline) progressLine() string {
+	g := p.engine.Progress()
+	line := fmt.Sprintf("%s sessions (%s open), %s answers", number(g.Seen), number(g.Active), number(g.Answers))
+	if g.Different > 0 {
+		line += fmt.Sprintf(", %s differ", number(g.Different))
+	}
+	if g.Failed > 0 {
+		line += fmt.Sprintf(", %s sessions failed", number(g.Failed))
+	}
+	var drops uint64
+	for _, f := range p.sources {
+		drops += f.src.Stats().KernelDrops
+	}
+	if drops > 0 {
+		line += fmt.Sprintf(", %s packets dropped by the kernel", number(drops))
+	}
+	return line
+}
+
+// answerDiffers implements replay.Config.Differs.
+func (p *pipeline) answerDiffers(session uint64, request string, d *compare.Difference) {
+	p.mu.Lock()
+	p.result.AddDifference(session, request, d)
+	p.mu.Unlock()
+}

@@ -1,0 +1,386 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tcpsandbox/capture"
+	"tcpsandbox/replay"
+	"tcpsandbox/report"
+	"tcpsandbox/sandbox"
+)
+
+// runOptions is what the command line of run says.
+type runOptions struct {
+	captures []string
+	specs    []capture.Spec
+	command  []string
+
+	appPortFlag   string
+	allPorts      uint16            // the application's port, whatever the captured one; 0: see portMap
+	portMap       map[uint16]uint16 // captured port → the application's
+	paceFlag      string
+	speed         float64
+	answerTimeout time.Duration
+	listenTimeout time.Duration
+	duration      time.Duration
+	drain         time.Duration
+	grace         time.Duration
+	maxSessions   int
+	egress        string
+	user          string
+	keepCaps      []string
+	env           []string
+	appLog        string
+	mtu           int
+	reports       []string
+	failOn        string
+	noTUI, quiet  bool
+
+	logFile *os.File
+}
+
+func runCommand(code *int) *cobra.Command {
+	opt := &runOptions{grace: 5 * time.Second}
+	cmd := &cobra.Command{
+		Use:   "run --capture SOURCE[:PORT,…] [flags] -- COMMAND [ARG…]",
+		Short: "Replay captured sessions into an application in its own network namespace",
+		Long: `Runs COMMAND in a network namespace of its own and plays every captured TCP
+session into it, from the original client's IP address and port. Nothing that
+the command sends leaves this process. Its answers are compared with those of
+production.
+
+SOURCE is an interface (eth0, lo, any), a capture file (pcap or pcapng, either
+gzipped) or - for a capture on the standard input:
+
+  sudo tcpsandbox run --capture eth0:80 -- ./testapp
+  sudo tcpsandbox run --capture shop.pcapng --pace asap --report run.json -- ./testapp
+  ssh prod tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
+
+The result goes to the standard output, all else to the standard error.
+Exit: 0 all compared answers match, 1 they differ, 2 misuse, 3 cannot run here,
+4 the application never listened, or died.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := opt.complete(cmd, args); err != nil {
+				return err
+			}
+			c, err := replayInto(opt)
+			*code = c
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&opt.captures, "capture", nil, "where the packets come from, and the server's ports (may repeat)")
+	f.StringVar(&opt.appPortFlag, "app-port", "", "where the application listens: PORT, or FROM=TO,… (default: the captured port)")
+	f.StringVar(&opt.paceFlag, "pace", "live", "live: not before its captured time; asap: as soon as the application has answered")
+	f.Float64Var(&opt.speed, "speed", 1, "play a file this many times as fast as it was captured")
+	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
+	f.DurationVar(&opt.listenTimeout, "listen-timeout", 30*time.Second, "give the application this long until it listens")
+	f.DurationVar(&opt.duration, "duration", 0, "stop the capture after this long")
+	f.IntVar(&opt.maxSessions, "max-sessions", 0, "replay the first N sessions, then stop")
+	f.DurationVar(&opt.drain, "drain", 10*time.Second, "give sessions under way this long when the capture has ended")
+	f.StringVar(&opt.egress, "egress", "drop", "drop or refuse what the application sends elsewhere")
+	f.StringVar(&opt.user, "user", "", "run the application as this user (default: the one behind sudo, else the invoking one)")
+	f.StringSliceVar(&opt.keepCaps, "keep-caps", nil, "capabilities that the application keeps besides net_bind_service, such as setuid,setgid")
+	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
+	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file (default: to the standard error)")
+	f.IntVar(&opt.mtu, "mtu", 1500, "MTU of the application's network, in bytes")
+	f.StringArrayVar(&opt.reports, "report", nil, "write the result to FILE.json (may repeat)")
+	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
+	f.BoolVar(&opt.noTUI, "no-tui", false, "plain progress on the standard error (so far the only display)")
+	f.BoolVar(&opt.quiet, "quiet", false, "only warnings, errors and the result")
+	return cmd
+}
+
+// complete checks what cobra cannot.
+func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
+	dash := cmd.ArgsLenAtDash()
+	if dash < 0 && len(args) > 0 || dash > 0 {
+		return misuse(cmd, "unexpected argument %q: the application's command comes after --", args[0])
+	}
+	o.command = args
+	if len(o.captures) == 0 {
+		return misuse(cmd, "no --capture: name an interface, a capture file or -, such as --capture eth0:80")
+	}
+	if len(o.command) == 0 {
+		return misuse(cmd, "no command: name the application after --, such as -- ./testapp")
+	}
+	stdin := 0
+	for _, c := range o.captures {
+		spec, err := capture.ParseSpec(c)
+		if err != nil {
+			return usageError{cmd.CommandPath(), err}
+		}
+		if spec.Source == "-" {
+			stdin++
+		}
+		o.specs = append(o.specs, spec)
+	}
+	if stdin > 1 {
+		return misuse(cmd, "--capture - can be given only once")
+	}
+	if err := o.parseAppPort(); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	for flag, ok := range map[string]bool{
+		"--pace must be live or asap, not " + strconv.Quote(o.paceFlag):                 o.paceFlag == "live" || o.paceFlag == "asap",
+		fmt.Sprintf("--speed must be more than 0, not %v", o.speed):                     o.speed > 0 && o.speed <= 1e6,
+		"--egress must be drop or refuse, not " + strconv.Quote(o.egress):               o.egress == "drop" || o.egress == "refuse",
+		"--fail-on must be different, loss or never, not " + strconv.Quote(o.failOn):    o.failOn == "different" || o.failOn == "loss" || o.failOn == "never",
+		fmt.Sprintf("--mtu must lie between 1280 and 65535, not %d", o.mtu):             o.mtu >= 1280 && o.mtu <= 65535,
+		fmt.Sprintf("--max-sessions must not be negative: %d", o.maxSessions):           o.maxSessions >= 0,
+		"--answer-timeout, --listen-timeout, --duration and --drain cannot be negative": min(o.answerTimeout, o.listenTimeout, o.duration, o.drain) >= 0,
+	} {
+		if !ok {
+			return misuse(cmd, "%s", flag)
+		}
+	}
+	for _, e := range o.env {
+		if k, _, ok := strings.Cut(e, "="); !ok || k == "" {
+			return misuse(cmd, "--env %s: want K=V", e)
+		}
+	}
+	for _, path := range o.reports {
+		if err := report.CheckName(path); err != nil {
+			return usageError{cmd.CommandPath(), err}
+		}
+	}
+	return nil
+}
+
+func (o *runOptions) parseAppPort() error {
+	if o.appPortFlag == "" {
+		return nil
+	}
+	port := func(s string) (uint16, error) {
+		n, err := strconv.ParseUint(s, 10, 16)
+		if err != nil || n == 0 {
+			return 0, fmt.Errorf("--app-port %s: %q is no port: 1 to 65535, or FROM=TO,…", o.appPortFlag, s)
+		}
+		return uint16(n), nil
+	}
+	o.portMap = map[uint16]uint16{}
+	for _, part := range strings.Split(o.appPortFlag, ",") {
+		from, to, mapped := strings.Cut(part, "=")
+		if !mapped {
+			if part != o.appPortFlag {
+				return fmt.Errorf("--app-port %s: several ports need FROM=TO each", o.appPortFlag)
+			}
+			var err error
+			o.allPorts, err = port(part)
+			return err
+		}
+		f, err := port(from)
+		if err != nil {
+			return err
+		}
+		if o.portMap[f], err = port(to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appPort returns where the application serves what production served on port.
+func (o *runOptions) appPort(port uint16) uint16 {
+	if o.allPorts != 0 {
+		return o.allPorts
+	}
+	if to, ok := o.portMap[port]; ok {
+		return to
+	}
+	return port
+}
+
+// appPorts returns the ports on one of which the application must listen
+// before anything is played; nil: any.
+func (o *runOptions) appPorts() (ports []uint16) {
+	if o.allPorts != 0 {
+		return []uint16{o.allPorts}
+	}
+	for _, s := range o.specs {
+		if len(s.Ports) == 0 {
+			return nil
+		}
+		for _, port := range s.Ports {
+			ports = append(ports, o.appPort(port))
+		}
+	}
+	return ports
+}
+
+// loopback reports whether sessions may come to a loopback address.
+func (o *runOptions) loopback() bool {
+	for _, s := range o.specs {
+		if s.Source == "lo" || s.Source == "any" || !s.IsLive() {
+			return true
+		}
+	}
+	return false
+}
+
+// newPace returns nil where sessions are played as they come.
+func (o *runOptions) newPace() *replay.Pace {
+	if o.paceFlag == "asap" {
+		return nil
+	}
+	for _, s := range o.specs {
+		if s.IsLive() || s.Source == "-" {
+			return nil
+		}
+	}
+	return replay.NewPace(o.speed)
+}
+
+// appOutput returns where the application's lines go.
+func (o *runOptions) appOutput(con *console) func(sandbox.Stream, []byte) {
+	if o.logFile == nil {
+		return func(_ sandbox.Stream, line []byte) { con.app(line) }
+	}
+	return func(_ sandbox.Stream, line []byte) {
+		o.logFile.Write(append(line[:len(line):len(line)], '\n'))
+	}
+}
+
+// replayInto makes a run and returns the exit code.
+func replayInto(o *runOptions) (int, error) {
+	con := newConsole(o.quiet)
+	if o.speed != 1 && o.newPace() == nil {
+		con.warn("--speed has no effect: only files are played at a pace, and with --pace live")
+	}
+	// A connection costs some 10 KB of short-lived memory. Collecting at four
+	// times what lives, instead of twice, halves the collector's share of the
+	// CPU at 4,000 connections/s, for some 30 MB.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if o.appLog != "" {
+		f, err := os.OpenFile(o.appLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return exitCannot, cannot(err)
+		}
+		defer f.Close()
+		o.logFile = f
+	}
+	ctx, stop := interruptible(con)
+	defer stop()
+
+	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
+	defer p.close()
+	begun := time.Now()
+	if err := p.open(); err != nil {
+		return exitCannot, err
+	}
+	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), commandLine(o.command))
+	ended, err := p.run(ctx)
+	if err != nil && p.started.IsZero() {
+		var coded exitError
+		if errors.As(err, &coded) && coded.code == exitSignal {
+			sig := context.Cause(ctx).(signalError)
+			return exitSignal + int(sig.Signal.(syscall.Signal)), exitError{exitSignal + int(sig.Signal.(syscall.Signal)), fmt.Errorf("%w before the application listened", sig)}
+		}
+		return exitCannot, err
+	}
+	con.done()
+	result := p.assemble(begun, ended)
+	result.ExitCode = o.exitCode(result)
+	if err != nil {
+		con.fail(err)
+		result.Warnings = append(result.Warnings, err.Error())
+		result.ExitCode = exitCannot
+	}
+	if ended == report.EndedAppExited {
+		con.fail(&diedError{command: o.command[0], status: p.app.Status(), lines: p.app.LastLines()})
+	}
+	return o.publish(con, result)
+}
+
+// exitCode judges a result.
+func (o *runOptions) exitCode(r *report.Result) int {
+	lost := r.Lost() > 0 || r.Capture.KernelDrops > 0
+	switch {
+	case r.Ended == report.EndedAppExited:
+		return exitApp
+	case o.failOn == "never":
+		return exitOK
+	case r.Answers.Different+r.Answers.Missing > 0, lost && o.failOn == "loss":
+		return exitDifferent
+	}
+	return exitOK
+}
+
+// publish writes the result where it is wanted. The text comes first: a disk
+// that is full must not take that away, too.
+func (o *runOptions) publish(con *console, r *report.Result) (int, error) {
+	if err := r.Text(os.Stdout); err != nil {
+		con.fail(fmt.Errorf("write the result: %w", err))
+		r.ExitCode = exitCannot
+	}
+	for _, path := range o.reports {
+		if err := report.WriteFile(path, r); err != nil {
+			con.fail(err)
+			r.ExitCode = exitCannot
+		}
+	}
+	return r.ExitCode, nil
+}
+
+// diedError is an application that ended while it was needed.
+type diedError struct {
+	command string
+	status  sandbox.ExitStatus
+	lines   []string
+}
+
+func (e *diedError) Error() string {
+	text := fmt.Sprintf("%s died during the replay: %s", e.command, e.status)
+	if len(e.lines) > 0 {
+		text += "; its last output:\n\t" + strings.Join(e.lines, "\n\t")
+	}
+	return text
+}
+
+// signalError is the signal that ended a run.
+type signalError struct{ os.Signal }
+
+func (e signalError) Error() string { return "ended by " + e.String() }
+
+// interruptible returns a context that the first SIGINT or SIGTERM ends, with
+// a signalError as its cause. The second ends the process at once; that leaves
+// nothing behind, since the kernel ends the application with it.
+func interruptible(con *console) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	quit := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case sig := <-signals:
+				if n > 0 {
+					con.fail(errors.New("ended by a second signal; nothing more is written"))
+					os.Exit(exitSignal + int(sig.(syscall.Signal)))
+				}
+				con.say("%v: finishing what is under way; once more to end at once", sig)
+				cancel(signalError{sig})
+			case <-quit:
+				return
+			}
+		}
+	}()
+	var once sync.Once
+	return ctx, func() {
+		once.Do(func() { signal.Stop(signals); close(quit); cancel(nil) })
+	}
+}

@@ -1,0 +1,203 @@
+// Command load is the client of the end-to-end tests: connections of one kind
+// to one server, with every answer checked and every byte sent on record.
+//
+//	load -to 10.77.0.1:80 -connections 4 -requests 50 -record client.log http
+//
+// The kinds:
+//
+//	http      keep-alive; GET, POST with a length, POST in chunks, in turn
+//	short     a connection for each request
+//	upload    keep-alive; bodies of -size bytes
+//	download  keep-alive; answers of -size bytes
+//	halfclose sends -size bytes, closes its half, reads the answer
+//	reset     one answered request, then an RST
+//	abort     resets in the middle of an answer of -size bytes
+//	frames    the binary protocol, in which the server speaks first
+//	redis     commands to keys of its own, without expiry and chance
+//
+// It exits with 1 where an answer was not what it should be.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"tcpsandbox/e2e/apps/connlog"
+)
+
+// work is what the flags ask for.
+type work struct {
+	kind        string
+	to          string
+	from        []string
+	connections int // at once
+	requests    int // for each of the connections
+	size        int
+	pipeline    int           // requests sent before the first answer is read
+	pause       time.Duration // after each answer
+	path        string        // asked for by http and short in place of their own
+	firstPart   int           // requests of each connection before ready is made
+	ready       string        // file that tells that all have come so far
+	resume      string        // file that lets them go on
+
+	log  *connlog.Log // may be nil
+	gate sync.WaitGroup
+}
+
+func main() {
+	var w work
+	from := flag.String("from", "", "local addresses, separated by commas, taken in turn")
+	record := flag.String("record", "", "file for what was sent, a line a connection")
+	flag.StringVar(&w.to, "to", "", "address and port of the server")
+	flag.IntVar(&w.connections, "connections", 1, "connections at once")
+	flag.IntVar(&w.requests, "requests", 1, "requests for each of them")
+	flag.IntVar(&w.size, "size", 1<<20, "size of an upload or download, in bytes")
+	flag.IntVar(&w.pipeline, "pipeline", 1, "requests to send before reading an answer")
+	flag.DurationVar(&w.pause, "pause", 0, "time to wait after each answer")
+	flag.StringVar(&w.path, "path", "", "what to GET, instead of the usual mixture")
+	flag.IntVar(&w.firstPart, "first-part", 1, "requests before -ready")
+	flag.StringVar(&w.ready, "ready", "", "file to make when each connection has had its first part")
+	flag.StringVar(&w.resume, "resume", "", "file to wait for after that")
+	flag.Parse()
+	w.kind = flag.Arg(0)
+	if *from != "" {
+		w.from = strings.Split(*from, ",")
+	}
+	if err := w.run(*record); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func (w *work) run(record string) error {
+	play := map[string]func(*client) error{
+		"http": w.http, "short": w.short, "upload": w.upload, "download": w.download,
+		"halfclose": w.halfClose, "reset": w.reset, "abort": w.abort, "frames": w.frames, "redis": w.redis,
+	}[w.kind]
+	if play == nil {
+		return fmt.Errorf("no such kind: %q", w.kind)
+	}
+	if record != "" {
+		var err error
+		if w.log, err = connlog.Create(record); err != nil {
+			return err
+		}
+	}
+	w.gate.Add(w.connections)
+	if w.ready != "" {
+		go func() {
+			w.gate.Wait()
+			os.WriteFile(w.ready, nil, 0o644)
+		}()
+	}
+	errs := make([]error, w.connections)
+	var all sync.WaitGroup
+	for i := range w.connections {
+		all.Go(func() {
+			c := &client{work: w, number: i}
+			errs[i] = play(c)
+			c.passGate()
+			if err := c.close(); errs[i] == nil {
+				errs[i] = err
+			}
+		})
+	}
+	all.Wait()
+	if w.log != nil {
+		errs = append(errs, w.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// client is one of the connections, or for short ones the line of them.
+type client struct {
+	*work
+	number int
+	asked  int // requests so far
+
+	conn   *net.TCPConn
+	in     *bufio.Reader
+	entry  *connlog.Connection
+	passed bool
+}
+
+func (c *client) dial() error {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	if len(c.from) > 0 {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.from[c.number%len(c.from)])}
+	}
+	conn, err := d.DialContext(context.Background(), "tcp", c.to)
+	if err != nil {
+		return err
+	}
+	c.conn, c.in = conn.(*net.TCPConn), bufio.NewReader(conn)
+	if c.log != nil {
+		c.entry = c.log.Connection(conn.LocalAddr(), conn.RemoteAddr())
+	}
+	return conn.SetDeadline(time.Now().Add(2 * time.Minute))
+}
+
+func (c *client) send(p []byte) error {
+	n, err := c.conn.Write(p)
+	if c.entry != nil {
+		c.entry.Write(p[:n])
+	}
+	return err
+}
+
+// answered is called after each answer: the place to pause, and to wait for
+// the script.
+func (c *client) answered() error {
+	if c.pause > 0 {
+		time.Sleep(c.pause)
+	}
+	if c.asked < c.firstPart || c.passed {
+		return nil
+	}
+	c.passGate()
+	for c.resume != "" {
+		if _, err := os.Stat(c.resume); err == nil {
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return nil
+}
+
+func (c *client) passGate() {
+	if !c.passed {
+		c.passed = true
+		c.gate.Done()
+	}
+}
+
+func (c *client) close() error {
+	return c.end(connlog.EOF)
+}
+
+func (c *client) rst() error {
+	if err := c.conn.SetLinger(0); err != nil {
+		return err
+	}
+	return c.end(connlog.Reset)
+}
+
+func (c *client) end(how string) error {
+	if c.conn == nil {
+		return nil
+	}
+	err := c.conn.Close()
+	if c.entry != nil {
+		err = errors.Join(err, c.entry.End(how))
+	}
+	c.conn = nil
+	return err
+}

@@ -1,0 +1,139 @@
+// Command testapp is the server of the end-to-end tests: production and the
+// application under test alike. Its flags decide how the one differs from the
+// other: slower, with a bug, crashing.
+//
+//	testapp -listen :80 -record app.log               HTTP/1.1, deterministic
+//	testapp -listen :80 -protocol frames              binary, the server speaks first
+//	testapp -listen :80 -protocol digest              reads to the end, then answers
+//
+// SIGTERM and SIGINT end it in order: it writes what is left of its record and
+// exits with code 0.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"tcpsandbox/e2e/apps/connlog"
+)
+
+// behaviour is how this server serves.
+type behaviour struct {
+	delay      time.Duration // before each answer
+	plant      string        // path or frame that is answered wrongly
+	crashAfter int64         // requests; 0: never
+	crash      string        // "exit" or "kill"
+	resetAfter int64         // bytes received on one connection; 0: never
+
+	requests atomic.Int64
+}
+
+func main() {
+	var (
+		b           behaviour
+		listen      = flag.String("listen", "", "addresses to listen on, separated by commas; none: never listen")
+		protocol    = flag.String("protocol", "http", "http, frames or digest")
+		record      = flag.String("record", "", "file for what was received, a line a connection")
+		say         = flag.String("say", "", "lines to print first, separated by |")
+		exitEarly   = flag.Int("exit-early", -1, "exit with this code instead of listening")
+		ignoreTerm  = flag.Bool("ignore-term", false, "ignore SIGTERM")
+		grandchild  = flag.Bool("grandchild", false, "leave a process in a session of its own behind")
+		listenAfter = flag.String("listen-after", "", "listen once this file exists")
+	)
+	flag.DurationVar(&b.delay, "delay", 0, "time before each answer")
+	flag.StringVar(&b.plant, "plant", "", "HTTP path, or payload of a frame, to answer wrongly")
+	flag.Int64Var(&b.crashAfter, "crash-after", 0, "crash instead of answering this request")
+	flag.StringVar(&b.crash, "crash", "exit", "how: exit (with code 3) or kill (by a signal)")
+	flag.Int64Var(&b.resetAfter, "reset-after", 0, "reset each connection after this many bytes")
+	flag.Parse()
+
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+	if *ignoreTerm {
+		signal.Reset(syscall.SIGTERM)
+		signal.Ignore(syscall.SIGTERM)
+	}
+	for line := range strings.SplitSeq(*say, "|") {
+		if line != "" {
+			fmt.Fprintln(os.Stderr, line)
+		}
+	}
+	if *exitEarly >= 0 {
+		os.Exit(*exitEarly)
+	}
+	if *grandchild {
+		check(leaveGrandchild())
+	}
+	var log *connlog.Log
+	if *record != "" {
+		var err error
+		log, err = connlog.Create(*record)
+		check(err)
+	}
+	for *listenAfter != "" {
+		if _, err := os.Stat(*listenAfter); err == nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	for addr := range strings.SplitSeq(*listen, ",") {
+		if addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", addr)
+		check(err)
+		l = &listener{Listener: l, log: log, resetAfter: b.resetAfter}
+		switch *protocol {
+		case "http":
+			go b.serveHTTP(l)
+		case "frames":
+			go serve(l, b.serveFrames)
+		case "digest":
+			go serve(l, b.serveDigest)
+		default:
+			check(fmt.Errorf("protocol %q: not one of http, frames, digest", *protocol))
+		}
+	}
+	fmt.Println("testapp is ready")
+	<-ended
+	if log != nil {
+		check(log.Close())
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testapp:", err)
+		os.Exit(1)
+	}
+}
+
+// leaveGrandchild starts a process that outlives this one, in a session of its
+// own.
+func leaveGrandchild() error {
+	c := exec.Command("/proc/self/exe", "-ignore-term")
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return c.Start()
+}
+
+// count notes a request, and crashes where it is the one to crash on.
+func (b *behaviour) count() {
+	if n := b.requests.Add(1); n != b.crashAfter {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "testapp: assertion failed: the table is not empty")
+	fmt.Fprintln(os.Stderr, "testapp: crashing now")
+	if b.crash == "kill" {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	os.Exit(3)
+}

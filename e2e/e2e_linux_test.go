@@ -1,0 +1,137 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/vishvananda/netlink"
+)
+
+// root is where the scripts' directories are; what is in it after the tests
+// belongs to scripts that failed.
+var root string
+
+func TestMain(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	var err error
+	if root, err = os.MkdirTemp("", "tcpsandbox-e2e-"); err == nil {
+		err = os.Chmod(root, 0o755) // also for the unprivileged
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.Remove(root) // only if empty
+	bin := filepath.Join(root, "bin")
+	defer os.RemoveAll(bin)
+	if err := build(bin); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return m.Run()
+}
+
+// build makes the program as it is released, one static file, since it runs
+// itself again as the sandbox's first process; and the tests' own programs.
+func build(bin string) error {
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		return err
+	}
+	c := exec.Command("go", "build", "-o", bin, "tcpsandbox/cmd/tcpsandbox", "tcpsandbox/e2e/apps/testapp", "tcpsandbox/e2e/apps/load")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func TestScripts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		lack(t, "network namespaces need root")
+	}
+	before := hostState(t)
+	t.Cleanup(func() {
+		after := hostState(t)
+		for _, s := range after {
+			if !slices.Contains(before, s) {
+				t.Errorf("left behind on the host: %s", s)
+			}
+		}
+	})
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		WorkdirRoot:         root,
+		Setup:               setup,
+		Cmds:                commands,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// tester is what of a test the scripts' surroundings use.
+type tester interface {
+	Helper()
+	Skip(...any)
+	Fatal(...any)
+}
+
+// lack skips a test that cannot run here, or fails it where all must run.
+func lack(t tester, why string) {
+	t.Helper()
+	if os.Getenv("TCPSANDBOX_NEED") == "all" {
+		t.Fatal("TCPSANDBOX_NEED=all, but: " + why)
+	}
+	t.Skip(why)
+}
+
+// hostState lists the interfaces and the named network namespaces of the
+// namespace that the tests run in.
+func hostState(t *testing.T) (state []string) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		state = append(state, "interface "+l.Attrs().Name)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.HasPrefix(line, "nsfs ") {
+			state = append(state, "namespace "+strings.Fields(line)[1])
+		}
+	}
+	return state
+}
+
+// setup gives a script its world, and takes it away afterwards.
+func setup(env *testscript.Env) error {
+	tb, ok := env.T().(testing.TB)
+	if !ok {
+		return fmt.Errorf("%T is no testing.TB", env.T())
+	}
+	w := &world{dir: env.WorkDir, t: tb, processes: make(map[string]*process), namespaces: make(map[string]*namespace)}
+	env.Values[worldKey{}] = w
+	// Cleanup, not Defer: the verdict is known by then.
+	tb.Cleanup(func() {
+		w.close()
+		if tb.Failed() {
+			tb.Logf("left for inspection: %s", w.dir)
+			return
+		}
+		os.RemoveAll(w.dir)
+	})
+	return os.Chmod(env.WorkDir, 0o777)
+}

@@ -1,0 +1,241 @@
+package netsim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// Conn is the client's end of one connection into the application.
+//
+// Nothing on it blocks: Read and Write do what can be done now, and the wake
+// function given to Dial is called whenever that may have changed. One
+// goroutine at a time may use it; wake comes from the stack's own goroutines,
+// must return at once and must not call the Conn.
+type Conn struct {
+	net  *Net
+	flow flow
+	ep   tcpip.Endpoint
+	wq   waiter.Queue
+	note waiter.Entry
+	wake func()
+
+	payload bytes.Reader // reused by Write
+	sink    readSink     // reused by Read
+	written uint64
+
+	iss   atomic.Uint32 // our initial sequence number
+	acked atomic.Uint64 // sequence space the application's kernel has acknowledged, SYN not counted
+
+	ack heldAck // an acknowledgement waiting for a packet to ride on
+}
+
+// Dial starts a connection from the client's address to the server's, IPv4 or
+// IPv6, both of the same family. It does not wait for the handshake:
+// Established tells. ErrInUse means that an earlier connection of the same
+// 4-tuple has not ended yet; try again after it has.
+func (n *Net) Dial(client, server netip.AddrPort, wake func()) (*Conn, error) {
+	c := &Conn{net: n, wake: wake}
+	c.note.Init(c, waiter.ReadableEvents|waiter.WritableEvents|waiter.EventHUp|waiter.EventErr|waiter.EventRdHUp)
+	c.wq.EventRegister(&c.note)
+	if err := n.connect(c, client, server); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// DialContext is Dial for callers that prefer an ordinary blocking net.Conn;
+// it returns when the handshake is complete.
+func (n *Net) DialContext(ctx context.Context, client, server netip.AddrPort) (net.Conn, error) {
+	c := &Conn{net: n, wake: func() {}}
+	c.note.Init(c, waiter.EventHUp|waiter.EventErr)
+	c.wq.EventRegister(&c.note)
+	ready, notify := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
+	c.wq.EventRegister(&ready)
+	defer c.wq.EventUnregister(&ready)
+	if err := n.connect(c, client, server); err != nil {
+		return nil, err
+	}
+	select {
+	case <-notify:
+	case <-ctx.Done():
+		c.Abort()
+		return nil, fmt.Errorf("dial %s: %w", server, ctx.Err())
+	}
+	if ok, err := c.Established(); !ok {
+		c.Close()
+		if err == nil {
+			err = fmt.Errorf("dial %s: %w", server, ErrTimeout)
+		}
+		return nil, err
+	}
+	return gonet.NewTCPConn(&c.wq, c.ep), nil
+}
+
+func (n *Net) connect(c *Conn, client, server netip.AddrPort) error {
+	proto := ipv4.ProtocolNumber
+	if server.Addr().Is6() && !server.Addr().Is4In6() {
+		proto = ipv6.ProtocolNumber
+	}
+	c.flow = flowOf(client, server)
+	if !n.flows.add(c.flow, c) {
+		return fmt.Errorf("dial %s from %s: %w", server, client, ErrInUse)
+	}
+	ep, err := n.stack.NewEndpoint(tcp.ProtocolNumber, proto, &c.wq)
+	if err != nil {
+		n.flows.remove(c)
+		return translate("dial", err)
+	}
+	c.ep = ep
+	ep.SetOwner(c)
+	// One client port may talk to several servers at once; without these the
+	// second bind fails with "port is in use".
+	ep.SocketOptions().SetReuseAddress(true)
+	ep.SocketOptions().SetReusePort(true)
+	err = ep.Bind(fullAddress(client))
+	if err == nil {
+		err = ep.Connect(fullAddress(server))
+		if _, ok := err.(*tcpip.ErrConnectStarted); ok {
+			return nil
+		}
+	}
+	ep.Close()
+	n.flows.remove(c)
+	if err == nil {
+		return nil
+	}
+	return translate(fmt.Sprintf("dial %s from %s", server, client), err)
+}
+
+func fullAddress(a netip.AddrPort) tcpip.FullAddress {
+	return tcpip.FullAddress{NIC: nicID, Addr: tcpip.AddrFromSlice(a.Addr().Unmap().AsSlice()), Port: a.Port()}
+}
+
+// Established reports whether the handshake is complete; the error tells why
+// it never will be.
+func (c *Conn) Established() (bool, error) {
+	switch tcp.EndpointState(c.ep.State()) {
+	case tcp.StateConnecting, tcp.StateSynSent, tcp.StateSynRecv:
+		return false, nil
+	case tcp.StateError, tcp.StateClose, tcp.StateInitial, tcp.StateBound:
+		if err := c.ep.LastError(); err != nil {
+			return false, translate("connect", err)
+		}
+		return false, fmt.Errorf("connect: %w", ErrClosed)
+	}
+	return true, nil
+}
+
+// Write queues as much of p as the send buffer has room for and returns how
+// much that was; fewer than len(p) bytes with a nil error means that wake will
+// be called when there is room again. It keeps no reference to p.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.payload.Reset(p)
+	n, err := c.ep.Write(&c.payload, tcpip.WriteOptions{})
+	c.payload.Reset(nil)
+	c.written += uint64(n)
+	if err != nil {
+		if _, ok := err.(*tcpip.ErrWouldBlock); ok {
+			err = nil
+		} else {
+			return int(n), translate("write", err)
+		}
+	}
+	return int(n), nil
+}
+
+// Read hands what has arrived to fn, in pieces that are valid only during the
+// call, and returns their total. 0 and nil: nothing is there now. io.EOF: the
+// application has closed its direction. fn must not call the Conn.
+func (c *Conn) Read(fn func(p []byte)) (int, error) {
+	c.sink.fn = fn
+	res, err := c.ep.Read(&c.sink, tcpip.ReadOptions{})
+	c.sink.fn = nil
+	if err != nil {
+		switch err.(type) {
+		case *tcpip.ErrWouldBlock:
+			return 0, nil
+		case *tcpip.ErrClosedForReceive:
+			return 0, io.EOF
+		}
+		return 0, translate("read", err)
+	}
+	return res.Count, nil
+}
+
+type readSink struct{ fn func([]byte) }
+
+func (s *readSink) Write(p []byte) (int, error) {
+	s.fn(p)
+	return len(p), nil
+}
+
+// Acked returns how many of the written bytes the application's kernel has
+// acknowledged.
+func (c *Conn) Acked() uint64 { return min(c.acked.Load(), c.written) }
+
+// CloseWrite sends FIN after what was written (half-close).
+func (c *Conn) CloseWrite() error {
+	if err := c.ep.Shutdown(tcpip.ShutdownWrite); err != nil {
+		return translate("close", err)
+	}
+	return nil
+}
+
+// Abort sends RST and frees the connection.
+func (c *Conn) Abort() {
+	c.ack.cancel()
+	c.ep.Abort()
+	c.net.flows.remove(c)
+}
+
+// Close ends the use of the connection. What was written is still sent, then
+// FIN; the stack keeps the 4-tuple until the application has closed as well,
+// or 10 s have passed.
+func (c *Conn) Close() {
+	c.ep.Close()
+	c.forget()
+}
+
+// Flush sends an acknowledgement that was being held back at once. Call it
+// where the application may be waiting for it: after the handshake, when there
+// is nothing to send yet.
+func (c *Conn) Flush() { c.net.acks.flush(c) }
+
+// NotifyEvent implements the stack's listener; it is not for callers.
+func (c *Conn) NotifyEvent(mask waiter.EventMask) {
+	if mask&(waiter.EventHUp|waiter.EventErr) != 0 {
+		c.forget()
+	}
+	c.wake()
+}
+
+// forget takes the 4-tuple out of the table once the stack has no more use
+// for it.
+func (c *Conn) forget() {
+	if c.ep == nil {
+		return
+	}
+	switch tcp.EndpointState(c.ep.State()) {
+	case tcp.StateClose, tcp.StateError:
+		// What is held acknowledges the application's FIN.
+		c.Flush()
+		c.net.flows.remove(c)
+	}
+}
+
+// KUID and KGID make a Conn the "owner" of its packets, which is how the link
+// finds it again without a look-up.
+func (c *Conn) KUID() uint32 { return 0 }
+func (c *Conn) KGID() uint32 { return 0 }

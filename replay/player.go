@@ -1,0 +1,630 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"tcpsandbox/protocol"
+	"tcpsandbox/session"
+)
+
+// player plays one session. All of it but queued belongs to its shard's
+// goroutine.
+//
+//	           start found               SYN answered
+//	joining ────────────────▶ connecting ────────────▶ open ──▶ closing ──▶ ended
+//	   ▲   (captured SYN: at once)                      │  FIN sent, or the
+//	   └────────────────────────────────────────────────┘  record is played
+//	           gap in the client's stream
+type player struct {
+	shard  *shard
+	s      *session.Session
+	queued atomic.Bool
+
+	// timer is the index in the shard's heap (-1: none), at its moment.
+	timer int
+	at    time.Time
+
+	// The record, as far as it was taken.
+	steps   []step // the client's events, yet to play from head on
+	head    int
+	buf     []session.Event
+	cause   session.Cause
+	joining bool   // skip client data until a message starts
+	base    uint64 // server stream offset at the start of this connection
+	framer  protocol.Framer
+	sniff   []byte // client data too short to tell the protocol
+	greeted bool   // the server spoke before the client
+
+	// The connection.
+	conn        Conn
+	connecting  bool
+	established bool
+	offset      int    // bytes of steps[head] already written
+	written     uint64 // on this connection
+	appEOF      bool
+	finSent     bool
+	fail        failure
+	known       bool // to the shard
+	ended       bool
+	isBusy      bool
+	sink        func([]byte) // for conn.Read
+
+	// The release rule's view.
+	got        uint64 // bytes the application sent on this connection
+	shift      int64  // got less production's count, where both last agreed
+	released   uint64 // Seen of the turn that was released last
+	anyTurn    bool   // a turn was released on this connection
+	since      uint64 // bytes since the last release
+	lastByte   time.Time
+	lastTurn   time.Time
+	requests   int // complete requests sent on this connection
+	answers    int // complete answers received on this connection
+	closeUntil time.Time
+
+	exchanges exchanges
+	ledger    session.Ledger
+	delivered uint64 // acknowledged on earlier connections of this session
+	record    *Record
+}
+
+// step is a client's event, ready to play.
+type step struct {
+	session.Event
+	ends   int    // requests that end in it
+	framed bool   // the framer was in sync here
+	turn   int    // exchange that it belongs to, -1: none
+	ahead  uint64 // bytes that production had sent beyond Seen
+	fresh  bool   // the connection must be a new one from here on
+	due    bool   // its time has come
+}
+
+// failure is why a connection is of no use any more.
+type failure struct {
+	err  error
+	fate session.Fate // of what was not delivered
+}
+
+// keepRoom is how many events an idle session keeps room for.
+const keepRoom = 32
+
+func newPlayer(sh *shard, s *session.Session) *player {
+	p := &player{shard: sh, s: s, timer: -1, joining: s.Joined, record: &Record{}}
+	p.exchanges.player = p
+	p.sink = func(b []byte) { p.exchanges.application(b, p.lastByte) }
+	return p
+}
+
+// wake is called by the connection, from any goroutine.
+func (p *player) wake() {
+	p.shard.push(p)
+	p.shard.signal()
+}
+
+// step does all that can be done now.
+func (p *player) step(now time.Time) {
+	if p.ended {
+		return
+	}
+	if !p.known {
+		p.known = true
+		p.shard.live[p] = struct{}{}
+	}
+	p.take()
+	p.read(now)
+	wrote := false
+	for p.head < len(p.steps) {
+		ok, sent := p.play(now)
+		wrote = wrote || sent
+		if !ok {
+			break
+		}
+		p.pop()
+	}
+	if p.established && !wrote && p.written == 0 && p.conn != nil {
+		p.conn.Flush() // the application may wait for the handshake's end, to speak first
+	}
+	p.maybeEnd(now)
+	p.setBusy(!p.ended && (p.head < len(p.steps) || p.cause != session.Live))
+}
+
+func (p *player) setBusy(b bool) {
+	if b == p.isBusy {
+		return
+	}
+	p.isBusy = b
+	if b {
+		p.shard.engine.busy.Add(1)
+	} else {
+		p.shard.engine.busy.Add(-1)
+	}
+}
+
+// pop forgets the step that was played.
+func (p *player) pop() {
+	p.steps[p.head] = step{}
+	p.head++
+	switch {
+	case p.head == len(p.steps) && cap(p.steps) > keepRoom:
+		p.steps, p.head = nil, 0
+	case p.head == len(p.steps):
+		p.steps, p.head = p.steps[:0], 0
+	case p.head > keepRoom && p.head > len(p.steps)/2: // a backlog that never ends
+		n := copy(p.steps, p.steps[p.head:])
+		clear(p.steps[n:])
+		p.steps, p.head = p.steps[:n], 0
+	}
+}
+
+// take moves what capture has appended into steps and exchanges.
+func (p *player) take() {
+	events, cause := p.s.Take(p.buf)
+	for i := range events {
+		e := &events[i]
+		if e.Side == session.Server {
+			p.production(e)
+		} else {
+			p.client(e)
+		}
+	}
+	if p.buf = events; cap(events) > keepRoom {
+		p.buf = nil
+	}
+	if cause != session.Live && p.cause == session.Live {
+		p.cause = cause
+		p.settleForRaw()
+		p.exchanges.productionEnded(cause)
+	}
+}
+
+// production notes what production's server did.
+func (p *player) production(e *session.Event) {
+	switch e.Kind {
+	case session.Data:
+		if p.framer == nil {
+			p.greeted = len(p.sniff) == 0
+			p.settleForRaw() // HTTP is not answered before a request's first line
+		}
+		p.exchanges.production(e.Data, e.At)
+	case session.Gap:
+		p.exchanges.productionGap(e.Missing)
+	case session.FIN:
+		p.exchanges.productionFIN()
+	}
+}
+
+// client turns an event of production's client into a step.
+func (p *player) client(e *session.Event) {
+	switch e.Kind {
+	case session.Open:
+		p.steps = append(p.steps, step{Event: *e, turn: -1})
+	case session.Data:
+		if p.joining && !p.join(e) {
+			return
+		}
+		st := step{Event: *e, turn: -1}
+		st.Seen = e.Seen - min(e.Seen, p.base)
+		st.ahead = p.exchanges.productionOffset() - min(p.exchanges.productionOffset(), st.Seen)
+		p.frame(&st)
+		p.steps = append(p.steps, st)
+		p.shard.tally.pending.Add(int64(len(e.Data)))
+	case session.Gap:
+		p.gap()
+	default:
+		if p.joining && p.conn == nil && !p.started() {
+			return
+		}
+		p.settleForRaw()
+		st := step{Event: *e, turn: -1}
+		st.Seen = e.Seen - min(e.Seen, p.base)
+		p.steps = append(p.steps, st)
+	}
+}
+
+// started reports whether anything of the session was or is to be played.
+func (p *player) started() bool { return p.conn != nil || p.head < len(p.steps) || p.record.Connected }
+
+// join looks for a place at which a session that lacks its beginning may
+// start: a message's first byte, or, where the client does not speak HTTP, its
+// first turn that follows data of the server. It cuts e down to what is to be
+// played and reports whether that is anything.
+func (p *player) join(e *session.Event) bool {
+	f := protocol.NewHTTP1()
+	at := f.Start(e.Data)
+	if at < 0 && e.Seen > p.base && !p.exchanges.looksHTTP {
+		f, at = protocol.NewRaw(), 0
+	}
+	if at < 0 {
+		p.ledger[p.lostFate()] += int64(len(e.Data))
+		return false
+	}
+	p.ledger[p.lostFate()] += int64(at)
+	e.Data = e.Data[at:]
+	p.joining = false
+	p.framer = f
+	p.base = e.Seen
+	p.exchanges.restart(e.Seen)
+	fresh := step{Event: session.Event{Kind: session.Open, At: e.At}, turn: -1, fresh: p.started()}
+	p.steps = append(p.steps, fresh)
+	return true
+}
+
+// lostFate is the bin for what is skipped while joining.
+func (p *player) lostFate() session.Fate {
+	if p.s.Joined && !p.started() {
+		return session.BeforeJoin
+	}
+	return session.InGap
+}
+
+// gap: production has bytes that were never captured. The rest of the broken
+// message is useless, and what was sent of it must not be completed with
+// anything else: go on at the next message, on a new connection.
+func (p *player) gap() {
+	p.record.Gaps++
+	for p.head < len(p.steps) {
+		last := &p.steps[len(p.steps)-1]
+		// A whole message before the gap is still worth playing.
+		if last.Kind != session.Data || last.ends > 0 && !p.framer.Open(protocol.Requests) ||
+			len(p.steps)-1 == p.head && p.offset > 0 {
+			break
+		}
+		p.ledger[session.InGap] += int64(len(last.Data))
+		p.shard.tally.pending.Add(-int64(len(last.Data)))
+		p.steps[len(p.steps)-1] = step{}
+		p.steps = p.steps[:len(p.steps)-1]
+		if last.ends > 0 {
+			break
+		}
+	}
+	if len(p.sniff) > 0 {
+		p.sniff = p.sniff[:0]
+	}
+	p.joining = true
+	p.exchanges.broken()
+}
+
+// frame feeds the client's bytes to the framer, which finds the requests in
+// them; before the protocol is known it keeps them.
+func (p *player) frame(st *step) {
+	if p.framer == nil {
+		p.sniff = append(p.sniff, st.Data...)
+		f, decided := protocol.Framer(nil), false
+		if p.greeted {
+			f, decided = protocol.NewRaw(), true // an HTTP server never speaks first
+		} else {
+			f, decided = protocol.Detect(p.sniff)
+		}
+		if !decided {
+			p.exchanges.request(st, st.Data)
+			return
+		}
+		p.framer = f
+		data := p.sniff
+		p.sniff = nil
+		p.exchanges.request(st, data)
+		return
+	}
+	p.exchanges.request(st, st.Data)
+}
+
+// settleForRaw decides for raw where the client's data was too little to tell
+// the protocol and nothing more of it is to be waited for.
+func (p *player) settleForRaw() {
+	if p.framer != nil || len(p.sniff) == 0 {
+		return
+	}
+	p.framer, p.sniff = protocol.NewRaw(), nil
+	p.exchanges.request(&step{}, nil)
+}
+
+// read takes in what the application has answered.
+func (p *player) read(now time.Time) {
+	if p.conn == nil {
+		return
+	}
+	if p.connecting {
+		ok, err := p.conn.Established()
+		switch {
+		case err != nil:
+			p.connecting = false
+			p.broke(err, session.Refused)
+			return
+		case !ok:
+			return
+		}
+		p.connecting, p.established = false, true
+		p.record.Connected = true
+		p.lastTurn, p.lastByte = now, now
+	}
+	for !p.appEOF && p.fail.err == nil {
+		before := p.lastByte
+		p.lastByte = now
+		n, err := p.conn.Read(p.sink)
+		if n > 0 {
+			p.got += uint64(n)
+			p.since += uint64(n)
+		} else {
+			p.lastByte = before
+		}
+		if errors.Is(err, io.EOF) {
+			p.appEOF = true
+			p.exchanges.applicationEOF()
+			return
+		}
+		if err != nil {
+			fate := session.Refused
+			if p.appEOF {
+				fate = session.ClosedEarly
+			}
+			p.broke(err, fate)
+			return
+		}
+		if n == 0 {
+			return
+		}
+	}
+}
+
+// broke notes that the connection is of no use any more.
+func (p *player) broke(err error, fate session.Fate) {
+	if p.fail.err == nil {
+		p.fail = failure{err, fate}
+	}
+}
+
+// play does what it can of the first step. ok: it is done; sent: something
+// went out.
+func (p *player) play(now time.Time) (ok, sent bool) {
+	st := &p.steps[p.head]
+	if p.fail.err != nil && !st.fresh {
+		p.drop(st, p.fail.fate)
+		return true, false
+	}
+	if pace := p.shard.cfg.Pace; pace != nil {
+		if due := pace.Due(p.s.Start.Add(st.At)); due.After(now) {
+			p.shard.timers.set(p, due)
+			return false, false
+		} else if !st.due && st.Kind == session.Data {
+			st.due = true
+			p.shard.tally.late(now.Sub(due))
+		}
+	}
+	if st.Kind == session.Open {
+		return p.open(st, now), true
+	}
+	if !p.established || p.connecting {
+		return false, false
+	}
+	if p.offset == 0 && !p.release(st, now) {
+		return false, false
+	}
+	switch st.Kind {
+	case session.Data:
+		return p.send(st, now)
+	case session.FIN:
+		return p.half(st, now), true
+	case session.RST:
+		return p.reset(now), true
+	}
+	return true, false
+}
+
+// open connects, at the session's start or again after a gap.
+func (p *player) open(st *step, now time.Time) bool {
+	if p.conn != nil {
+		if !st.fresh {
+			return true // the client's SYN, sent again
+		}
+		p.leave(true)
+	}
+	conn, err := p.shard.cfg.Dial(p.s.Client, p.s.Server, p.wake)
+	switch {
+	case errors.Is(err, ErrInUse):
+		// The client's earlier connection on this port is not over yet, as the
+		// application sees it.
+		if p.closeUntil.IsZero() {
+			p.closeUntil = now.Add(2 * p.shard.cfg.AnswerTimeout)
+		}
+		if now.Before(p.closeUntil) {
+			p.shard.timers.set(p, now.Add(2*time.Millisecond))
+			return false
+		}
+		p.broke(err, session.Refused)
+	case errors.Is(err, ErrUnsupported):
+		p.broke(err, session.Unsupported)
+	case err != nil:
+		p.broke(err, session.Refused)
+	default:
+		p.conn, p.connecting, p.established = conn, true, false
+		p.fail = failure{}
+		p.lastTurn, p.lastByte = now, now
+	}
+	p.closeUntil = time.Time{}
+	return true
+}
+
+// leave gives the connection up, to make another.
+func (p *player) leave(abort bool) {
+	p.delivered += p.conn.Acked()
+	if abort {
+		p.conn.Abort()
+	} else {
+		p.conn.Close()
+	}
+	p.conn, p.connecting, p.established = nil, false, false
+	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
+	p.requests, p.answers, p.anyTurn = 0, 0, false
+	p.appEOF, p.finSent = false, false
+}
+
+// release applies the rule to the first byte of a step.
+func (p *player) release(st *step, now time.Time) bool {
+	if p.anyTurn && st.Seen <= p.released && !(st.SeenFIN && !p.appEOF) {
+		return true // of the turn under way
+	}
+	cause, wait, ok := p.gate(st, now).decide()
+	if ok && st.SeenFIN && !p.appEOF && cause != Timeout {
+		// Production's server had closed before: so must the application,
+		// within the time an answer may take.
+		ok, wait = false, p.shard.cfg.AnswerTimeout-now.Sub(p.lastActivity())
+		if wait <= 0 {
+			ok, cause = true, Timeout
+		}
+	}
+	if !ok && p.appEOF {
+		ok, cause = true, Boundary // it will not answer any more
+	}
+	if !ok {
+		p.shard.timers.set(p, now.Add(max(wait, time.Millisecond)))
+		return false
+	}
+	p.shard.tally.released(cause)
+	p.exchanges.released(st, cause)
+	p.anyTurn, p.released, p.since, p.lastTurn = true, max(st.Seen, p.released), 0, now
+	return true
+}
+
+func (p *player) lastActivity() time.Time {
+	if p.lastByte.After(p.lastTurn) {
+		return p.lastByte
+	}
+	return p.lastTurn
+}
+
+func (p *player) gate(st *step, now time.Time) *gate {
+	g := &gate{
+		want:    uint64(max(0, int64(st.Seen)+p.shift)),
+		got:     p.got,
+		since:   p.since,
+		silence: now.Sub(p.lastActivity()),
+		quiet:   max(p.shard.cfg.MinQuiet, 3*p.exchanges.longestPause),
+		timeout: p.shard.cfg.AnswerTimeout,
+	}
+	if st.Kind == session.Data {
+		g.framed = st.framed && p.framer.InSync(protocol.Application)
+	} else {
+		g.framed = p.framer != nil && p.framer.InSync(protocol.Requests) && p.framer.InSync(protocol.Application)
+	}
+	if g.framed {
+		g.complete = p.answers >= p.requests && !p.framer.Open(protocol.Application) &&
+			(p.since > 0 || st.Seen <= p.released)
+		g.early = p.exchanges.early(p.requests-1, st.Seen)
+	}
+	return g
+}
+
+// send writes a chunk, as far as the connection takes it.
+func (p *player) send(st *step, now time.Time) (ok, sent bool) {
+	n, err := p.conn.Write(st.Data[p.offset:])
+	p.written += uint64(n)
+	p.offset += n
+	p.shard.tally.pending.Add(-int64(n))
+	if err != nil {
+		fate := session.Refused
+		if p.appEOF {
+			fate = session.ClosedEarly
+		}
+		p.broke(err, fate)
+		p.drop(st, fate)
+		return true, n > 0
+	}
+	if p.offset < len(st.Data) {
+		return false, n > 0
+	}
+	p.offset = 0
+	p.requests += st.ends
+	p.exchanges.sent(st, now)
+	return true, true
+}
+
+// half closes the client's direction.
+func (p *player) half(st *step, now time.Time) bool {
+	if !p.finSent {
+		p.finSent = true
+		if err := p.conn.CloseWrite(); err != nil {
+			p.broke(err, session.ClosedEarly)
+		}
+	}
+	return true
+}
+
+// reset aborts the connection once what was written before has arrived: the
+// production server had it, too.
+func (p *player) reset(now time.Time) bool {
+	if p.conn.Acked() < p.written && p.fail.err == nil {
+		if p.closeUntil.IsZero() {
+			p.closeUntil = now.Add(time.Second)
+		}
+		if now.Before(p.closeUntil) {
+			p.shard.timers.set(p, now.Add(time.Millisecond))
+			return false
+		}
+	}
+	p.closeUntil = time.Time{}
+	p.leave(true)
+	p.record.Reset = true
+	return true
+}
+
+// drop puts the rest of a step into a bin of the ledger.
+func (p *player) drop(st *step, fate session.Fate) {
+	if st.Kind != session.Data {
+		return
+	}
+	rest := int64(len(st.Data) - p.offset)
+	p.ledger[fate] += rest
+	p.shard.tally.pending.Add(-rest)
+	p.offset = 0
+}
+
+// maybeEnd ends the session when its record is played and the application has
+// said what it had to say.
+func (p *player) maybeEnd(now time.Time) {
+	if p.head < len(p.steps) {
+		return
+	}
+	if p.conn == nil || p.fail.err != nil {
+		if p.cause != session.Live {
+			p.finish()
+		}
+		return
+	}
+	if p.cause == session.Live && !(p.finSent && p.appEOF) {
+		return
+	}
+	if p.connecting {
+		p.waitEnd(now)
+		return
+	}
+	// The last answer is waited for as any other; after FIN the application's
+	// own is, too.
+	waiting := !p.appEOF && (p.finSent || p.exchanges.waiting())
+	if waiting && !p.waitEnd(now) {
+		return
+	}
+	if p.conn.Acked() < p.written && now.Sub(p.lastActivity()) < p.shard.cfg.AnswerTimeout {
+		p.shard.timers.set(p, now.Add(2*time.Millisecond)) // the connection does not tell of it
+		return
+	}
+	if p.cause != session.Live {
+		p.finish()
+	}
+}
+
+// waitEnd reports whether the wait for the application is over.
+func (p *player) waitEnd(now time.Time) bool {
+	wait := p.shard.cfg.AnswerTimeout - now.Sub(p.lastActivity())
+	if wait <= 0 {
+		if p.connecting {
+			p.broke(fmt.Errorf("connect: %w", ErrRefused), session.Refused)
+			p.finish()
+		}
+		return true
+	}
+	p.shard.timers.set(p, now.Add(wait))
+	return false
+}

@@ -1,0 +1,292 @@
+package replay
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"tcpsandbox/compare"
+	"tcpsandbox/session"
+)
+
+// Record is what became of one session.
+type Record struct {
+	ID             uint64
+	Client, Server string
+	State          string // "finished", "refused", "reset", "closed-early", "unanswered", "pending", "skipped", …
+	Joined         bool
+	Connected      bool // a connection into the application was established
+	Reset          bool // ended as production's client did, with RST
+	Gaps           int  // in the client's stream
+	Requests       int  // requests or client turns compared
+	Bytes          session.Ledger
+	Captured       int64 // client bytes
+	Missing        int64 // client bytes that production had and the capture had not
+	Verdict        compare.Verdict
+	First          *Difference // the first answer that differs
+}
+
+// Difference is an answer that is not production's.
+type Difference struct {
+	Request string
+	compare.Difference
+}
+
+// Latency is a distribution of answer times: from the request's last byte to
+// the answer's first.
+type Latency struct {
+	P50, P90, P99 time.Duration
+	Count         int64
+}
+
+// Result is the sum of an engine's work so far.
+type Result struct {
+	Seen, Complete, Joined     int // sessions captured; those captured from SYN to end; those without beginning
+	Replayed, Finished, Failed int // connected; played to the end as captured; not
+	Skipped                    int // never connected, though nothing failed
+	Bytes                      session.Ledger
+	Captured, Missing          int64
+	Release                    [causes]int64
+	Verdicts                   map[compare.Verdict]int64
+	Production, Application    Latency
+	Lateness                   Latency  // of released chunks behind their captured time, where there is a pace
+	Defects                    []string // sessions whose ledger does not add up: bugs of ours
+}
+
+// worst orders verdicts: a session's is that of its worst answer.
+var worst = map[compare.Verdict]int{
+	compare.Uncompared: 0, compare.Identical: 1, compare.Equivalent: 2, compare.Missing: 3, compare.Different: 4,
+}
+
+func (r *Record) judged(e *exchange, res compare.Result) {
+	if r.Requests == 0 || worst[res.Verdict] > worst[r.Verdict] {
+		r.Verdict = res.Verdict
+	}
+	r.Requests++
+	if res.Verdict == compare.Different && r.First == nil && res.Difference != nil {
+		r.First = &Difference{e.label, *res.Difference}
+	}
+}
+
+// tally sums up a shard's work. The counters that a progress line shows are
+// atomic, the rest is behind mu: it changes once per answer or session.
+type tally struct {
+	pending  atomic.Int64 // client bytes captured and neither sent nor dropped
+	finished atomic.Int64
+	failed   atomic.Int64
+	answers  atomic.Int64
+	differs  atomic.Int64
+
+	mu     sync.Mutex
+	result Result
+	// in microseconds, to 3 digits, up to 10 minutes
+	production, application, lateness *hdrhistogram.Histogram
+}
+
+func (t *tally) init() {
+	t.result.Verdicts = map[compare.Verdict]int64{}
+	newHist := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3) }
+	t.production, t.application, t.lateness = newHist(), newHist(), newHist()
+}
+
+func (t *tally) released(c Cause) {
+	t.mu.Lock()
+	t.result.Release[c]++
+	t.mu.Unlock()
+}
+
+func (t *tally) late(d time.Duration) {
+	t.mu.Lock()
+	t.lateness.RecordValue(int64(d / time.Microsecond))
+	t.mu.Unlock()
+}
+
+func (t *tally) judged(e *exchange, res compare.Result) {
+	t.answers.Add(1)
+	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
+		t.differs.Add(1)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.result.Verdicts[res.Verdict]++
+	if e.answer > 0 && e.asked > 0 && e.answer >= e.asked {
+		t.production.RecordValue(int64((e.answer - e.asked) / time.Microsecond))
+	}
+	if !e.firstAt.IsZero() && !e.sentAt.IsZero() {
+		t.application.RecordValue(int64(e.firstAt.Sub(e.sentAt) / time.Microsecond))
+	}
+}
+
+// finish ends a session whose record is played, or that cannot go on.
+func (p *player) finish() {
+	p.exchanges.conclude()
+	acked := p.delivered
+	if p.conn != nil {
+		acked += p.conn.Acked()
+	}
+	state := "finished"
+	switch {
+	case p.fail.err != nil:
+		state = p.fail.fate.String()
+	case !p.record.Connected:
+		state = "skipped"
+	case p.record.Requests > 0 && p.record.Verdict == compare.Missing:
+		state = "unanswered"
+	}
+	p.end(state, acked)
+}
+
+// cutShort ends a session because the run is over.
+func (p *player) cutShort() {
+	p.exchanges.conclude()
+	acked := p.delivered
+	if p.conn != nil {
+		acked += p.conn.Acked()
+	}
+	for ; p.head < len(p.steps); p.pop() {
+		p.drop(&p.steps[p.head], session.Pending)
+	}
+	p.end("pending", acked)
+}
+
+// end closes the books on a session: what was acknowledged is delivered, what
+// was sent and was not has the failure's fate, or is pending.
+func (p *player) end(state string, acked uint64) {
+	unacked := session.Pending
+	if p.fail.err != nil {
+		unacked = p.fail.fate
+	}
+	totals, _ := p.s.Totals()
+	p.ledger[session.Delivered] += int64(acked)
+	if rest := totals.Bytes[session.Client] - p.ledger.Sum(); rest > 0 {
+		p.ledger[unacked] += rest
+	}
+	if p.conn != nil {
+		if p.fail.err != nil || p.ledger[session.Pending] > 0 {
+			p.conn.Abort()
+		} else {
+			p.conn.Close()
+		}
+		p.conn = nil
+	}
+	p.shard.timers.drop(p)
+	p.ended = true
+	p.setBusy(false)
+	delete(p.shard.live, p)
+
+	r := p.record
+	r.ID, r.Client, r.Server = p.s.ID, p.s.Client.String(), p.s.Server.String()
+	r.State, r.Joined = state, p.s.Joined
+	r.Bytes, r.Captured, r.Missing = p.ledger, totals.Bytes[session.Client], totals.Missing[session.Client]
+	if r.Requests == 0 {
+		r.Verdict = compare.Uncompared
+	}
+	p.shard.tally.record(r, totals)
+	if done := p.shard.cfg.Ended; done != nil {
+		done(r)
+	}
+	p.shard.engine.ended()
+}
+
+func (t *tally) record(r *Record, totals session.Totals) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	res := &t.result
+	res.Seen++
+	closed := totals.RST[0] || totals.RST[1] || totals.FIN[0] && totals.FIN[1]
+	if !r.Joined && closed && totals.Missing[0] == 0 {
+		res.Complete++
+	}
+	if r.Joined {
+		res.Joined++
+	}
+	if r.Connected {
+		res.Replayed++
+	}
+	switch r.State {
+	case "finished":
+		res.Finished++
+		t.finished.Add(1)
+	case "skipped":
+		res.Skipped++
+	default:
+		res.Failed++
+		t.failed.Add(1)
+	}
+	res.Bytes.Add(&r.Bytes)
+	res.Captured += r.Captured
+	res.Missing += r.Missing
+	if err := r.Bytes.Check(r.Captured); err != nil && len(res.Defects) < 10 {
+		res.Defects = append(res.Defects, fmt.Sprintf("session %d (%s): %v", r.ID, r.Client, err))
+	}
+}
+
+// Result returns the sum so far.
+func (e *Engine) Result() *Result {
+	out := &Result{Verdicts: map[compare.Verdict]int64{}}
+	var production, application, lateness *hdrhistogram.Histogram
+	merge := func(to **hdrhistogram.Histogram, from *hdrhistogram.Histogram) {
+		if *to == nil {
+			*to = hdrhistogram.Import(from.Export())
+		} else {
+			(*to).Merge(from)
+		}
+	}
+	for _, sh := range e.shards {
+		t := &sh.tally
+		t.mu.Lock()
+		r := &t.result
+		out.Complete += r.Complete
+		out.Joined += r.Joined
+		out.Replayed += r.Replayed
+		out.Finished += r.Finished
+		out.Failed += r.Failed
+		out.Skipped += r.Skipped
+		out.Bytes.Add(&r.Bytes)
+		out.Captured += r.Captured
+		out.Missing += r.Missing
+		for i, n := range r.Release {
+			out.Release[i] += n
+		}
+		for v, n := range r.Verdicts {
+			out.Verdicts[v] += n
+		}
+		out.Defects = append(out.Defects, r.Defects...)
+		merge(&production, t.production)
+		merge(&application, t.application)
+		merge(&lateness, t.lateness)
+		t.mu.Unlock()
+	}
+	out.Seen = int(e.seen.Load())
+	out.Production, out.Application, out.Lateness = latency(production), latency(application), latency(lateness)
+	return out
+}
+
+func latency(h *hdrhistogram.Histogram) Latency {
+	at := func(q float64) time.Duration { return time.Duration(h.ValueAtQuantile(q)) * time.Microsecond }
+	return Latency{P50: at(50), P90: at(90), P99: at(99), Count: h.TotalCount()}
+}
+
+// Progress is what a progress line shows.
+type Progress struct {
+	Seen, Active, Finished, Failed int64
+	Answers, Different             int64 // judged; those that differ or are missing
+	Pending                        int64 // client bytes waiting to be sent
+}
+
+// Progress returns the counters; it may be called at any time.
+func (e *Engine) Progress() Progress {
+	p := Progress{Seen: e.seen.Load(), Active: e.active.Load()}
+	for _, sh := range e.shards {
+		t := &sh.tally
+		p.Finished += t.finished.Load()
+		p.Failed += t.failed.Load()
+		p.Answers += t.answers.Load()
+		p.Different += t.differs.Load()
+		p.Pending += t.pending.Load()
+	}
+	return p
+}

@@ -1,0 +1,119 @@
+package report
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// FileError is why a report could not be written.
+type FileError struct {
+	Path string
+	Err  error
+}
+
+func (e *FileError) Error() string { return fmt.Sprintf("write report %s: %v", e.Path, e.Err) }
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Hint tells what to do about it; it is empty where the error says it all.
+func (e *FileError) Hint() string {
+	switch {
+	case errors.Is(e.Err, errFormat):
+		return "name the report with an ending that is supported, such as --report run.json"
+	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+		return "free some space, or give --report a path on another file system"
+	case errors.Is(e.Err, fs.ErrNotExist):
+		return "mkdir -p " + filepath.Dir(e.Path)
+	}
+	return ""
+}
+
+var errFormat = errors.New("no such format: supported is .json")
+
+// CheckName returns an error unless path has an ending that WriteFile knows,
+// so that a run need not be made to learn that.
+func CheckName(path string) error {
+	if filepath.Ext(path) == ".json" || irregular(path) {
+		return nil
+	}
+	return &FileError{path, errFormat}
+}
+
+// irregular reports that path exists and is neither a file nor a directory.
+func irregular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+// WriteFile writes the result to path, in the format that its ending names;
+// devices and pipes get JSON. A file appears whole or not at all: it is
+// written beside its place first, and replaces what was there. Errors are
+// *FileError.
+func WriteFile(path string, r *Result) error {
+	if err := CheckName(path); err != nil {
+		return err
+	}
+	write := writeAtomically
+	if irregular(path) {
+		write = writeInPlace
+	}
+	if err := write(path, r); err != nil {
+		var inner *fs.PathError
+		if errors.As(err, &inner) {
+			err = inner.Err // its path is path, or that of the file beside it
+		}
+		return &FileError{path, err}
+	}
+	return nil
+}
+
+// writeInPlace is for what cannot be renamed over, such as /dev/stdout.
+func writeInPlace(path string, r *Result) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeBuffered(f, r), f.Close())
+}
+
+func writeAtomically(path string, r *Result) (err error) {
+	mode := fs.FileMode(0o666) // less the umask
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link stays a link
+		if info, err := os.Stat(path); err == nil {
+			if info.IsDir() {
+				return syscall.EISDIR
+			}
+			mode = info.Mode().Perm()
+		}
+	}
+	beside := fmt.Sprintf("%s.%d.partial", path, os.Getpid())
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(beside)
+		}
+	}()
+	// Sync: some file systems find out only then that there is no space.
+	if err := errors.Join(writeBuffered(f, r), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(beside, path)
+}
+
+func writeBuffered(w io.Writer, r *Result) error {
+	b := bufio.NewWriterSize(w, 64<<10)
+	if err := r.WriteJSON(b); err != nil {
+		return err
+	}
+	return b.Flush()
+}

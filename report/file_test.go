@@ -1,0 +1,91 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "run.json")
+	for range 2 { // anew, and over what is there
+		if err := WriteFile(path, quiet()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkJSON(t, path)
+	link := filepath.Join(dir, "link.json")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(link, quiet()); err != nil {
+		t.Fatal(err)
+	}
+	checkJSON(t, path)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v: the file's mode was not kept", info.Mode(), err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v: something was left behind", entries, err)
+	}
+}
+
+func checkJSON(t *testing.T, path string) {
+	t.Helper()
+	p, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(p) {
+		t.Errorf("%s: %q", path, p)
+	}
+}
+
+func TestWriteFileFails(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "d.json"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		path, message, hint string
+		is                  error
+	}{
+		{filepath.Join(dir, "run.pdf"), "no such format: supported is .json", "--report run.json", errFormat},
+		{filepath.Join(dir, "run"), "no such format: supported is .json", "--report run.json", errFormat},
+		{filepath.Join(dir, "none", "run.json"), "no such file or directory", "mkdir -p " + filepath.Join(dir, "none"), fs.ErrNotExist},
+		{filepath.Join(dir, "d.json"), "is a directory", "", syscall.EISDIR},
+		{"/dev/full", "no space left on device", "free some space", syscall.ENOSPC},
+	} {
+		if tt.path == "/dev/full" && !irregular(tt.path) {
+			continue // Linux has it, others do not
+		}
+		err := WriteFile(tt.path, quiet())
+		var failed *FileError
+		if !errors.As(err, &failed) || !errors.Is(err, tt.is) {
+			t.Errorf("%s: %v", tt.path, err)
+			continue
+		}
+		if got := err.Error(); got != "write report "+tt.path+": "+tt.message {
+			t.Errorf("%s", got)
+		}
+		if got := failed.Hint(); !strings.Contains(got, tt.hint) || (got == "") != (tt.hint == "") {
+			t.Errorf("%s: hint %q", tt.path, got)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v: something was left behind", entries, err)
+	}
+}

@@ -1,0 +1,273 @@
+// Package report is the result of a run as data, and its renderings: text for
+// people, JSON for programs.
+//
+// The pipeline fills a Result while it runs and after, then hands it to Text
+// and WriteFile:
+//
+//	r := &report.Result{Tool: "tcpsandbox 1.0.0", Started: started}
+//	r.Capture.Add(report.Source{Source: "eth0:80", Packets: n})
+//	r.AddDetail(…)
+//	err := report.WriteFile("run.json", r)
+//
+// The JSON form of Result is a promise: fields are added, never renamed,
+// retyped or removed. A Result is not safe for concurrent use.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"tcpsandbox/compare"
+	"tcpsandbox/session"
+)
+
+// Version is the version of the JSON form. It would change only if a promised
+// field did.
+const Version = 1
+
+// Why a run ended: the values of Result.Ended.
+const (
+	EndedCapture     = "capture-end"        // the capture file or stream was read to its end
+	EndedSignal      = "signal"             // the user asked for it
+	EndedDuration    = "duration"           // --duration
+	EndedMaxSessions = "max-sessions"       // --max-sessions
+	EndedAppExited   = "app-exited"         // the application ended first
+	EndedNoListener  = "app-never-listened" // within --listen-timeout
+)
+
+// Result is the outcome of a run. Slices may be nil: they are written as [].
+type Result struct {
+	Version     int         `json:"version"` // Version; WriteJSON sets it
+	Tool        string      `json:"tool"`    // name and release, "tcpsandbox 1.0.0"
+	Started     time.Time   `json:"started"`
+	Duration    Seconds     `json:"duration_s"`
+	Ended       string      `json:"ended"`     // one of the constants above
+	ExitCode    int         `json:"exit_code"` // of tcpsandbox itself
+	Capture     Capture     `json:"capture"`
+	Sessions    Sessions    `json:"sessions"`
+	ClientBytes ClientBytes `json:"client_bytes"`
+	Release     Release     `json:"release"`
+	Answers     Answers     `json:"answers"`
+	Latency     Latency     `json:"latency"`
+	Egress      []Egress    `json:"egress"`
+	App         App         `json:"app"`
+	Warnings    []string    `json:"warnings"` // one line each
+
+	// Differences are the answers that differ or are missing, by request;
+	// AddDifference fills them. Written are the groupsWritten most frequent
+	// ones, and how many answers the others come to.
+	Differences        []Group `json:"differences"`
+	DifferencesOmitted int64   `json:"differences_omitted"`
+
+	// Detail is one entry a session; AddDetail fills it, DetailLimit entries
+	// at most. Written first are those that differ or failed.
+	DetailOmitted int64    `json:"detail_omitted"` // sessions that are not in Detail
+	Detail        []Detail `json:"detail"`
+
+	groups map[string]int // index in Differences, by request
+	plain  int            // all of Detail before this index differ or failed
+}
+
+// Capture is the sum of all sources.
+type Capture struct {
+	Source      string   `json:"source"` // the sources' names, joined by ", "
+	Packets     int64    `json:"packets"`
+	Bytes       int64    `json:"bytes"`
+	KernelDrops int64    `json:"kernel_drops"`
+	Malformed   int64    `json:"malformed"`
+	Sources     []Source `json:"sources"`
+}
+
+// Source is what one --capture gave.
+type Source struct {
+	Source      string `json:"source"`       // as on the command line, "eth0:80"
+	Packets     int64  `json:"packets"`      // handed over by the source
+	Bytes       int64  `json:"bytes"`        // captured, headers included
+	KernelDrops int64  `json:"kernel_drops"` // packets that the kernel had no room for
+	Malformed   int64  `json:"malformed"`    // packets that could not be decoded
+}
+
+// Add adds a source and its numbers to the sum.
+func (c *Capture) Add(s Source) {
+	if len(c.Sources) > 0 {
+		c.Source += ", "
+	}
+	c.Source += s.Source
+	c.Packets += s.Packets
+	c.Bytes += s.Bytes
+	c.KernelDrops += s.KernelDrops
+	c.Malformed += s.Malformed
+	c.Sources = append(c.Sources, s)
+}
+
+// Sessions counts sessions.
+type Sessions struct {
+	Seen     int64 `json:"seen"`
+	Complete int64 `json:"complete"` // captured from the SYN on
+	Joined   int64 `json:"joined"`   // the beginning was not captured
+	Replayed int64 `json:"replayed"` // a connection to the application was made
+	Finished int64 `json:"finished"` // of those: played to their end
+	Failed   int64 `json:"failed"`   // of those: refused, reset, closed early
+	Skipped  int64 `json:"skipped"`  // not replayed
+}
+
+// ClientBytes is the ledger: each captured client byte is in exactly one bin
+// between Delivered and Unsupported.
+type ClientBytes struct {
+	Captured    int64 `json:"captured"`
+	Delivered   int64 `json:"delivered"`
+	Pending     int64 `json:"pending"`
+	Gap         int64 `json:"gap"`
+	BeforeJoin  int64 `json:"before_join"`
+	Filtered    int64 `json:"filtered"`
+	Refused     int64 `json:"refused"`
+	ClosedEarly int64 `json:"closed_early"`
+	Shed        int64 `json:"shed"`
+	Unsupported int64 `json:"unsupported"`
+	// NotCaptured stands beside the ledger: bytes that production acknowledged
+	// and the capture never saw.
+	NotCaptured int64 `json:"not_captured"`
+}
+
+// Bytes turns a ledger into its written form. notCaptured is
+// session.Totals.Missing of the client.
+func Bytes(captured int64, l session.Ledger, notCaptured int64) ClientBytes {
+	return ClientBytes{
+		Captured:    captured,
+		Delivered:   l[session.Delivered],
+		Pending:     l[session.Pending],
+		Gap:         l[session.InGap],
+		BeforeJoin:  l[session.BeforeJoin],
+		Filtered:    l[session.Filtered],
+		Refused:     l[session.Refused],
+		ClosedEarly: l[session.ClosedEarly],
+		Shed:        l[session.Shed],
+		Unsupported: l[session.Unsupported],
+		NotCaptured: notCaptured,
+	}
+}
+
+// Release counts the client's chunks by what set them free.
+type Release struct {
+	Exact    int64 `json:"exact"`
+	Boundary int64 `json:"boundary"`
+	Quiet    int64 `json:"quiet"`
+	Timeout  int64 `json:"timeout"`
+}
+
+// Answers counts answers by verdict.
+type Answers struct {
+	Compared   int64 `json:"compared"` // all but the uncompared
+	Identical  int64 `json:"identical"`
+	Equivalent int64 `json:"equivalent"`
+	Different  int64 `json:"different"`
+	Missing    int64 `json:"missing"`
+	Uncompared int64 `json:"uncompared"`
+}
+
+// Count adds n answers of one verdict.
+func (a *Answers) Count(v compare.Verdict, n int64) {
+	switch v {
+	case compare.Identical:
+		a.Identical += n
+	case compare.Equivalent:
+		a.Equivalent += n
+	case compare.Different:
+		a.Different += n
+	case compare.Missing:
+		a.Missing += n
+	case compare.Uncompared:
+		a.Uncompared += n
+		return
+	}
+	a.Compared += n
+}
+
+// Latency is the time from a request to the first byte of its answer, of both
+// sides. Where nothing was measured it is nought.
+type Latency struct {
+	Production  Percentiles `json:"production"`
+	Application Percentiles `json:"application"`
+}
+
+// Percentiles of a distribution.
+type Percentiles struct {
+	P50 Milliseconds `json:"p50_ms"`
+	P90 Milliseconds `json:"p90_ms"`
+	P99 Milliseconds `json:"p99_ms"`
+}
+
+// Egress is what the application tried to send to one destination.
+type Egress struct {
+	Proto   string `json:"proto"` // "tcp", "udp", "icmp" …
+	Dst     string `json:"dst"`   // IP address
+	Port    uint16 `json:"port"`  // 0 where the protocol has none
+	Packets int64  `json:"packets"`
+	Bytes   int64  `json:"bytes"`
+	Policy  string `json:"policy"` // what was done: "drop", "refuse", "allow"
+	Name    string `json:"name"`   // host name, where one was asked for; else ""
+}
+
+// App is how the application fared.
+type App struct {
+	Command  string `json:"command"`
+	ExitCode int    `json:"exit_code"` // -1 if a signal ended it
+	Signal   string `json:"signal"`    // "SIGTERM" …; "" if it exited by itself
+	Listen   string `json:"listen"`    // address and port; "" if it never listened
+}
+
+// Detail is one session.
+type Detail struct {
+	ID          uint64      `json:"id"`
+	Client      string      `json:"client"` // address and port
+	Server      string      `json:"server"`
+	State       string      `json:"state"` // "finished", "failed", "skipped" … as the player names it
+	Joined      bool        `json:"joined"`
+	Requests    int64       `json:"requests"` // or turns, where there is no framer
+	ClientBytes ClientBytes `json:"client_bytes"`
+	// Verdict is the worst of the session's answers.
+	Verdict         string      `json:"verdict"`
+	FirstDifference *Difference `json:"first_difference"` // null if none
+}
+
+// Seconds is a duration that is written as a number of seconds.
+type Seconds time.Duration
+
+// MarshalJSON writes milliseconds precisely, and nothing finer.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return appendFixed(time.Duration(s), time.Second), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (s *Seconds) UnmarshalJSON(p []byte) error {
+	return readFixed((*time.Duration)(s), p, time.Second)
+}
+
+// Milliseconds is a duration that is written as a number of milliseconds.
+type Milliseconds time.Duration
+
+// MarshalJSON writes microseconds precisely, and nothing finer.
+func (m Milliseconds) MarshalJSON() ([]byte, error) {
+	return appendFixed(time.Duration(m), time.Millisecond), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (m *Milliseconds) UnmarshalJSON(p []byte) error {
+	return readFixed((*time.Duration)(m), p, time.Millisecond)
+}
+
+func appendFixed(d, unit time.Duration) []byte {
+	n := float64(d.Round(unit/1000)) / float64(unit)
+	return strconv.AppendFloat(nil, n, 'f', -1, 64)
+}
+
+func readFixed(d *time.Duration, p []byte, unit time.Duration) error {
+	var n float64
+	if err := json.Unmarshal(p, &n); err != nil {
+		return fmt.Errorf("read a duration: %w", err)
+	}
+	*d = time.Duration(n * float64(unit)).Round(unit / 1000)
+	return nil
+}

@@ -1,0 +1,245 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Text writes the result for people: the verdict in one sentence, then a block
+// of what was done and met, at last what was lost, if anything was. The error
+// is w's.
+func (r *Result) Text(w io.Writer) error {
+	var b bytes.Buffer
+	t := &text{Result: r.written(), b: &b}
+	fmt.Fprintf(&b, "%s\n\n", t.verdict())
+	t.captureAndSessions()
+	t.bytes()
+	t.release()
+	t.answers()
+	t.latency()
+	t.app()
+	t.egress()
+	t.differences()
+	t.warnings()
+	if words := r.LossWords(); words != "" {
+		fmt.Fprintf(&b, "\nlost: %s\n", words)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// text is a result on its way to being written out.
+type text struct {
+	*Result
+	b *bytes.Buffer
+}
+
+// row writes a line of the block: a word, and what it comes to.
+func (t *text) row(word, format string, args ...any) {
+	line := fmt.Sprintf("%-11s  %s", word, fmt.Sprintf(format, args...))
+	t.b.WriteString(strings.TrimRight(line, " "))
+	t.b.WriteByte('\n')
+}
+
+// table writes rows of cells below the row before, in aligned columns.
+func (t *text) table(rows [][]string) {
+	for _, line := range columns(rows) {
+		t.row("", "%s", line)
+	}
+}
+
+// verdict is the sentence that the result begins with.
+func (t *text) verdict() string {
+	a := &t.Answers
+	switch {
+	case t.Ended == EndedNoListener:
+		return "the application never listened, nothing was replayed"
+	case t.Ended == EndedAppExited && t.App.Signal != "":
+		return "the application was ended by " + t.App.Signal + " in the middle of the run" + t.judged()
+	case t.Ended == EndedAppExited:
+		return fmt.Sprintf("the application exited with code %d in the middle of the run%s", t.App.ExitCode, t.judged())
+	case t.Sessions.Seen == 0:
+		return "no session was captured"
+	case a.Compared == 0:
+		return "no answer could be compared with production's"
+	case a.Different+a.Missing > 0:
+		return strings.TrimPrefix(t.judged(), ": ")
+	case t.LossWords() != "":
+		return fmt.Sprintf("all that was compared matches production's (%s), but not everything arrived", count(a.Compared, "answer"))
+	}
+	return fmt.Sprintf("all answers match production's (%s compared)", number(a.Compared))
+}
+
+// judged continues a sentence with how the answers were.
+func (t *text) judged() string {
+	a := &t.Answers
+	wrong := a.Different + a.Missing
+	switch {
+	case a.Compared == 0:
+		return ""
+	case wrong == 0:
+		return fmt.Sprintf(": %s compared, all match production's", count(a.Compared, "answer"))
+	}
+	are := "are"
+	if wrong == 1 {
+		are = "is"
+	}
+	kinds := nonZero(bin{"different", a.Different}, bin{"missing", a.Missing})
+	return fmt.Sprintf(": %s of %s %s not production's (%s)", number(wrong), count(a.Compared, "compared answer"), are,
+		strings.TrimPrefix(kinds, ", "))
+}
+
+func (t *text) captureAndSessions() {
+	c := &t.Capture
+	source := c.Source
+	if source != "" {
+		source += ": "
+	}
+	t.row("capture", "%s%s, %s in %s%s", source, count(c.Packets, "packet"), size(c.Bytes), duration(time.Duration(t.Duration)), nonZero(
+		bin{"malformed", c.Malformed}, bin{"dropped by the kernel", c.KernelDrops}))
+	if len(c.Sources) > 1 {
+		var rows [][]string
+		for _, s := range c.Sources {
+			rows = append(rows, []string{s.Source, count(s.Packets, "packet"), size(s.Bytes) + nonZero(
+				bin{"malformed", s.Malformed}, bin{"dropped by the kernel", s.KernelDrops})})
+		}
+		t.table(rows)
+	}
+	if t.Ended != "" {
+		t.row("ended", "%s", t.Ended)
+	}
+	s := &t.Sessions
+	t.row("sessions", "%s seen%s", number(s.Seen), nonZero(
+		bin{"complete", s.Complete}, bin{"joined", s.Joined}, bin{"replayed", s.Replayed},
+		bin{"finished", s.Finished}, bin{"failed", s.Failed}, bin{"skipped", s.Skipped}))
+}
+
+func (t *text) bytes() {
+	c := &t.ClientBytes
+	share := ""
+	if c.Captured > 0 {
+		share = fmt.Sprintf(" (%s %%)", percent(c.Delivered, c.Captured))
+	}
+	t.row("bytes", "%s of %s delivered%s", number(c.Delivered), count(c.Captured, "captured client byte"), share)
+	var rows [][]string
+	for _, b := range append(c.undelivered(), bin{"filtered", c.Filtered}) {
+		if b.n != 0 {
+			rows = append(rows, []string{b.word, number(b.n)})
+		}
+	}
+	t.table(rows)
+}
+
+func (t *text) release() {
+	r := &t.Release
+	if words := nonZero(bin{"exact", r.Exact}, bin{"boundary", r.Boundary}, bin{"quiet", r.Quiet}, bin{"timeout", r.Timeout}); words != "" {
+		t.row("release", "%s", strings.TrimPrefix(words, ", "))
+	}
+}
+
+func (t *text) answers() {
+	a := &t.Answers
+	t.row("answers", "%s compared%s", number(a.Compared), nonZero(
+		bin{"identical", a.Identical}, bin{"equivalent", a.Equivalent}, bin{"different", a.Different},
+		bin{"missing", a.Missing}, bin{"uncompared", a.Uncompared}))
+}
+
+func (t *text) latency() {
+	if t.Latency == (Latency{}) {
+		return
+	}
+	rows := [][]string{{"", "p50", "p90", "p99"}}
+	for _, side := range []struct {
+		name string
+		p    Percentiles
+	}{{"production", t.Latency.Production}, {"application", t.Latency.Application}} {
+		if side.p == (Percentiles{}) {
+			continue
+		}
+		rows = append(rows, []string{side.name, duration(time.Duration(side.p.P50)), duration(time.Duration(side.p.P90)), duration(time.Duration(side.p.P99))})
+	}
+	for i, line := range columns(rows) {
+		t.row([]string{"latency", ""}[min(i, 1)], "%s", line)
+	}
+}
+
+func (t *text) app() {
+	if t.App == (App{}) {
+		return
+	}
+	how := fmt.Sprintf("exit code %d", t.App.ExitCode)
+	if t.App.Signal != "" {
+		how = "ended by " + t.App.Signal
+	}
+	if t.App.Listen != "" {
+		how = "listened on " + t.App.Listen + ", " + how
+	}
+	t.row("application", "%s (%s)", printable([]byte(t.App.Command)), how)
+}
+
+func (t *text) egress() {
+	if len(t.Egress) == 0 {
+		return
+	}
+	var packets int64
+	var rows [][]string
+	for i, e := range t.Egress {
+		packets += e.Packets
+		if i == groupsWritten {
+			rows = append(rows, []string{fmt.Sprintf("and %d more", len(t.Egress)-i)})
+		}
+		if i >= groupsWritten {
+			continue
+		}
+		dst := e.Dst
+		if e.Port != 0 {
+			if strings.Contains(dst, ":") {
+				dst = "[" + dst + "]"
+			}
+			dst = fmt.Sprintf("%s:%d", dst, e.Port)
+		}
+		rows = append(rows, []string{e.Proto, dst, count(e.Packets, "packet"), size(e.Bytes), e.Policy, printable([]byte(e.Name))})
+	}
+	t.row("egress", "%s to %s", count(packets, "packet"), count(int64(len(t.Egress)), "destination"))
+	t.table(rows)
+}
+
+func (t *text) differences() {
+	if len(t.Differences) == 0 {
+		return
+	}
+	t.b.WriteString("\ndifferences\n")
+	for _, g := range t.Differences {
+		fmt.Fprintf(t.b, "  %s: %s", g.Request, number(g.Count))
+		switch {
+		case g.Missing == g.Count:
+			t.b.WriteString(" missing")
+		case g.Missing > 0:
+			fmt.Fprintf(t.b, ", %s missing", number(g.Missing))
+		}
+		fmt.Fprintf(t.b, ", such as in session %d", g.Session)
+		if e := g.Example; e != nil && e.Production == "" && e.Application == "" {
+			fmt.Fprintf(t.b, ", at or after byte %s\n", number(e.Offset))
+		} else if e != nil {
+			fmt.Fprintf(t.b, ", at byte %s\n    production   \"%s\"\n    application  \"%s\"\n", number(e.Offset), e.Production, e.Application)
+		} else {
+			t.b.WriteByte('\n')
+		}
+	}
+	if t.DifferencesOmitted > 0 {
+		fmt.Fprintf(t.b, "  and %s to other requests\n", count(t.DifferencesOmitted, "answer"))
+	}
+}
+
+func (t *text) warnings() {
+	if len(t.Warnings) == 0 {
+		return
+	}
+	t.b.WriteString("\nwarnings\n")
+	for _, w := range t.Warnings {
+		fmt.Fprintf(t.b, "  %s\n", w)
+	}
+}

@@ -1,0 +1,121 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SetupError is something that this host refuses: the namespace, the TUN
+// device, privileges.
+type SetupError struct {
+	Op  string // what was tried, and on what
+	Err error
+	Fix string // a line to paste; may be empty
+}
+
+func (e *SetupError) Error() string { return e.Op + ": " + e.Err.Error() }
+func (e *SetupError) Unwrap() error { return e.Err }
+
+// Hint returns the line to paste, or "" where there is none.
+func (e *SetupError) Hint() string { return e.Fix }
+
+// StartError is an application that could not be started at all.
+type StartError struct {
+	Command string
+	Err     error
+	Fix     string // may be empty
+}
+
+func (e *StartError) Error() string { return "start " + e.Command + ": " + e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Hint returns what to do about it, or "".
+func (e *StartError) Hint() string { return e.Fix }
+
+// ExitedError is an application that ended before it listened.
+type ExitedError struct {
+	Command string
+	Status  ExitStatus
+	Lines   []string // the last that it wrote
+}
+
+func (e *ExitedError) Error() string {
+	return fmt.Sprintf("wait for %s to listen: it ended first: %s%s", e.Command, e.Status, lastOutput(e.Lines))
+}
+
+// Hint tells a program that goes to the background to stay.
+func (e *ExitedError) Hint() string {
+	if e.Status.LeftBehind {
+		return "it went to the background: start it in the foreground (nginx: -g 'daemon off;', many others: -f or --foreground)"
+	}
+	return ""
+}
+
+// NotListeningError is an application that runs and does not listen where it
+// should.
+type NotListeningError struct {
+	Command   string
+	Wanted    []uint16
+	Listening []netip.AddrPort // where it does listen
+	Waited    time.Duration
+	Lines     []string // the last that it wrote
+}
+
+func (e *NotListeningError) Error() string {
+	where := "it listens on none"
+	if len(e.Listening) > 0 {
+		where = "it listens on " + ports(e.Ports())
+	}
+	return fmt.Sprintf("wait for %s to listen on %s: not after %v, %s%s", e.Command, ports(e.Wanted), e.Waited, where, lastOutput(e.Lines))
+}
+
+// Ports returns the ports on which it does listen, in order, each once.
+func (e *NotListeningError) Ports() []uint16 {
+	var all []uint16
+	for _, a := range e.Listening {
+		all = append(all, a.Port())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Hint names the flag that points sessions to where it listens.
+func (e *NotListeningError) Hint() string {
+	if found := e.Ports(); len(found) > 0 {
+		return fmt.Sprintf("it listens on %s: --app-port %d", ports(found), found[0])
+	}
+	return "it opened no TCP port: give it more time with --listen-timeout, or check its own log"
+}
+
+// Timeout makes this a time-out to those who ask with net.Error's method.
+func (e *NotListeningError) Timeout() bool { return true }
+
+// String returns "exit code 1" or "SIGSEGV".
+func (s ExitStatus) String() string {
+	if s.Signal != "" {
+		return s.Signal
+	}
+	return "exit code " + strconv.Itoa(s.Code)
+}
+
+func ports(all []uint16) string {
+	if len(all) == 0 {
+		return "any port"
+	}
+	var words []string
+	for _, p := range all {
+		words = append(words, strconv.Itoa(int(p)))
+	}
+	return "port " + strings.Join(words, ", ")
+}
+
+func lastOutput(lines []string) string {
+	if len(lines) == 0 {
+		return "; it wrote nothing"
+	}
+	return "; its last output:\n\t" + strings.Join(lines, "\n\t")
+}

@@ -1,0 +1,155 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// capabilities by number (capabilities(7)).
+var capabilities = []string{
+	"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
+	"linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
+	"sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
+	"sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
+	"mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+	"checkpoint_restore",
+}
+
+// keptCaps returns the numbers of NET_BIND_SERVICE and of the named ones.
+func keptCaps(names []string) ([]uint, error) {
+	kept := []uint{unix.CAP_NET_BIND_SERVICE}
+next:
+	for _, name := range names {
+		word := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "cap_")
+		for number, known := range capabilities {
+			if word == known {
+				kept = append(kept, uint(number))
+				continue next
+			}
+		}
+		return nil, &SetupError{
+			Op: "keep capability " + strconv.Quote(name), Err: fmt.Errorf("no such capability"),
+			Fix: "one of: " + strings.Join(capabilities, ", "),
+		}
+	}
+	return kept, nil
+}
+
+// privilegeFix returns the line to paste for whoever lacks privileges.
+func privilegeFix() string {
+	if os.Geteuid() != 0 {
+		words := []string{"sudo"}
+		for _, arg := range os.Args {
+			words = append(words, shellQuote(arg))
+		}
+		return strings.Join(words, " ")
+	}
+	return "this needs CAP_NET_ADMIN and CAP_SYS_ADMIN; in a container: docker run --cap-add NET_ADMIN --cap-add SYS_ADMIN --device /dev/net/tun …"
+}
+
+func shellQuote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+@%", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// account is who the application becomes.
+type account struct {
+	*identity          // nil: it stays who we are
+	env       []string // HOME, USER, LOGNAME if it changes
+}
+
+// findAccount resolves AppConfig.User.
+func findAccount(name string) (account, error) {
+	group := ""
+	if name == "" {
+		uid, gid := os.Getenv("SUDO_UID"), os.Getenv("SUDO_GID")
+		if os.Geteuid() != 0 || uid == "" || uid == "0" {
+			return account{}, nil
+		}
+		name, group = uid, gid
+	} else {
+		name, group, _ = strings.Cut(name, ":")
+	}
+	who, err := lookupUser(name)
+	if err != nil {
+		return account{}, err
+	}
+	id := &identity{}
+	if id.UID, err = number(who.Uid); err != nil {
+		return account{}, fmt.Errorf("user %s: %w", name, err)
+	}
+	gid := who.Gid
+	if group != "" {
+		if gid, err = lookupGroup(group); err != nil {
+			return account{}, err
+		}
+	}
+	if gid == "" {
+		gid = who.Uid // no such account: a group as private as the number
+	}
+	if id.GID, err = number(gid); err != nil {
+		return account{}, fmt.Errorf("group of user %s: %w", name, err)
+	}
+	if who.Username != "" {
+		groups, err := who.GroupIds()
+		if err != nil {
+			return account{}, fmt.Errorf("groups of user %s: %w", name, err)
+		}
+		for _, g := range groups {
+			if n, err := number(g); err == nil {
+				id.Groups = append(id.Groups, n)
+			}
+		}
+	}
+	if int(id.UID) == os.Geteuid() && int(id.GID) == os.Getegid() {
+		return account{}, nil // nothing changes, which needs no privilege either
+	}
+	a := account{identity: id}
+	if who.HomeDir != "" {
+		a.env = append(a.env, "HOME="+who.HomeDir)
+	}
+	if who.Username != "" {
+		a.env = append(a.env, "USER="+who.Username, "LOGNAME="+who.Username)
+	}
+	return a, nil
+}
+
+// lookupUser finds a user by name or number. A number without an account is a
+// user too, with nothing but the number.
+func lookupUser(name string) (*user.User, error) {
+	if who, err := user.Lookup(name); err == nil {
+		return who, nil
+	}
+	if who, err := user.LookupId(name); err == nil {
+		return who, nil
+	}
+	if _, err := number(name); err != nil {
+		return nil, &SetupError{Op: "run as " + name, Err: fmt.Errorf("no such user"), Fix: "getent passwd " + shellQuote(name)}
+	}
+	return &user.User{Uid: name}, nil
+}
+
+func lookupGroup(name string) (gid string, err error) {
+	if g, err := user.LookupGroup(name); err == nil {
+		return g.Gid, nil
+	}
+	if _, err := number(name); err != nil {
+		return "", &SetupError{Op: "run as group " + name, Err: fmt.Errorf("no such group"), Fix: "getent group " + shellQuote(name)}
+	}
+	return name, nil
+}
+
+func number(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err
+}

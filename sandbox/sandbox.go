@@ -1,0 +1,158 @@
+// Package sandbox holds the test application: a network namespace of its own
+// whose only way out is a TUN device, and the application's process inside.
+//
+// What flows in is a command line, what flows out is a TUN file on which every
+// packet of the application appears, its output lines and its exit status. The
+// package knows nothing of who is at the other end of the TUN file: they meet
+// as that file, an MTU, and whether packets carry a virtio-net header.
+//
+//	func main() {
+//		sandbox.Main() // never returns in the re-executed child
+//		…
+//	}
+//
+//	box, err := sandbox.New(sandbox.Config{})
+//	defer box.Close()
+//	app, err := box.Start(ctx, sandbox.AppConfig{Command: []string{"./testapp"}})
+//	listeners, err := app.WaitListen(ctx, 30*time.Second, []uint16{80})
+//	err = box.AddServer(netip.MustParseAddr("192.0.2.10"))
+//	… packets through box.TUN() …
+//	status, err := app.Stop(5 * time.Second)
+//
+// The namespace has no name: it is held by file descriptors and processes
+// only, so it goes away with them after any end of this process, SIGKILL
+// included. So does the application: between it and us stands an init process
+// (see Main) with a process namespace of its own, and when that ends the
+// kernel ends everything that the application ever forked.
+//
+// It isolates the network and takes privileges away. It is no jail: the
+// application sees the host's files, with the rights of the user it runs as.
+package sandbox
+
+import (
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config says what New makes. Its zero value is useful.
+type Config struct {
+	MTU   int    // of the TUN device, in bytes; 0 is 1500; IPv6 needs at least 1280
+	Plain bool   // no offload: each packet in the TUN file is at most MTU long
+	Name  string // of the TUN device as the application sees it; "" is tun0
+}
+
+// AppConfig says what Start runs, and as whom.
+type AppConfig struct {
+	// Command is the program and its arguments. A name without a slash is
+	// looked up in the PATH that the application gets, a relative path starts
+	// at Dir.
+	Command []string
+	// User to run as: a name or a number, with ":group" if its own will not
+	// do. "" is the user behind sudo, else the invoking one.
+	User string
+	// KeepCaps are capabilities that the application keeps besides
+	// NET_BIND_SERVICE, such as "setuid" or "CAP_SETUID".
+	KeepCaps []string
+	// Env holds K=V pairs which are set on top of this process' environment.
+	Env []string
+	Dir string // working directory; "" is the current one
+	// Output is called for each line that the application writes, without its
+	// end; a line longer than 8 KB comes in pieces. Calls are one at a time;
+	// line is valid until the call returns. The application's writes block
+	// while a call lasts, and so do Stop and Close, so it must call neither.
+	// nil drops the lines.
+	Output func(stream Stream, line []byte)
+}
+
+// Stream is where the application wrote a line.
+type Stream string
+
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
+
+// ExitStatus is how the application ended.
+type ExitStatus struct {
+	Code   int    `json:"code"`   // exit code, -1 if a signal ended it
+	Signal string `json:"signal"` // "SIGSEGV", "" if it exited by itself
+	// LeftBehind: it exited and left processes of its own running (which
+	// were then killed), as a program does that goes to the background.
+	LeftBehind bool `json:"left_behind"`
+}
+
+// Listener is a TCP socket on which the application listens.
+type Listener struct {
+	Addr netip.AddrPort
+	// LoopbackOnly: it is bound to 127.0.0.0/8 or ::1, so a session to
+	// production's address does not reach it.
+	LoopbackOnly bool
+}
+
+// Limits of what is kept and waited for.
+const (
+	defaultMTU  = 1500
+	defaultName = "tun0"
+
+	// lineLimit cuts lines, so that an application that writes no newline
+	// cannot make us buffer without bound.
+	lineLimit = 8 << 10
+	// keptLines and keptLine bound what LastLines holds: a screen's worth.
+	keptLines = 20
+	keptLine  = 512
+	// listenPoll is how often WaitListen asks for listening sockets.
+	listenPoll = 10 * time.Millisecond
+	// killWait bounds how long Stop waits after SIGKILL, which the kernel
+	// delays only for a process stuck in a device or a network file system.
+	killWait = 5 * time.Second
+)
+
+// Addresses of the TUN device itself, so that the application has a source
+// address for connections of its own before the first server was added. No
+// host on any network has them.
+var (
+	ownAddr4 = netip.MustParseAddr("192.0.0.8") // RFC 7600 §4.8: the IPv4 dummy address
+	ownAddr6 = netip.MustParseAddr("100::1")    // RFC 6666: discard-only prefix
+)
+
+// Replayable reports whether packets of such a session can enter the
+// namespace through a TUN device. The kernel drops ::1 that arrives from any
+// other device than lo, and addresses that no host may have: multicast,
+// broadcast, unspecified. It says nothing about whether the server's address
+// was added.
+func Replayable(client, server netip.Addr) bool {
+	return unicast(client) && unicast(server) && client.Unmap().Is4() == server.Unmap().Is4()
+}
+
+func unicast(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	if !ip.IsValid() || ip.IsMulticast() || ip.IsUnspecified() {
+		return false
+	}
+	if ip.Is6() {
+		return !ip.IsLoopback()
+	}
+	b := ip.As4()
+	return b[0] != 0 && b[0] < 240 // RFC 1122 §3.2.1.3: "this network"; class E holds the broadcast address
+}
+
+// environ returns this process' environment with more pairs on top. Each key
+// is there once, with its last value: programs differ in which of two they
+// take.
+func environ(more []string) []string {
+	var env []string
+	at := make(map[string]int)
+	for _, pair := range slices.Concat(os.Environ(), more) {
+		key, _, _ := strings.Cut(pair, "=")
+		if i, ok := at[key]; ok {
+			env[i] = pair
+			continue
+		}
+		at[key] = len(env)
+		env = append(env, pair)
+	}
+	return env
+}

@@ -1,0 +1,46 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"time"
+)
+
+var errLinux = &SetupError{Op: "make a network namespace", Err: errors.ErrUnsupported, Fix: "run tcpsandbox on Linux"}
+
+// Main does nothing here.
+func Main() {}
+
+// Sandbox exists on Linux only.
+type Sandbox struct{}
+
+// New refuses.
+func New(Config) (*Sandbox, error) { return nil, errLinux }
+
+func (s *Sandbox) TUN() *os.File                                  { return nil }
+func (s *Sandbox) Offload() bool                                  { return false }
+func (s *Sandbox) MTU() int                                       { return 0 }
+func (s *Sandbox) IPv6() bool                                     { return false }
+func (s *Sandbox) Warnings() []string                             { return nil }
+func (s *Sandbox) AddServer(netip.Addr) error                     { return errLinux }
+func (s *Sandbox) IsLocal(netip.Addr) bool                        { return false }
+func (s *Sandbox) AllowLocalClient(uint16) error                  { return errLinux }
+func (s *Sandbox) Start(context.Context, AppConfig) (*App, error) { return nil, errLinux }
+func (s *Sandbox) Close() error                                   { return nil }
+
+// App exists on Linux only.
+type App struct{}
+
+func (a *App) Pid() int                               { return 0 }
+func (a *App) Listening() ([]netip.AddrPort, error)   { return nil, errLinux }
+func (a *App) Exited() <-chan struct{}                { return nil }
+func (a *App) Status() ExitStatus                     { return ExitStatus{} }
+func (a *App) Stop(time.Duration) (ExitStatus, error) { return ExitStatus{}, errLinux }
+func (a *App) LastLines() []string                    { return nil }
+func (a *App) WaitListen(context.Context, time.Duration, []uint16) ([]Listener, error) {
+	return nil, errLinux
+}
