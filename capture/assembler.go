@@ -26,7 +26,7 @@ type AssemblerConfig struct {
 	// Default 8 MiB: more than Linux' largest default receive window, 6 MiB.
 	MaxSessionBuffered int
 	// MaxFlows bounds the connections that are followed at once; what comes
-	// beyond is ignored and counted. Default 1 Mi, some 700 MB.
+	// beyond is ignored and counted. Default 1 Mi: 800 MB when all are idle.
 	MaxFlows int
 	// NextID numbers sessions. Default: 1, 2, 3, …. Give assemblers that feed
 	// one run the same function, safe for concurrent use.
@@ -75,10 +75,12 @@ type Assembler struct {
 	seg       segment
 	ip        ipInfo
 
-	clock   int64 // latest packet time; never goes back
-	doubted int64 // see believe
-	held    int   // bytes in all queues
-	stats   AssemblerStats
+	clock     int64     // latest packet time; never goes back
+	doubted   int64     // see believe
+	tickClock int64     // clock at the latest Tick
+	tickWall  time.Time // its argument
+	held      int       // bytes in all queues
+	stats     AssemblerStats
 
 	touched []*flow
 	out     []*session.Session
@@ -120,13 +122,17 @@ func (a *Assembler) Packets(batch []Packet) []*session.Session {
 	return a.commit()
 }
 
-// Tick tells what time it is, as packets would: time-outs are served and the
-// sessions that they touched returned. Call it once in a while for a live
-// source; a file's own packets are its clock.
+// Tick lets time pass while no packets come: time-outs are served, and the
+// sessions that they touched returned. Call it every second or so for a live
+// source; a file's own packets are its clock. Only differences between calls
+// count, from the first one after a packet on: the packets may come from a host
+// whose clock is wrong, or from an old capture on a pipe.
 func (a *Assembler) Tick(now time.Time) []*session.Session {
-	if len(a.flows) > 0 {
-		a.advance(now.UnixNano())
+	passed := now.Sub(a.tickWall) // by the monotonic clock, where now has it
+	if a.clock == a.tickClock && len(a.flows) > 0 {
+		a.advance(a.clock + int64(passed))
 	}
+	a.tickClock, a.tickWall = a.clock, now
 	return a.commit()
 }
 
@@ -200,8 +206,12 @@ func (a *Assembler) segment(now int64) {
 		return
 	}
 	a.recent = f
+	if f.ended && !f.muted {
+		a.stats.Ignored++
+		return
+	}
 	f.last = a.clock
-	if f.ended {
+	if f.muted {
 		a.stats.Ignored++
 		return
 	}
@@ -270,13 +280,18 @@ func (a *Assembler) expire(f *flow) {
 	case f.ended:
 		a.forget(f)
 	default:
+		// What may follow on this connection after all is a joined session.
 		a.conclude(f, session.Idle)
+		a.wheel.remove(f)
+		a.forget(f)
 	}
 }
 
 // due returns when a flow that stays silent is to be dealt with.
 func (a *Assembler) due(f *flow) int64 {
 	switch {
+	case f.muted:
+		return f.last + int64(a.cfg.IdleTimeout)
 	case f.ended:
 		return f.last + linger
 	case f.half[session.Client].finDone && f.half[session.Server].finDone:

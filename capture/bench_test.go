@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -104,4 +105,28 @@ func BenchmarkReadFile(b *testing.B) {
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpackets/s")
 		}
 	})
+}
+
+// BenchmarkIdleSession shows what a session costs here that was opened and is
+// silent, its own record included.
+func BenchmarkIdleSession(b *testing.B) {
+	const sessions = 20000
+	packets := batch(capturetest.HTTP(capturetest.Load{Sessions: sessions}))
+	for range b.N {
+		asm := capture.NewAssembler(capture.AssemblerConfig{})
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var buf []session.Event
+		for _, p := range packets {
+			if p.Data[47]&1 == 0 { // no FIN
+				for _, s := range asm.Packets([]capture.Packet{p}) {
+					buf, _ = s.Take(buf)
+				}
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(asm.Stats().Live), "B/session")
+	}
 }

@@ -4,11 +4,13 @@
 // capture file (OpenFile) or a capture on a stream (OpenStream). What flows
 // out: batches of session.Session that got new events, from an Assembler.
 //
-// A packet meets the files of this package in this order: live_linux.go and
-// ring_linux.go or file.go, pcap.go and pcapng.go bring it in; decode.go and
-// defrag.go find the TCP segment in it; assembler.go finds its flow in the
-// table of flows.go; reassemble.go puts its bytes in order; commit hands the
-// events to the session. writer.go keeps packets instead, for `record`.
+// A packet meets the files of this package in this order: spec.go says where
+// to capture; filter.go, live_linux.go and ring_linux.go, or file.go, pcap.go
+// and pcapng.go, bring it in; decode.go and defrag.go find the TCP segment in
+// it; assembler.go finds its flow in the table of flows.go; connection.go
+// follows the connection; reassemble.go puts its bytes in order, copied once
+// into arena.go's memory; at the end of the batch the session gets its events.
+// select.go and writer.go keep packets instead, for `record`.
 //
 // The smallest use:
 //

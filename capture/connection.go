@@ -25,11 +25,14 @@ func (a *Assembler) handshake(f *flow, s *segment, now int64) *flow {
 	if f != nil && a.continues(f, s, fromClient) {
 		return f
 	}
-	server := s.dstPort
+	server, client := s.dstPort, s.srcPort
 	if !fromClient {
-		server = s.srcPort
+		server, client = client, server
 	}
 	if !a.ports.has(server) {
+		if f == nil && a.ports.has(client) {
+			f = a.mute(s)
+		}
 		return f
 	}
 	if f != nil {
@@ -43,15 +46,14 @@ func (a *Assembler) handshake(f *flow, s *segment, now int64) *flow {
 	if f == nil {
 		return nil
 	}
-	client, srv := &f.half[session.Client], &f.half[session.Server]
 	if fromClient {
-		client.start(s.seq+1, true)
+		f.half[session.Client].start(s.seq+1, true)
 		return f
 	}
 	// The SYN+ACK proves the SYN, which another queue may yet deliver.
-	client.start(s.ack, true)
-	srv.start(s.seq+1, true)
-	client.opened = true
+	f.half[session.Client].start(s.ack, true)
+	f.half[session.Server].start(s.seq+1, true)
+	f.half[session.Client].opened = true
 	a.emit(f, session.Event{Kind: session.Open, Side: session.Client}, mark{at: now})
 	return f
 }
@@ -105,6 +107,19 @@ func (a *Assembler) join(s *segment, now int64) *flow {
 	}
 	f.s.Joined = true
 	f.half[f.side(s)].start(s.seq, false)
+	return f
+}
+
+// mute files a connection that goes out from one of the ports and not to one,
+// so that its data is not taken for that of a joined session. It may return
+// nil.
+func (a *Assembler) mute(s *segment) *flow {
+	if len(a.flows) >= a.cfg.MaxFlows {
+		return nil
+	}
+	f := &flow{key: s.key, last: a.clock, ended: true, muted: true}
+	a.flows[f.key] = f
+	a.wheel.put(f, a.due(f))
 	return f
 }
 
@@ -277,6 +292,5 @@ func (a *Assembler) end(f *flow, why session.Cause) {
 	}
 	a.stats.Live--
 	a.wheel.remove(f)
-	f.last = a.clock
 	a.wheel.put(f, a.due(f))
 }

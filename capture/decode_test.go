@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -244,7 +245,7 @@ func BenchmarkArena(b *testing.B) {
 	for _, size := range []int{200, 600, 1448} {
 		p := make([]byte, size)
 		for _, kind := range []string{"slab", "single"} {
-			b.Run(kind+"/"+itoa(size), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) {
 				var free []byte
 				b.SetBytes(int64(size))
 				for i := range b.N {
@@ -263,8 +264,6 @@ func BenchmarkArena(b *testing.B) {
 		}
 	}
 }
-
-func itoa(n int) string { return string(rune('0'+n/1000)) + string([]byte{byte('0' + n/100%10), byte('0' + n/10%10), byte('0' + n%10)}) }
 
 // FuzzDefrag cuts a datagram into fragments, sends them in the order that the
 // input says, some twice, and wants the datagram back.

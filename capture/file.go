@@ -160,6 +160,9 @@ func (f *file) run(ctx context.Context, fn func(batch []Packet) error) error {
 		if f.closed() {
 			return nil
 		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel() // ends the goroutine, also at the end of the input
 		f.r = f.background(ctx)
 		if err := f.begin(); err != nil {
 			return &inputError{op: "read", name: f.name, err: err}

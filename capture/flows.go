@@ -17,6 +17,7 @@ type flow struct {
 	packets  uint32
 	clientHi bool // the higher endpoint of key is the client
 	ended    bool
+	muted    bool // never had a session: see mute
 	cause    session.Cause
 	half     [2]half // by session.Side
 

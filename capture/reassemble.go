@@ -71,7 +71,7 @@ type half struct {
 	top    int64 // highest end of a segment seen
 	finAt  int64 // offset of the FIN, or -1
 	fin    mark
-	queue  []piece // sorted by off, disjoint
+	queue  []piece // sorted by off, disjoint, none before next
 	held   int     // bytes that the queue holds, costs included
 	lastAt int64   // packet time of the latest event; events of a side never go back in time
 	seen   uint64  // Seen of the latest event
@@ -152,21 +152,17 @@ func (a *Assembler) bytes(f *flow, side session.Side, p []byte, m mark) {
 func (a *Assembler) drain(f *flow, side session.Side) {
 	h := &f.half[side]
 	n := 0
-	for n < len(h.queue) && h.queue[n].off <= h.next {
+	for n < len(h.queue) && h.queue[n].off == h.next {
 		p := &h.queue[n]
 		a.release(h, p)
-		if p.end() > h.next {
-			a.bytes(f, side, p.data[h.next-p.off:], p.mark)
-		}
+		a.bytes(f, side, p.data, p.mark)
 		n++
 	}
 	if n == 0 {
 		return
 	}
-	rest := copy(h.queue, h.queue[n:])
-	clear(h.queue[rest:])
-	h.queue = h.queue[:rest]
-	if rest == 0 {
+	clear(h.queue[:n])
+	if h.queue = h.queue[n:]; len(h.queue) == 0 {
 		h.queue = nil // idle sessions hold no room
 	}
 }

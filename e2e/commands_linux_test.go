@@ -20,6 +20,7 @@ import (
 //	need PROGRAM…               skips without them
 //	topology                    both namespaces, each with lo and eth0: 10.77.0.1 and
 //	                            fd77::1 (prod), 10.77.0.2–4 and fd77::2–3 (client)
+//	topology lossy              the same on a wire that loses, doubles and reorders
 //	start NAME NS COMMAND…      in the background; output in NAME.out and NAME.err
 //	signal NAME SIGNAL          INT, TERM, KILL …
 //	ends NAME CODE|SIGNAL       waits for it and all that stems from it, and checks
@@ -28,17 +29,19 @@ import (
 //	waitlisten NS PORT          a TCP socket listens
 //	waitunix FILE               a Unix socket listens
 //	waitfor FILE [REGEXP]       the file exists, and has a line that matches
+//	waitprocess NAME TEXT       something that stems from it has TEXT in its command
 //	waitentries FILE N          N connections of the log have ended
 //	sandbox NAME ARG…           tcpsandbox run ARG… in prod, in the background, with
 //	                            NAME.json as report and NAME.app as --app-log; waits
 //	                            until the application listens
 //	report FILE CONDITION…      such as 'answers.different == 1'; see report_test.go
-//	sameclients SENT RECEIVED   two connection logs agree on addresses, bytes, ends
+//	sameclients SENT RECEIVED   two connection logs agree on addresses, bytes, ends;
+//	                            FROM=TO behind them: the server's port is another
 //	entry FILE N CONDITION…     conditions on the N-th line of a connection log
 //	samelines FILE FILE         the same lines, in any order
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"need":        command(1, -1, cmdNeed),
-	"topology":    command(0, 0, cmdTopology),
+	"topology":    command(0, 1, cmdTopology),
 	"start":       command(3, -1, cmdStart),
 	"signal":      command(2, 2, cmdSignal),
 	"ends":        command(2, 2, cmdEnds),
@@ -47,10 +50,11 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"waitlisten":  command(2, 2, cmdWaitListen),
 	"waitunix":    command(1, 1, cmdWaitUnix),
 	"waitfor":     command(1, 2, cmdWaitFor),
+	"waitprocess": command(2, 2, cmdWaitProcess),
 	"waitentries": command(2, 2, cmdWaitEntries),
 	"sandbox":     command(2, -1, cmdSandbox),
 	"report":      command(2, -1, cmdReport),
-	"sameclients": command(2, 2, cmdSameClients),
+	"sameclients": command(2, 3, cmdSameClients),
 	"entry":       command(3, -1, cmdEntry),
 	"samelines":   command(2, 2, cmdSameLines),
 }
@@ -77,11 +81,14 @@ func cmdNeed(ts *testscript.TestScript, w *world, programs []string) error {
 	return nil
 }
 
-func cmdTopology(ts *testscript.TestScript, w *world, _ []string) (err error) {
+func cmdTopology(ts *testscript.TestScript, w *world, args []string) (err error) {
+	if len(args) > 0 && args[0] != "lossy" {
+		return fmt.Errorf("no such topology: %s", args[0])
+	}
 	if len(w.namespaces) > 0 {
 		return fmt.Errorf("topology was called already")
 	}
-	w.namespaces, err = join()
+	w.namespaces, w.wire, err = join(len(args) > 0)
 	if err != nil {
 		return err
 	}
@@ -174,6 +181,12 @@ func cmdWaitFor(ts *testscript.TestScript, w *world, args []string) error {
 		return fmt.Errorf("%w; it has:\n%s", err, readText(path))
 	}
 	return nil
+}
+
+func cmdWaitProcess(ts *testscript.TestScript, w *world, args []string) error {
+	return await(fmt.Sprintf("%s has started %q", args[0], args[1]), func() bool {
+		return strings.Contains(describe(w.descendants(args[0])), args[1])
+	})
 }
 
 func cmdWaitEntries(ts *testscript.TestScript, w *world, args []string) error {

@@ -68,9 +68,17 @@ func TestScripts(t *testing.T) {
 			}
 		}
 	})
+	dir, err := os.MkdirTemp(root, "run-") // one for each -count
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(dir) }) // only if empty
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
-		WorkdirRoot:         root,
+		WorkdirRoot:         dir,
 		Setup:               setup,
 		Cmds:                commands,
 		RequireExplicitExec: true,

@@ -73,11 +73,15 @@ var addresses = map[string][]string{
 	"client": {"10.77.0.2/24", "10.77.0.3/24", "10.77.0.4/24", "fd77::2/64", "fd77::3/64"},
 }
 
-// join builds both namespaces and the cable between them.
-func join() (all map[string]*namespace, err error) {
+// join builds both namespaces and the cable between them, or a bad wire
+// instead, which is nil otherwise.
+func join(bad bool) (all map[string]*namespace, w *wire, err error) {
 	all = make(map[string]*namespace)
 	defer func() {
 		if err != nil {
+			if w != nil {
+				w.close()
+			}
 			for _, n := range all {
 				n.close()
 			}
@@ -86,28 +90,40 @@ func join() (all map[string]*namespace, err error) {
 	for name := range addresses {
 		if all[name], err = newNamespace(); err != nil {
 			delete(all, name)
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	h, err := netlink.NewHandleAt(all["prod"].fd)
+	if bad {
+		w, err = newWire(all["prod"], all["client"])
+	} else {
+		err = addVeth(all["prod"], all["client"])
+	}
 	if err != nil {
-		return nil, err
+		return nil, w, err
+	}
+	for name, n := range all {
+		if err := n.configure(addresses[name]); err != nil {
+			return nil, w, fmt.Errorf("namespace %s: %w", name, err)
+		}
+	}
+	return all, w, nil
+}
+
+func addVeth(a, b *namespace) error {
+	h, err := netlink.NewHandleAt(a.fd)
+	if err != nil {
+		return err
 	}
 	defer h.Close()
 	err = h.LinkAdd(&netlink.Veth{
 		LinkAttrs:     netlink.LinkAttrs{Name: "eth0", TxQLen: 1000},
 		PeerName:      "eth0",
-		PeerNamespace: netlink.NsFd(all["client"].fd),
+		PeerNamespace: netlink.NsFd(b.fd),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("add veth pair: %w", err)
+		return fmt.Errorf("add veth pair: %w", err)
 	}
-	for name, n := range all {
-		if err := n.configure(addresses[name]); err != nil {
-			return nil, fmt.Errorf("namespace %s: %w", name, err)
-		}
-	}
-	return all, nil
+	return nil
 }
 
 func (n *namespace) configure(addrs []string) error {

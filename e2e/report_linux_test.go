@@ -26,7 +26,7 @@ func cmdReport(ts *testscript.TestScript, w *world, args []string) error {
 	}
 	conditions := append([]string{
 		"version == 1",
-		"sessions.seen == sessions.complete + sessions.joined",
+		"sessions.seen >= sessions.complete + sessions.joined",
 		fateSum(""),
 	}, args[1:]...)
 	details, _ := lookup(doc, "detail.#")
@@ -160,15 +160,29 @@ func lookup(doc any, path string) (any, error) {
 
 // cmdSameClients compares what the clients sent with what a server received:
 // the same connections by the client's address and port, the same server
-// address, the same bytes, the same end.
+// address, the same bytes, the same end. Either may be several files, with
+// commas between them. A third argument such as 80=8080
+// tells where the server listens instead.
 func cmdSameClients(ts *testscript.TestScript, w *world, args []string) error {
+	from, to := "", ""
+	if len(args) > 2 {
+		from, to, _ = strings.Cut(args[2], "=")
+		args = args[:2]
+	}
 	var logs [2][]string
 	for i, name := range args {
-		entries, err := connlog.Read(ts.MkAbs(name))
-		if err != nil {
-			return err
+		var entries []connlog.Entry
+		for file := range strings.SplitSeq(name, ",") {
+			some, err := connlog.Read(ts.MkAbs(file))
+			if err != nil {
+				return err
+			}
+			entries = append(entries, some...)
 		}
 		for _, e := range entries {
+			if host, found := strings.CutSuffix(e.Server, ":"+from); found && i == 0 {
+				e.Server = host + ":" + to
+			}
 			logs[i] = append(logs[i], fmt.Sprintf("%s to %s, %d bytes, sha256 %.12s, end %s", e.Client, e.Server, e.Bytes, e.SHA256, e.End))
 		}
 	}

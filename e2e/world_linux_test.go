@@ -18,6 +18,7 @@ type world struct {
 	namespaces map[string]*namespace
 	processes  map[string]*process
 	order      []*process
+	wire       *wire  // nil unless the topology is lossy
 	unwatch    func() // may be nil
 }
 
@@ -66,7 +67,12 @@ func (w *world) close() {
 		if got := strings.Join(links, " "); got != "lo eth0" && err == nil {
 			w.t.Errorf("namespace %s has the interfaces %s, it began with lo eth0", name, got)
 		}
+	}
+	for _, ns := range w.namespaces { // the first takes the veth pair along
 		ns.close()
+	}
+	if w.wire != nil {
+		w.wire.close()
 	}
 }
 

@@ -27,8 +27,10 @@ type exchange struct {
 	prodDone    bool
 	appDone     bool
 	sent        bool
-	gone        bool // its request was not played
-	spoiled     bool // part of production's answer was not captured
+	whole       bool  // all of its request was captured, or it is a client turn
+	gone        bool  // its request was not played
+	spoiled     bool  // part of production's answer was not captured
+	interim     int64 // where production's latest interim answer ends in its answer
 }
 
 // exchanges pairs the answers of a session. Each side fills the exchanges in
@@ -36,12 +38,14 @@ type exchange struct {
 type exchanges struct {
 	player *player
 	queue  []*exchange
-	base   int // number of queue[0]
-	prod   int // number of the exchange that production answers
-	app    int // number of the exchange that the application answers
-	turns  int // begun so far
+	room   []*exchange // where the queue began when it was last empty
+	base   int         // number of queue[0]
+	prod   int         // number of the exchange that production answers
+	app    int         // number of the exchange that the application answers
+	turns  int         // begun so far
 	seen   uint64
 
+	total     uint64 // production bytes of the session, gaps counted
 	offset    uint64 // of production's next byte in the server's stream of this connection
 	skip      uint64 // production bytes that belong to before the join
 	last      time.Duration
@@ -49,6 +53,7 @@ type exchanges struct {
 	lost      bool // production's answers cannot be told apart any more
 	looksHTTP bool
 	started   bool
+	guessed   bool // the latest exchange was begun before the protocol was known
 
 	longestPause time.Duration // inside production's answers
 }
@@ -78,6 +83,9 @@ func (x *exchanges) begin(label string) *exchange {
 	}
 	e.label = label
 	x.queue = append(x.queue, e)
+	if len(x.queue) == 1 {
+		x.room = x.queue[:0]
+	}
 	x.turns++
 	return e
 }
@@ -86,42 +94,65 @@ func (x *exchanges) begin(label string) *exchange {
 // had, and tells the step which requests end in it.
 func (x *exchanges) request(st *step, data []byte) {
 	f := x.framer()
-	if f == nil { // too little to tell the protocol: the turn begins all the same
-		return
-	}
-	for len(data) > 0 && f.InSync(protocol.Requests) {
+	framed := f != nil && f.InSync(protocol.Requests)
+	open := 0 // bytes since the end of a message
+	for len(data) > 0 && framed && f.InSync(protocol.Requests) {
 		if !f.Open(protocol.Requests) {
 			if trimmed := bytes.TrimLeft(data, "\r\n"); len(trimmed) == 0 {
 				break
 			}
-			x.begin(label(data))
+			if x.guessed {
+				x.latest().label, x.latest().whole = label(data), false
+			} else {
+				x.begin(label(data))
+			}
+			x.guessed = false
 		}
 		n, m := f.Feed(protocol.Requests, data)
 		data = data[n:]
+		open += n
 		if m == protocol.End {
 			st.ends++
+			open = 0
 		}
-		if e := x.at(x.base + len(x.queue) - 1); e != nil {
+		if e := x.latest(); e != nil {
 			e.asked = st.At
+			e.whole = e.whole || m == protocol.End
 		}
 	}
-	st.framed = f.InSync(protocol.Requests)
-	if !st.framed {
+	st.framed = f != nil && f.InSync(protocol.Requests)
+	st.tail = len(st.Data)
+	if st.framed {
+		st.tail = min(open, len(st.Data))
+	}
+	if !framed {
 		// Turns are told apart by what the client had seen.
-		if !x.started || st.Seen > x.seen {
+		if !x.started || st.Seen > x.seen || len(x.queue) == 0 {
 			for n := x.prod; n < x.base+len(x.queue); n++ {
 				if e := x.at(n); !e.cut {
 					e.prodEnd, e.cut = st.Seen, true
 				}
 			}
-			x.begin("turn " + strconv.Itoa(x.turns+1))
+			x.beginTurn()
+			x.guessed = f == nil
 		}
-		x.queue[max(0, len(x.queue)-1)].asked = st.At
+		x.latest().asked = st.At
+	}
+	st.turn = x.base + len(x.queue) - 1
+	x.started, x.seen = true, max(x.seen, st.Seen)
+	if !framed {
 		x.settle()
 	}
-	x.started, x.seen = true, max(x.seen, st.Seen)
-	st.turn = x.base + len(x.queue) - 1
 }
+
+// beginTurn begins an exchange that no framer tells the bounds of.
+func (x *exchanges) beginTurn() *exchange {
+	e := x.begin("turn " + strconv.Itoa(x.turns+1))
+	e.whole = true
+	return e
+}
+
+func (x *exchanges) latest() *exchange { return x.at(x.base + len(x.queue) - 1) }
 
 // label is a request's first line, cut to a readable length.
 func label(p []byte) string {
@@ -137,17 +168,16 @@ func (x *exchanges) productionOffset() uint64 { return x.offset }
 
 // production takes in what production answered.
 func (x *exchanges) production(p []byte, at time.Duration) {
-	if x.offset == 0 && bytes.HasPrefix(p, []byte("HTTP/1.")) {
+	if x.total == 0 && bytes.HasPrefix(p, []byte("HTTP/1.")) {
 		x.looksHTTP = true
 	}
+	x.total += uint64(len(p))
+	skipped := min(x.skip, uint64(len(p)))
+	x.skip -= skipped
+	p = p[skipped:]
 	if x.player.joining || x.lost {
 		x.offset += uint64(len(p))
 		return
-	}
-	if x.skip > 0 {
-		n := min(x.skip, uint64(len(p)))
-		x.skip -= n
-		p = p[n:]
 	}
 	if x.last > 0 && x.lastTurn == x.turns && len(p) > 0 {
 		x.longestPause = max(x.longestPause, at-x.last)
@@ -155,14 +185,14 @@ func (x *exchanges) production(p []byte, at time.Duration) {
 	x.last, x.lastTurn = at, x.turns
 	for len(p) > 0 {
 		e := x.at(x.prod)
+		if e == nil && x.framed(protocol.Production) {
+			// Nobody asked: from here on answers cannot be paired.
+			x.offset += uint64(len(p))
+			x.lost = len(bytes.TrimLeft(p, "\r\n")) > 0
+			return
+		}
 		if e == nil {
-			if x.framed(protocol.Production) || x.started {
-				x.offset += uint64(len(p)) // answers nothing that was asked
-				return
-			}
-			e = x.begin("greeting")
-			e.sent = true
-			e.sentAt = time.Time{}
+			e = x.unasked()
 		}
 		if e.answer == 0 {
 			e.answer = at
@@ -171,27 +201,56 @@ func (x *exchanges) production(p []byte, at time.Duration) {
 		if x.framed(protocol.Production) {
 			n, m = x.framer().Feed(protocol.Production, p)
 		} else if e.cut {
-			if e.prodEnd <= x.offset {
-				x.productionDone(e)
-				continue
-			}
 			n = int(min(uint64(n), e.prodEnd-x.offset))
 		}
 		e.production.Add(p[:n])
 		x.offset += uint64(n)
 		p = p[n:]
-		if m == protocol.End || e.cut && !x.framed(protocol.Production) && x.offset >= e.prodEnd {
+		switch {
+		case m == protocol.End:
 			x.productionDone(e)
+		case m == protocol.Interim:
+			e.interim = e.production.Len
+		case x.framed(protocol.Production):
+		case x.framed(protocol.Requests): // out of sync: it ends nobody knows where
+			x.offset += uint64(len(p))
+			x.lost = true
+			x.judge()
+			return
+		default:
+			x.settle()
 		}
 	}
 }
 
+// unasked begins an exchange for what a server says of its own accord.
+func (x *exchanges) unasked() *exchange {
+	e := x.beginTurn()
+	if !x.started {
+		e.label = "greeting"
+	}
+	e.sent = true
+	return e
+}
+
 // settle completes those of production's answers whose end has become known.
+// What was captured before the turn that ended one, and not seen by it, begins
+// the next.
 func (x *exchanges) settle() {
 	for !x.framed(protocol.Production) {
 		e := x.at(x.prod)
 		if e == nil || !e.cut || e.prodEnd > x.offset {
 			return
+		}
+		if over := x.offset - e.prodEnd; over > 0 {
+			tail, ok := e.production.Cut(int64(over))
+			ok = ok && !e.spoiled
+			e.spoiled = !ok
+			if next := x.at(x.prod + 1); next != nil {
+				next.production.Add(tail)
+				next.answer = x.last
+				next.spoiled = !ok
+			}
 		}
 		x.productionDone(e)
 	}
@@ -199,30 +258,64 @@ func (x *exchanges) settle() {
 
 func (x *exchanges) productionDone(e *exchange) {
 	e.production.Complete = !e.spoiled
-	e.prodDone, e.prodEnd, e.cut = true, x.offset, true
+	if !e.cut {
+		e.prodEnd, e.cut = x.offset, true
+	}
+	e.prodDone = true
 	x.prod++
 	x.judge()
 }
 
 // productionGap notes answer bytes that were never captured.
 func (x *exchanges) productionGap(n int64) {
+	x.total += uint64(n)
+	skipped := min(x.skip, uint64(n))
+	x.skip -= skipped
+	if n -= int64(skipped); n == 0 {
+		return
+	}
 	x.offset += uint64(n)
-	if n >= int64(x.skip) {
-		x.skip = 0
-	} else {
-		x.skip -= uint64(n)
+	if x.player.joining || x.lost {
 		return
 	}
-	if x.framed(protocol.Production) {
-		// Where the next answer begins is anyone's guess.
-		x.lost = true
-		return
-	}
-	if e := x.at(x.prod); e != nil {
+	e := x.at(x.prod)
+	switch {
+	case !x.framed(protocol.Production):
+		if e == nil {
+			e = x.unasked()
+		}
 		e.spoiled = true
 		x.settle()
+	case e == nil || !x.bridge(e, n):
+		// Where the next answer begins is anyone's guess.
+		x.lost = true
+		x.judge()
 	}
 }
+
+// bridge carries the framer over a gap inside a body, where zeros do as well
+// as what was there; a length that they do not fit loses its sync. It reports
+// whether the framer knows where it is.
+func (x *exchanges) bridge(e *exchange, n int64) bool {
+	e.spoiled = true
+	head := e.production.Head[min(e.interim, int64(len(e.production.Head))):]
+	if !bytes.Contains(head, []byte("\r\n\r\n")) || !x.framer().Open(protocol.Production) {
+		return false
+	}
+	for n > 0 {
+		used, m := x.framer().Feed(protocol.Production, zeros[:min(n, int64(len(zeros)))])
+		if !x.framed(protocol.Production) {
+			return false
+		}
+		if n -= int64(used); m == protocol.End {
+			x.productionDone(e)
+			return n == 0
+		}
+	}
+	return true
+}
+
+var zeros [16 << 10]byte
 
 func (x *exchanges) productionFIN() {
 	e := x.at(x.prod)
@@ -236,7 +329,7 @@ func (x *exchanges) productionFIN() {
 
 // productionEnded: nothing more of production's comes.
 func (x *exchanges) productionEnded(why session.Cause) {
-	if x.framed(protocol.Production) || x.lost {
+	if x.framed(protocol.Production) || x.lost || why == session.CaptureEnd {
 		return
 	}
 	if e := x.at(x.prod); e != nil && !e.prodDone && e.production.Len > 0 {
@@ -249,20 +342,17 @@ func (x *exchanges) application(p []byte, now time.Time) {
 	p0 := x.player
 	for len(p) > 0 {
 		e := x.at(x.app)
-		if e == nil || !e.sent {
-			if x.framed(protocol.Application) || p0.anyTurn {
-				// An answer to nothing; the framer must see it all the same.
-				if x.framed(protocol.Application) && e == nil {
-					x.framer().Feed(protocol.Application, p)
-				}
-				if e == nil {
-					return
-				}
-			}
-			if e == nil {
-				e = x.begin("greeting")
-				e.sent = true
-			}
+		switch {
+		case e != nil && e.sent:
+		case x.framed(protocol.Application):
+			// An answer to nothing; the framer must see it all the same.
+			n, _ := x.framer().Feed(protocol.Application, p)
+			p = p[n:]
+			continue
+		case e == nil:
+			e = x.unasked()
+		case p0.anyTurn:
+			return
 		}
 		if e.firstAt.IsZero() {
 			e.firstAt = now
@@ -285,7 +375,17 @@ func (x *exchanges) applicationDone(e *exchange) {
 	e.appDone = true
 	x.app++
 	x.judge()
+	if len(x.queue) > maxBehind && x.queue[0].appDone && !x.lost {
+		x.lost = true
+		x.judge()
+	}
 }
+
+// maxBehind is how many answers production's may be behind the application's.
+// They never come where the server's direction is not captured, and each that
+// waits holds an answer. Pipelines are shorter: browsers that used them stopped
+// at 8 requests, nginx' benchmarks go to 100 or so.
+const maxBehind = 256
 
 func (x *exchanges) applicationEOF() {
 	e := x.at(x.app)
@@ -333,6 +433,9 @@ func (x *exchanges) released(st *step, why Cause) {
 			var ok bool
 			if tail, ok = e.application.Cut(keep); !ok {
 				e.spoiled = true
+				if next := x.at(st.turn); next != nil {
+					next.spoiled = true
+				}
 			}
 		}
 		if why == Timeout && e.application.Len == 0 {
@@ -349,33 +452,48 @@ func (x *exchanges) released(st *step, why Cause) {
 	}
 }
 
-// sent tells that a step has gone out whole.
-func (x *exchanges) sent(st *step, now time.Time) {
+// sending tells that the first byte of a step goes out.
+func (x *exchanges) sending(st *step) {
 	for n := max(x.base, x.app); n <= st.turn; n++ {
 		if e := x.at(n); e != nil {
-			e.sent, e.sentAt = true, now
+			e.sent = true
 		}
 	}
 }
 
-// early reports whether production's client had seen only a part of the answer
-// to request number n of this connection when it had seen `seen` bytes.
-func (x *exchanges) early(n int, seen uint64) bool {
+// sent tells that a step has gone out whole.
+func (x *exchanges) sent(st *step, now time.Time) {
+	for n := max(x.base, x.app); n <= st.turn; n++ {
+		if e := x.at(n); e != nil && (e.sentAt.IsZero() || n == st.turn) {
+			e.sentAt = now
+		}
+	}
+}
+
+// early reports whether production's client, when it had seen `seen` bytes,
+// had not seen the end of the answer that the application owes now: want is
+// how much of it the client had seen, got how much of it is here.
+func (x *exchanges) early(seen uint64) (want, got uint64, ok bool) {
 	e := x.at(x.app)
-	if e == nil || n < 0 {
-		return false
+	if e == nil || x.lost {
+		return 0, 0, false
 	}
+	end := x.offset
 	if e.prodDone {
-		return e.prodEnd > seen
+		end = e.prodEnd
+		ok = end > seen
+	} else {
+		ok = x.prod == x.app && end >= seen
 	}
-	return e.production.Len > 0 && x.offset >= seen && x.prod <= x.app
+	start := end - min(end, uint64(e.production.Len))
+	return seen - min(seen, start), uint64(e.application.Len), ok
 }
 
 // waiting reports whether the application owes an answer that production gave.
 func (x *exchanges) waiting() bool {
 	for n := x.app; n < x.base+len(x.queue); n++ {
 		e := x.at(n)
-		if e == nil || !e.sent || e.appDone {
+		if e == nil || !e.sent || e.appDone || !e.whole {
 			continue
 		}
 		if x.framed(protocol.Application) {
@@ -393,7 +511,7 @@ func (x *exchanges) waiting() bool {
 func (x *exchanges) judge() {
 	for len(x.queue) > 0 {
 		e := x.queue[0]
-		if !e.prodDone || !e.appDone {
+		if !e.prodDone && !x.lost || !e.appDone {
 			return
 		}
 		x.verdict(e)
@@ -404,7 +522,9 @@ func (x *exchanges) judge() {
 func (x *exchanges) pop() {
 	e := x.queue[0]
 	x.queue[0] = nil
-	x.queue = x.queue[1:]
+	if x.queue = x.queue[1:]; len(x.queue) == 0 {
+		x.queue = x.room // or every request would make room anew
+	}
 	x.base++
 	x.prod, x.app = max(x.prod, x.base), max(x.app, x.base)
 	sh := x.player.shard
@@ -446,20 +566,17 @@ func (x *exchanges) verdict(e *exchange) {
 // client had seen this much of the server's stream.
 func (x *exchanges) restart(seen uint64) {
 	x.abandon()
-	x.started, x.seen, x.lost = false, 0, false
-	total := x.offset
-	x.offset, x.skip = 0, 0
-	if total <= seen {
-		x.skip = seen - total
-	} else {
-		x.lost = true // its answer began before its request: cannot be told apart
-	}
+	x.started, x.seen, x.lost, x.guessed = false, 0, false, false
+	x.skip = seen - min(seen, x.total)
+	x.offset = x.total - min(seen, x.total)
+	x.lost = x.offset > 0 // its answer began before its request: cannot be told apart
 }
 
 // broken: the client's stream has a gap here. What was not sent never will be.
 func (x *exchanges) broken() {
 	if x.framer() != nil {
 		x.lost = true
+		x.judge()
 	}
 }
 

@@ -29,15 +29,21 @@ type player struct {
 	at    time.Time
 
 	// The record, as far as it was taken.
-	steps   []step // the client's events, yet to play from head on
-	head    int
-	buf     []session.Event
-	cause   session.Cause
-	joining bool   // skip client data until a message starts
-	base    uint64 // server stream offset at the start of this connection
-	framer  protocol.Framer
-	sniff   []byte // client data too short to tell the protocol
-	greeted bool   // the server spoke before the client
+	steps []step // the client's events, yet to play from head on
+	head  int
+	buf   []session.Event
+	cause session.Cause
+	next  *segment // what is to be played when this connection's part is over
+	// joining: skip client data until a message starts, or a client turn with
+	// more than joinAfter seen.
+	joining   bool
+	joinAfter uint64
+	base      uint64 // server stream offset at the start of this connection
+	framer    protocol.Framer
+	sniff     []byte // client data too short to tell the protocol
+	greeted   bool   // the server spoke before the client
+	// What production's server did about the connection.
+	serverFIN, serverRST bool
 
 	// The connection.
 	conn        Conn
@@ -47,8 +53,10 @@ type player struct {
 	written     uint64 // on this connection
 	appEOF      bool
 	finSent     bool
+	blocked     bool // the connection took only a part of the step at hand
 	fail        failure
-	known       bool // to the shard
+	failed      failure // of the connection before
+	known       bool    // to the shard
 	ended       bool
 	isBusy      bool
 	sink        func([]byte) // for conn.Read
@@ -60,7 +68,7 @@ type player struct {
 	anyTurn    bool   // a turn was released on this connection
 	since      uint64 // bytes since the last release
 	lastByte   time.Time
-	lastTurn   time.Time
+	lastSent   time.Time
 	requests   int // complete requests sent on this connection
 	answers    int // complete answers received on this connection
 	closeUntil time.Time
@@ -75,11 +83,15 @@ type player struct {
 type step struct {
 	session.Event
 	ends   int    // requests that end in it
+	tail   int    // bytes of it that belong to a message, or client turn, which does not end in it
 	framed bool   // the framer was in sync here
 	turn   int    // exchange that it belongs to, -1: none
 	ahead  uint64 // bytes that production had sent beyond Seen
 	fresh  bool   // the connection must be a new one from here on
 	due    bool   // its time has come
+	free   bool   // it was released
+	// afterFIN: production's server had closed before.
+	afterFIN bool
 }
 
 // failure is why a connection is of no use any more.
@@ -87,6 +99,8 @@ type failure struct {
 	err  error
 	fate session.Fate // of what was not delivered
 }
+
+var errClosed = errors.New("the application closed the connection")
 
 // keepRoom is how many events an idle session keeps room for.
 const keepRoom = 32
@@ -116,13 +130,18 @@ func (p *player) step(now time.Time) {
 	p.take()
 	p.read(now)
 	wrote := false
-	for p.head < len(p.steps) {
-		ok, sent := p.play(now)
-		wrote = wrote || sent
-		if !ok {
+	for {
+		for p.head < len(p.steps) {
+			ok, sent := p.play(now)
+			wrote = wrote || sent
+			if !ok {
+				break
+			}
+			p.pop()
+		}
+		if p.next == nil || p.head < len(p.steps) || !p.part(now) {
 			break
 		}
-		p.pop()
 	}
 	if p.established && !wrote && p.written == 0 && p.conn != nil {
 		p.conn.Flush() // the application may wait for the handshake's end, to speak first
@@ -163,20 +182,34 @@ func (p *player) pop() {
 func (p *player) take() {
 	events, cause := p.s.Take(p.buf)
 	for i := range events {
-		e := &events[i]
-		if e.Side == session.Server {
-			p.production(e)
-		} else {
-			p.client(e)
-		}
+		p.event(&events[i])
 	}
 	if p.buf = events; cap(events) > keepRoom {
 		p.buf = nil
 	}
 	if cause != session.Live && p.cause == session.Live {
 		p.cause = cause
+		p.recordEnded()
+	}
+}
+
+// recordEnded notes that nothing more will be captured.
+func (p *player) recordEnded() {
+	if p.cause != session.Live && p.next == nil {
 		p.settleForRaw()
-		p.exchanges.productionEnded(cause)
+		p.exchanges.productionEnded(p.cause)
+	}
+}
+
+// event takes in the next event of either side.
+func (p *player) event(e *session.Event) {
+	switch {
+	case p.next != nil: // of another connection's
+		p.next.events = append(p.next.events, *e)
+	case e.Side == session.Server:
+		p.production(e)
+	default:
+		p.client(e)
 	}
 }
 
@@ -192,7 +225,10 @@ func (p *player) production(e *session.Event) {
 	case session.Gap:
 		p.exchanges.productionGap(e.Missing)
 	case session.FIN:
+		p.serverFIN = true
 		p.exchanges.productionFIN()
+	case session.RST:
+		p.serverRST = true
 	}
 }
 
@@ -202,19 +238,20 @@ func (p *player) client(e *session.Event) {
 	case session.Open:
 		p.steps = append(p.steps, step{Event: *e, turn: -1})
 	case session.Data:
-		if p.joining && !p.join(e) {
+		if p.joining {
+			p.join(e)
 			return
 		}
-		st := step{Event: *e, turn: -1}
+		st := step{Event: *e, turn: -1, afterFIN: p.serverFIN}
 		st.Seen = e.Seen - min(e.Seen, p.base)
 		st.ahead = p.exchanges.productionOffset() - min(p.exchanges.productionOffset(), st.Seen)
 		p.frame(&st)
 		p.steps = append(p.steps, st)
 		p.shard.tally.pending.Add(int64(len(e.Data)))
 	case session.Gap:
-		p.gap()
+		p.gap(e)
 	default:
-		if p.joining && p.conn == nil && !p.started() {
+		if p.joining && !p.started() {
 			return
 		}
 		p.settleForRaw()
@@ -226,66 +263,6 @@ func (p *player) client(e *session.Event) {
 
 // started reports whether anything of the session was or is to be played.
 func (p *player) started() bool { return p.conn != nil || p.head < len(p.steps) || p.record.Connected }
-
-// join looks for a place at which a session that lacks its beginning may
-// start: a message's first byte, or, where the client does not speak HTTP, its
-// first turn that follows data of the server. It cuts e down to what is to be
-// played and reports whether that is anything.
-func (p *player) join(e *session.Event) bool {
-	f := protocol.NewHTTP1()
-	at := f.Start(e.Data)
-	if at < 0 && e.Seen > p.base && !p.exchanges.looksHTTP {
-		f, at = protocol.NewRaw(), 0
-	}
-	if at < 0 {
-		p.ledger[p.lostFate()] += int64(len(e.Data))
-		return false
-	}
-	p.ledger[p.lostFate()] += int64(at)
-	e.Data = e.Data[at:]
-	p.joining = false
-	p.framer = f
-	p.base = e.Seen
-	p.exchanges.restart(e.Seen)
-	fresh := step{Event: session.Event{Kind: session.Open, At: e.At}, turn: -1, fresh: p.started()}
-	p.steps = append(p.steps, fresh)
-	return true
-}
-
-// lostFate is the bin for what is skipped while joining.
-func (p *player) lostFate() session.Fate {
-	if p.s.Joined && !p.started() {
-		return session.BeforeJoin
-	}
-	return session.InGap
-}
-
-// gap: production has bytes that were never captured. The rest of the broken
-// message is useless, and what was sent of it must not be completed with
-// anything else: go on at the next message, on a new connection.
-func (p *player) gap() {
-	p.record.Gaps++
-	for p.head < len(p.steps) {
-		last := &p.steps[len(p.steps)-1]
-		// A whole message before the gap is still worth playing.
-		if last.Kind != session.Data || last.ends > 0 && !p.framer.Open(protocol.Requests) ||
-			len(p.steps)-1 == p.head && p.offset > 0 {
-			break
-		}
-		p.ledger[session.InGap] += int64(len(last.Data))
-		p.shard.tally.pending.Add(-int64(len(last.Data)))
-		p.steps[len(p.steps)-1] = step{}
-		p.steps = p.steps[:len(p.steps)-1]
-		if last.ends > 0 {
-			break
-		}
-	}
-	if len(p.sniff) > 0 {
-		p.sniff = p.sniff[:0]
-	}
-	p.joining = true
-	p.exchanges.broken()
-}
 
 // frame feeds the client's bytes to the framer, which finds the requests in
 // them; before the protocol is known it keeps them.
@@ -318,7 +295,6 @@ func (p *player) settleForRaw() {
 		return
 	}
 	p.framer, p.sniff = protocol.NewRaw(), nil
-	p.exchanges.request(&step{}, nil)
 }
 
 // read takes in what the application has answered.
@@ -338,9 +314,9 @@ func (p *player) read(now time.Time) {
 		}
 		p.connecting, p.established = false, true
 		p.record.Connected = true
-		p.lastTurn, p.lastByte = now, now
+		p.lastSent, p.lastByte = now, now
 	}
-	for !p.appEOF && p.fail.err == nil {
+	for p.fail.err == nil {
 		before := p.lastByte
 		p.lastByte = now
 		n, err := p.conn.Read(p.sink)
@@ -351,8 +327,13 @@ func (p *player) read(now time.Time) {
 			p.lastByte = before
 		}
 		if errors.Is(err, io.EOF) {
-			p.appEOF = true
-			p.exchanges.applicationEOF()
+			if !p.appEOF {
+				p.appEOF = true
+				p.exchanges.applicationEOF()
+			}
+			return
+		}
+		if err != nil && p.harmless() {
 			return
 		}
 		if err != nil {
@@ -367,6 +348,21 @@ func (p *player) read(now time.Time) {
 			return
 		}
 	}
+}
+
+// harmless reports whether nothing is left that a failing connection could harm:
+// the application has closed, and has all that there is for it so far. Its
+// kernel may then answer our FIN with RST, having forgotten the connection.
+func (p *player) harmless() bool {
+	if !p.appEOF || p.conn.Acked() < p.written {
+		return false
+	}
+	for i := p.head; i < len(p.steps); i++ {
+		if p.steps[i].Kind == session.Data {
+			return false
+		}
+	}
+	return true
 }
 
 // broke notes that the connection is of no use any more.
@@ -399,11 +395,18 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 	if !p.established || p.connecting {
 		return false, false
 	}
-	if p.offset == 0 && !p.release(st, now) {
+	if st.Kind == session.Data && p.appEOF && !st.afterFIN {
+		p.broke(errClosed, session.ClosedEarly)
+		p.drop(st, session.ClosedEarly)
+		return true, false
+	}
+	if !st.free && !p.release(st, now) {
 		return false, false
 	}
+	st.free = true
 	switch st.Kind {
 	case session.Data:
+		p.exchanges.sending(st)
 		return p.send(st, now)
 	case session.FIN:
 		return p.half(st, now), true
@@ -416,10 +419,7 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 // open connects, at the session's start or again after a gap.
 func (p *player) open(st *step, now time.Time) bool {
 	if p.conn != nil {
-		if !st.fresh {
-			return true // the client's SYN, sent again
-		}
-		p.leave(true)
+		return true // the client's SYN, sent again
 	}
 	conn, err := p.shard.cfg.Dial(p.s.Client, p.s.Server, p.wake)
 	switch {
@@ -440,25 +440,33 @@ func (p *player) open(st *step, now time.Time) bool {
 		p.broke(err, session.Refused)
 	default:
 		p.conn, p.connecting, p.established = conn, true, false
-		p.fail = failure{}
-		p.lastTurn, p.lastByte = now, now
+		if p.fail.err != nil {
+			p.failed, p.fail = p.fail, failure{}
+		}
+		p.lastSent, p.lastByte = now, now
 	}
 	p.closeUntil = time.Time{}
 	return true
 }
 
-// leave gives the connection up, to make another.
-func (p *player) leave(abort bool) {
-	p.delivered += p.conn.Acked()
-	if abort {
-		p.conn.Abort()
-	} else {
-		p.conn.Close()
+// leave aborts the connection, if there is one; fate is what becomes of bytes
+// that have not arrived.
+func (p *player) leave(fate session.Fate) {
+	if p.conn == nil {
+		return
 	}
+	if p.fail.err != nil {
+		fate = p.fail.fate
+	}
+	acked := p.conn.Acked()
+	p.delivered += acked
+	p.ledger[fate] += int64(p.written - acked)
+	p.conn.Abort()
 	p.conn, p.connecting, p.established = nil, false, false
 	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
 	p.requests, p.answers, p.anyTurn = 0, 0, false
 	p.appEOF, p.finSent = false, false
+	p.closeUntil = time.Time{}
 }
 
 // release applies the rule to the first byte of a step.
@@ -484,15 +492,15 @@ func (p *player) release(st *step, now time.Time) bool {
 	}
 	p.shard.tally.released(cause)
 	p.exchanges.released(st, cause)
-	p.anyTurn, p.released, p.since, p.lastTurn = true, max(st.Seen, p.released), 0, now
+	p.anyTurn, p.released, p.since, p.lastSent = true, max(st.Seen, p.released), 0, now
 	return true
 }
 
 func (p *player) lastActivity() time.Time {
-	if p.lastByte.After(p.lastTurn) {
+	if p.lastByte.After(p.lastSent) {
 		return p.lastByte
 	}
-	return p.lastTurn
+	return p.lastSent
 }
 
 func (p *player) gate(st *step, now time.Time) *gate {
@@ -512,7 +520,9 @@ func (p *player) gate(st *step, now time.Time) *gate {
 	if g.framed {
 		g.complete = p.answers >= p.requests && !p.framer.Open(protocol.Application) &&
 			(p.since > 0 || st.Seen <= p.released)
-		g.early = p.exchanges.early(p.requests-1, st.Seen)
+		if want, got, early := p.exchanges.early(st.Seen); early && !g.complete {
+			g.early, g.want, g.got = true, want, got
+		}
 	}
 	return g
 }
@@ -522,6 +532,10 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 	n, err := p.conn.Write(st.Data[p.offset:])
 	p.written += uint64(n)
 	p.offset += n
+	if n > 0 {
+		p.lastSent = now
+	}
+	p.blocked = p.offset < len(st.Data)
 	p.shard.tally.pending.Add(-int64(n))
 	if err != nil {
 		fate := session.Refused
@@ -545,7 +559,7 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 func (p *player) half(st *step, now time.Time) bool {
 	if !p.finSent {
 		p.finSent = true
-		if err := p.conn.CloseWrite(); err != nil {
+		if err := p.conn.CloseWrite(); err != nil && !p.harmless() {
 			p.broke(err, session.ClosedEarly)
 		}
 	}
@@ -565,7 +579,7 @@ func (p *player) reset(now time.Time) bool {
 		}
 	}
 	p.closeUntil = time.Time{}
-	p.leave(true)
+	p.leave(session.Pending)
 	p.record.Reset = true
 	return true
 }
@@ -585,6 +599,9 @@ func (p *player) drop(st *step, fate session.Fate) {
 // said what it had to say.
 func (p *player) maybeEnd(now time.Time) {
 	if p.head < len(p.steps) {
+		if p.cause != session.Live && p.blocked {
+			p.waitRoom(now)
+		}
 		return
 	}
 	if p.conn == nil || p.fail.err != nil {
@@ -600,19 +617,34 @@ func (p *player) maybeEnd(now time.Time) {
 		p.waitEnd(now)
 		return
 	}
-	// The last answer is waited for as any other; after FIN the application's
-	// own is, too.
-	waiting := !p.appEOF && (p.finSent || p.exchanges.waiting())
-	if waiting && !p.waitEnd(now) {
+	if p.over(now) && p.cause != session.Live {
+		p.finish()
+	}
+}
+
+// waitRoom gives up on an application that reads nothing any more.
+func (p *player) waitRoom(now time.Time) {
+	if until := p.lastActivity().Add(2 * p.shard.cfg.AnswerTimeout); now.Before(until) {
+		p.shard.timers.set(p, until)
 		return
+	}
+	p.cutShort()
+}
+
+// over reports whether all has been said on the connection, and has arrived,
+// or has been waited for.
+func (p *player) over(now time.Time) bool {
+	// The last answer is waited for as any other; after FIN, or a reset by
+	// production's server, the application's own close is, too.
+	waiting := !p.appEOF && (p.finSent || p.serverRST || p.exchanges.waiting())
+	if waiting && !p.waitEnd(now) {
+		return false
 	}
 	if p.conn.Acked() < p.written && now.Sub(p.lastActivity()) < p.shard.cfg.AnswerTimeout {
 		p.shard.timers.set(p, now.Add(2*time.Millisecond)) // the connection does not tell of it
-		return
+		return false
 	}
-	if p.cause != session.Live {
-		p.finish()
-	}
+	return true
 }
 
 // waitEnd reports whether the wait for the application is over.

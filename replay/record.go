@@ -130,13 +130,29 @@ func (p *player) finish() {
 	state := "finished"
 	switch {
 	case p.fail.err != nil:
-		state = p.fail.fate.String()
+		state = p.failure(p.fail)
+	case p.failed.err != nil:
+		state = p.failure(p.failed)
 	case !p.record.Connected:
 		state = "skipped"
+	case p.ledger[session.Pending] > 0 || p.conn != nil && p.conn.Acked() < p.written:
+		state = "pending"
 	case p.record.Requests > 0 && p.record.Verdict == compare.Missing:
 		state = "unanswered"
 	}
 	p.end(state, acked)
+}
+
+// failure is the state of a session whose connection failed. A reset at the
+// very end is none where production's server did the same.
+func (p *player) failure(f failure) string {
+	switch {
+	case f.fate != session.Refused || !p.record.Connected:
+		return f.fate.String()
+	case p.serverRST && p.conn != nil && p.conn.Acked() == p.written && p.ledger.Sum() == 0:
+		return "finished"
+	}
+	return "reset"
 }
 
 // cutShort ends a session because the run is over.
@@ -146,10 +162,14 @@ func (p *player) cutShort() {
 	if p.conn != nil {
 		acked += p.conn.Acked()
 	}
-	for ; p.head < len(p.steps); p.pop() {
-		p.drop(&p.steps[p.head], session.Pending)
+	state, fate := "pending", session.Pending
+	if p.fail.err != nil {
+		state, fate = p.failure(p.fail), p.fail.fate
 	}
-	p.end("pending", acked)
+	for ; p.head < len(p.steps); p.pop() {
+		p.drop(&p.steps[p.head], fate)
+	}
+	p.end(state, acked)
 }
 
 // end closes the books on a session: what was acknowledged is delivered, what

@@ -31,11 +31,11 @@ type gate struct {
 	// is half here, and since the last release something came.
 	complete bool
 	// early: framed, and production's client, too, went on before the answer
-	// was complete.
+	// was complete. want and got then count from that answer's beginning.
 	early bool
 
 	since   uint64        // bytes that came since the last release
-	silence time.Duration // since the last byte or the last release
+	silence time.Duration // since the last byte of either side
 	quiet   time.Duration // silence that ends an answer without a framer
 	timeout time.Duration // silence after which nothing is expected any more
 }
@@ -58,13 +58,14 @@ func (g *gate) decide() (cause Cause, wait time.Duration, ok bool) {
 		return Boundary, 0, true
 	case g.got >= g.want && (!g.framed || g.early):
 		return Exact, 0, true
-	case g.silence >= g.timeout:
-		return Timeout, 0, true
 	case !g.framed && g.since > 0:
-		if g.silence >= g.quiet {
+		quiet := min(g.quiet, g.timeout)
+		if g.silence >= quiet {
 			return Quiet, 0, true
 		}
-		return 0, g.quiet - g.silence, false
+		return 0, quiet - g.silence, false
+	case g.silence >= g.timeout:
+		return Timeout, 0, true
 	}
 	return 0, g.timeout - g.silence, false
 }

@@ -45,6 +45,24 @@ func CheckName(path string) error {
 	return &FileError{path, errFormat}
 }
 
+// CheckPlace returns an error unless a file can be made where path says, so
+// that a run of hours does not lose its report to a typing error.
+func CheckPlace(path string) error {
+	if irregular(path) {
+		return nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".report-*")
+	if err != nil {
+		var inner *fs.PathError
+		if errors.As(err, &inner) {
+			err = inner.Err
+		}
+		return &FileError{path, err}
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
 // irregular reports that path exists and is neither a file nor a directory.
 func irregular(path string) bool {
 	info, err := os.Stat(path)

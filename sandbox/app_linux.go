@@ -120,7 +120,10 @@ func (a *App) started(ctx context.Context, job *launch) error {
 			p.kill()
 			return refused(job, word.Failed)
 		case word.Started != 0:
-			a.pid = p.from.pid
+			a.pid = word.Started
+			if job.Contained { // that number is one of init's namespace
+				a.pid = p.from.pid
+			}
 			if !stop() { // ctx ended just now and the deadline is spoiled
 				p.kill()
 				return fmt.Errorf("start %s: %w", a.name, context.Cause(ctx))

@@ -110,7 +110,7 @@ func TestExitsEarly(t *testing.T) {
 
 func TestGoesToBackground(t *testing.T) {
 	box := newBox(t, Config{})
-	token := "background-" + t.Name()
+	token := unique(t)
 	app, _ := start(t, box, AppConfig{}, "leave", token)
 	_, err := app.WaitListen(t.Context(), soon, []uint16{80})
 	var exited *ExitedError
@@ -201,7 +201,7 @@ func TestStopIgnored(t *testing.T) {
 
 func TestStopEndsFamily(t *testing.T) {
 	box := newBox(t, Config{})
-	token := "family-" + t.Name()
+	token := unique(t)
 	app, out := start(t, box, AppConfig{}, "family", token)
 	out.want(t, "stdout: family complete")
 	if n := len(processesWith(token)); n != 2 {
@@ -220,7 +220,7 @@ func TestUncontained(t *testing.T) {
 	for _, end := range []string{"stop", "init killed", "parent gone"} {
 		t.Run(end, func(t *testing.T) {
 			box := newBox(t, Config{})
-			token := "uncontained-" + t.Name()
+			token := unique(t)
 			exe, err := os.Executable()
 			if err != nil {
 				t.Fatal(err)
@@ -271,7 +271,7 @@ func TestUncontained(t *testing.T) {
 
 func TestParentKilled(t *testing.T) {
 	needNamespace(t)
-	token, device := "parent-"+t.Name(), fmt.Sprintf("gone%d", os.Getpid())
+	token, device := unique(t), fmt.Sprintf("gone%d", os.Getpid())
 	parent := exec.Command("/proc/self/exe", token, device)
 	parent.Env = append(os.Environ(), roleVar+"=parent")
 	parent.Stderr = os.Stderr

@@ -4,7 +4,6 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +38,9 @@ func findProgram(name, dir string, env []string) (string, error) {
 		if err == nil {
 			return path, nil
 		}
-		if errors.Is(err, fs.ErrPermission) {
+		// As a shell does, tell of the file that may not be executed; a folder
+		// in PATH that may not be searched is passed over.
+		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() {
 			failed = err
 		}
 	}

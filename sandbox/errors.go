@@ -48,8 +48,11 @@ func (e *ExitedError) Error() string {
 }
 
 // Hint tells a program that goes to the background to stay.
-func (e *ExitedError) Hint() string {
-	if e.Status.LeftBehind {
+func (e *ExitedError) Hint() string { return e.Status.Hint() }
+
+// Hint tells what to do about such an end, or nothing.
+func (s ExitStatus) Hint() string {
+	if s.LeftBehind {
 		return "it went to the background: start it in the foreground (nginx: -g 'daemon off;', many others: -f or --foreground)"
 	}
 	return ""

@@ -40,8 +40,14 @@ func (s *Sandbox) IsLocal(ip netip.Addr) bool {
 // the namespace itself. Without it a client for whom IsLocal holds gets no
 // answer. Its price: the application cannot connect to itself on that port any
 // more, the answers leave too. So call it when the first such client is seen.
-// It costs a map lookup when called again.
+// Called again it costs a map lookup under a read lock.
 func (s *Sandbox) AllowLocalClient(port uint16) error {
+	s.mu.RLock()
+	known := s.diverted[port] && !s.closed
+	s.mu.RUnlock()
+	if known {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -275,6 +275,9 @@ func until(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// unique is an argument by which a test finds its own processes.
+func unique(t testing.TB) string { return fmt.Sprintf("%s-%d", t.Name(), os.Getpid()) }
+
 // processesWith returns the ids of live processes that have word as an argument.
 func processesWith(word string) (pids []int) {
 	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")

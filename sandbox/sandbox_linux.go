@@ -69,6 +69,7 @@ func (s *Sandbox) setUp(cfg Config) (err error) {
 		s.ns = netns.None()
 		refused := &SetupError{Op: "make a network namespace", Err: err}
 		if errors.Is(err, unix.EPERM) {
+			refused.Err = fmt.Errorf("%w (it needs CAP_SYS_ADMIN and CAP_NET_ADMIN)", err)
 			refused.Fix = privilegeFix()
 		}
 		return refused

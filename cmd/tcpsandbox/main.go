@@ -50,7 +50,7 @@ func run(args []string) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{cmd.CommandPath(), err}
 	})
-	root.AddCommand(runCommand(&code), recordCommand(), showCommand())
+	root.AddCommand(runCommand(&code), recordCommand(), showCommand(), demoCommand(&code))
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
 	if err == nil {

@@ -31,9 +31,11 @@ type pipeline struct {
 	box     *sandbox.Sandbox
 	net     *netsim.Net
 	app     *sandbox.App
+	played  *replay.Result // when run has returned
 
 	mu      sync.Mutex
 	result  report.Result // differences and details, as they come
+	warned  int           // of the sandbox's warnings
 	started time.Time
 	ended   atomic.Int64 // sessions
 	enough  chan struct{}
@@ -69,6 +71,7 @@ func (p *pipeline) open() error {
 	p.box = box
 	for _, w := range box.Warnings() {
 		p.warn(w)
+		p.warned++
 	}
 	if !box.Offload() {
 		p.warn("this kernel's TUN device has no offload: bulk transfers are slower")
@@ -119,8 +122,16 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	defer stopFeeds()
 
 	if err := p.startApp(ctx); err != nil {
-		if ctx.Err() != nil {
-			return report.EndedSignal, exitError{exitSignal, ctx.Err()}
+		stopFeeds()
+		feeding.Wait()
+		p.flush()
+		p.played = p.engine.Finish()
+		var setup *sandbox.SetupError
+		switch {
+		case ctx.Err() != nil:
+			return report.EndedSignal, nil
+		case errors.As(err, &setup):
+			return "", cannot(err)
 		}
 		return report.EndedNoListener, exitError{exitApp, err}
 	}
@@ -157,8 +168,14 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	feeding.Wait()
 	p.flush()
 	p.drain(ended)
+	select {
+	case <-p.app.Exited(): // nobody asked it to
+		ended = report.EndedAppExited
+	default:
+	}
 	stopEngine()
 	<-engineDone
+	p.played = p.engine.Finish()
 	if err := p.feedError(); err != nil {
 		return ended, cannot(err)
 	}
@@ -173,6 +190,9 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	for _, w := range p.box.Warnings()[p.warned:] {
+		p.warn(w)
 	}
 	listeners, err := p.app.WaitListen(ctx, p.opt.listenTimeout, p.opt.appPorts())
 	if err != nil {

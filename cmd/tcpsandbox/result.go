@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"tcpsandbox/compare"
@@ -11,11 +13,7 @@ import (
 
 // assemble puts the result together when everything has stopped.
 func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
-	played := p.engine.Finish()
-	status, err := p.app.Stop(p.opt.grace)
-	if err != nil {
-		p.warn(err.Error())
-	}
+	played := p.played
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +50,10 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		})
 	}
 	r.App.Command = commandLine(p.opt.command)
-	r.App.ExitCode, r.App.Signal = status.Code, status.Signal
+	if p.app != nil {
+		status := p.app.Status()
+		r.App.ExitCode, r.App.Signal = status.Code, status.Signal
+	}
 	for _, d := range played.Defects {
 		r.Warnings = append(r.Warnings, "defect of tcpsandbox: "+d)
 	}
@@ -76,8 +77,8 @@ func (p *pipeline) captured(f *feed) report.Source {
 	if asm.Refused > 0 {
 		warn("%s connections were not followed: too many at once", number(asm.Refused))
 	}
-	if src.Packets > 0 && asm.Segments == 0 {
-		warn("none of its %s packets belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
+	if src.Packets > 0 && asm.Segments == 0 && !f.live() {
+		warn("no packet of it (%s) belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
 	}
 	return report.Source{
 		Source: f.spec, Packets: int64(src.Packets), Bytes: int64(src.Bytes), KernelDrops: int64(src.KernelDrops),
@@ -98,7 +99,11 @@ func ofPorts(ports []uint16) string {
 	if len(ports) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" to port %d", ports)
+	words := make([]string, len(ports))
+	for i, port := range ports {
+		words[i] = strconv.Itoa(int(port))
+	}
+	return " of port " + strings.Join(words, ", ")
 }
 
 func percentiles(l replay.Latency) report.Percentiles {

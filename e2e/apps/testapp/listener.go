@@ -22,7 +22,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recorded{TCPConn: c.(*net.TCPConn), left: l.resetAfter}
+	r := &recorded{Conn: c, left: l.resetAfter}
 	if l.log != nil {
 		r.entry = l.log.Connection(c.RemoteAddr(), c.LocalAddr())
 	}
@@ -30,9 +30,10 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 // recorded is a connection that notes what is read from it, and resets itself
-// after so many bytes.
+// after so many bytes. It hides *net.TCPConn's short cuts (WriteTo, ReadFrom),
+// which would go past the record.
 type recorded struct {
-	*net.TCPConn
+	net.Conn
 	entry *connlog.Connection // may be nil
 
 	mu   sync.Mutex
@@ -41,27 +42,42 @@ type recorded struct {
 }
 
 func (c *recorded) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	n, err := c.Conn.Read(p)
 	if c.entry != nil {
 		c.entry.Write(p[:n])
 	}
+	c.note(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch { // a time-out is no end: net/http wakes itself with one
-	case err == io.EOF:
-		c.end = connlog.EOF
-	case errors.Is(err, syscall.ECONNRESET):
-		c.end = connlog.Reset
-	}
 	if c.left > 0 {
 		if c.left -= int64(n); c.left <= 0 {
 			c.end = connlog.Reset
-			c.SetLinger(0)
-			c.TCPConn.Close()
+			c.Conn.(*net.TCPConn).SetLinger(0)
+			c.Conn.Close()
 			return 0, net.ErrClosed
 		}
 	}
 	return n, err
+}
+
+func (c *recorded) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.note(err)
+	return n, err
+}
+
+// note keeps how the connection ended. The kernel tells of a reset only once,
+// to whoever comes first; a time-out is no end, net/http wakes itself with one.
+func (c *recorded) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.end == connlog.Reset:
+	case err == io.EOF:
+		c.end = connlog.EOF
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		c.end = connlog.Reset
+	}
 }
 
 func (c *recorded) Close() error {
@@ -74,7 +90,7 @@ func (c *recorded) Close() error {
 		}
 		c.entry.End(end)
 	}
-	return c.TCPConn.Close()
+	return c.Conn.Close()
 }
 
 // serve hands each connection to a goroutine of its own.

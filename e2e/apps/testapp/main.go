@@ -32,6 +32,7 @@ type behaviour struct {
 	crashAfter int64         // requests; 0: never
 	crash      string        // "exit" or "kill"
 	resetAfter int64         // bytes received on one connection; 0: never
+	call       string        // address to connect to before each answer
 
 	requests atomic.Int64
 }
@@ -53,6 +54,7 @@ func main() {
 	flag.Int64Var(&b.crashAfter, "crash-after", 0, "crash instead of answering this request")
 	flag.StringVar(&b.crash, "crash", "exit", "how: exit (with code 3) or kill (by a signal)")
 	flag.Int64Var(&b.resetAfter, "reset-after", 0, "reset each connection after this many bytes")
+	flag.StringVar(&b.call, "call", "", "connect to this address, and send a datagram there, before each answer")
 	flag.Parse()
 
 	ended := make(chan os.Signal, 1)
@@ -82,7 +84,11 @@ func main() {
 		if _, err := os.Stat(*listenAfter); err == nil {
 			break
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-ended:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 	for addr := range strings.SplitSeq(*listen, ",") {
 		if addr == "" {
@@ -119,13 +125,29 @@ func check(err error) {
 // leaveGrandchild starts a process that outlives this one, in a session of its
 // own.
 func leaveGrandchild() error {
-	c := exec.Command("/proc/self/exe", "-ignore-term")
+	c := exec.Command("/proc/self/exe", "-ignore-term", "-say", "grandchild runs")
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return c.Start()
 }
 
+// callOut does what an application does that has a database elsewhere.
+func (b *behaviour) callOut() {
+	if b.call == "" {
+		return
+	}
+	if c, err := net.Dial("udp", b.call); err == nil {
+		fmt.Fprint(c, "is anybody there?")
+		c.Close()
+	}
+	if c, err := net.DialTimeout("tcp", b.call, 50*time.Millisecond); err == nil {
+		fmt.Fprintln(os.Stderr, "testapp: somebody answers at", b.call)
+		c.Close()
+	}
+}
+
 // count notes a request, and crashes where it is the one to crash on.
 func (b *behaviour) count() {
+	b.callOut()
 	if n := b.requests.Add(1); n != b.crashAfter {
 		return
 	}

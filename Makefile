@@ -1,0 +1,58 @@
+# `make` lists the targets.
+
+GO          ?= $(or $(shell command -v go),/usr/local/go/bin/go)
+FUZZTIME    ?= 60s
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CORPUS       = $(abspath $(wildcard ../shared/corpus))
+
+# Packages that need no kernel of their own to be tested, and packages that
+# compile elsewhere than on Linux.
+PURE     = ./session ./protocol ./compare ./report ./replay ./capture/...
+PORTABLE = $(PURE) ./sandbox
+
+# One static file. git may refuse to tell the revision of somebody else's
+# checkout; then it is built without.
+export CGO_ENABLED = 0
+# sudo takes Go out of the PATH, and tests call it.
+export PATH := $(dir $(GO)):$(PATH)
+BUILD = -trimpath -ldflags='-s -w' $(shell git status >/dev/null 2>&1 || echo -buildvcs=false)
+
+.PHONY: help build demo test check bench fuzz
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## make bin/tcpsandbox, one static file
+	$(GO) build $(BUILD) -o bin/tcpsandbox ./cmd/tcpsandbox
+
+demo: build ## production, clients and a test application with a bug, on this machine (as root)
+	@if [ "$$(id -u)" != 0 ]; then echo "make demo: it makes network namespaces, which needs root: sudo make demo" >&2; exit 1; fi
+	@bin/tcpsandbox demo
+
+test: ## all tests; as root those in namespaces too; says what it skipped, and why
+	@$(GO) run ./.ci/gotest -timeout 10m ./...
+
+# Without the captures some tests have nothing to read.
+ifneq ($(CORPUS),)
+check: export TCPSANDBOX_NEED ?= all
+check: export TCPSANDBOX_CORPUS ?= $(CORPUS)
+endif
+check: ## what CI does: format, vet, staticcheck, all tests, race detector (as root)
+	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt -w" $$bad; exit 1; fi
+	$(GO) vet ./... ./.ci/gotest
+	GOOS=darwin $(GO) vet $(PORTABLE)
+	$(GO) run $(STATICCHECK) ./... ./.ci/gotest
+	@[ "$$TCPSANDBOX_NEED" = all ] || echo "make check: TCPSANDBOX_NEED=all is not set: tests may be skipped"
+	@$(GO) run ./.ci/gotest -timeout 10m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(PURE)
+
+bench: ## the table of measurements against the kernel's own sockets (as root)
+	$(GO) run ./e2e/bench
+
+fuzz: ## every fuzz target for FUZZTIME each, 60s if not set
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done

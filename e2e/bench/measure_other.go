@@ -1,0 +1,10 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+// Without TUN devices and namespaces only reading captures can be measured.
+var measurements = []measurement{{"capture", captureRows}}
+
+func memoryMain([]string) error { return errors.ErrUnsupported }

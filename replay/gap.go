@@ -1,0 +1,115 @@
+package replay
+
+import (
+	"time"
+
+	"tcpsandbox/protocol"
+	"tcpsandbox/session"
+)
+
+// segment is a part of a session that is played on a connection of its own:
+// what follows the place at which a joined session, or one with a gap, starts
+// (again).
+type segment struct {
+	framer protocol.Framer
+	seen   uint64          // server stream offset where it begins
+	at     time.Duration   // captured offset of its first byte
+	events []session.Event // from its first client data on
+}
+
+// join looks for a place at which a session that lacks its beginning may
+// start: a message's first byte, or, where the client does not speak HTTP, its
+// first turn that follows data of the server. What comes before is of no use.
+func (p *player) join(e *session.Event) {
+	raw := p.framer != nil && !p.framer.InSync(protocol.Requests)
+	f, at := protocol.Framer(nil), -1
+	if !raw {
+		f = protocol.NewHTTP1()
+		at = f.Start(e.Data)
+	}
+	if at < 0 && e.Seen > p.joinAfter && (raw || p.framer == nil && !p.exchanges.looksHTTP) {
+		f, at = protocol.NewRaw(), 0
+	}
+	if at < 0 {
+		p.ledger[p.lostFate()] += int64(len(e.Data))
+		return
+	}
+	p.ledger[p.lostFate()] += int64(at)
+	first := *e
+	first.Data = e.Data[at:]
+	p.next = &segment{framer: f, seen: e.Seen, at: e.At, events: []session.Event{first}}
+	if !p.started() {
+		p.begin()
+	}
+}
+
+// lostFate is the bin for what is skipped while joining.
+func (p *player) lostFate() session.Fate {
+	if p.s.Joined && !p.started() {
+		return session.BeforeJoin
+	}
+	return session.InGap
+}
+
+// gap: production has bytes that were never captured. The rest of the broken
+// message is useless, and what was sent of it must not be completed with
+// anything else: go on at the next message, on a new connection.
+func (p *player) gap(e *session.Event) {
+	p.record.Gaps++
+	for p.head < len(p.steps) {
+		last := &p.steps[len(p.steps)-1]
+		if last.Kind != session.Data || len(p.steps)-1 == p.head && p.offset > 0 {
+			break
+		}
+		broken := last.tail
+		if p.framer != nil && !last.framed && !p.exchanges.during(last, e.Seen-min(e.Seen, p.base)) {
+			broken = 0 // a client turn that was over before the gap
+		}
+		if broken == 0 {
+			break
+		}
+		p.ledger[session.InGap] += int64(broken)
+		p.shard.tally.pending.Add(-int64(broken))
+		if last.Data = last.Data[:len(last.Data)-broken]; len(last.Data) > 0 {
+			last.tail = 0
+			break
+		}
+		p.steps[len(p.steps)-1] = step{}
+		p.steps = p.steps[:len(p.steps)-1]
+	}
+	p.sniff = p.sniff[:0]
+	p.joining, p.joinAfter = true, max(p.joinAfter, e.Seen)
+	p.exchanges.broken()
+}
+
+// during reports whether the client sent a step in the same turn as what it
+// sent when it had seen this much.
+func (x *exchanges) during(st *step, seen uint64) bool {
+	return st.turn == x.base+len(x.queue)-1 && seen <= x.seen
+}
+
+// part leaves the connection for the next segment's, once everything on it has
+// been said. It reports whether it did.
+func (p *player) part(now time.Time) bool {
+	if p.conn != nil && p.fail.err == nil && p.established && !p.over(now) {
+		return false
+	}
+	p.exchanges.conclude()
+	p.leave(session.InGap)
+	p.begin()
+	p.recordEnded()
+	return true
+}
+
+// begin goes on with the next segment.
+func (p *player) begin() {
+	next := p.next
+	fresh := step{Event: session.Event{Kind: session.Open, At: next.at}, turn: -1, fresh: p.started()}
+	p.next = nil
+	p.joining, p.framer, p.base = false, next.framer, next.seen
+	p.exchanges.restart(next.seen)
+	p.steps = append(p.steps, fresh)
+	for i := range next.events {
+		p.event(&next.events[i])
+	}
+}
