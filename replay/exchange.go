@@ -31,6 +31,7 @@ type exchange struct {
 	gone        bool  // its request was not played
 	spoiled     bool  // part of production's answer was not captured
 	interim     int64 // where production's latest interim answer ends in its answer
+	missing     int64 // bytes of production's answer that were not captured
 }
 
 // exchanges pairs the answers of a session. Each side fills the exchanges in
@@ -285,6 +286,7 @@ func (x *exchanges) productionGap(n int64) {
 			e = x.unasked()
 		}
 		e.spoiled = true
+		e.missing += n
 		x.settle()
 	case e == nil || !x.bridge(e, n):
 		// Where the next answer begins is anyone's guess.
@@ -298,6 +300,7 @@ func (x *exchanges) productionGap(n int64) {
 // whether the framer knows where it is.
 func (x *exchanges) bridge(e *exchange, n int64) bool {
 	e.spoiled = true
+	e.missing += n
 	head := e.production.Head[min(e.interim, int64(len(e.production.Head))):]
 	if !bytes.Contains(head, []byte("\r\n\r\n")) || !x.framer().Open(protocol.Production) {
 		return false
@@ -485,7 +488,7 @@ func (x *exchanges) early(seen uint64) (want, got uint64, ok bool) {
 	} else {
 		ok = x.prod == x.app && end >= seen
 	}
-	start := end - min(end, uint64(e.production.Len))
+	start := end - min(end, uint64(e.production.Len+e.missing))
 	return seen - min(seen, start), uint64(e.application.Len), ok
 }
 
@@ -592,9 +595,7 @@ func (x *exchanges) conclude() {
 func (x *exchanges) abandon() {
 	for len(x.queue) > 0 {
 		e := x.queue[0]
-		if !e.sent {
-			e.gone = true
-		}
+		e.gone = !e.sent && !x.player.denied()
 		x.verdict(e)
 		x.pop()
 	}

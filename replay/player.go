@@ -365,6 +365,12 @@ func (p *player) harmless() bool {
 	return true
 }
 
+// denied reports whether it was the application that would have no more: what
+// it was not asked then lacks an answer as well.
+func (p *player) denied() bool {
+	return p.fail.err != nil && (p.fail.fate == session.Refused || p.fail.fate == session.ClosedEarly)
+}
+
 // broke notes that the connection is of no use any more.
 func (p *player) broke(err error, fate session.Fate) {
 	if p.fail.err == nil {
@@ -474,7 +480,8 @@ func (p *player) release(st *step, now time.Time) bool {
 	if p.anyTurn && st.Seen <= p.released && !(st.SeenFIN && !p.appEOF) {
 		return true // of the turn under way
 	}
-	cause, wait, ok := p.gate(st, now).decide()
+	g := p.gate(st, now)
+	cause, wait, ok := g.decide()
 	if ok && st.SeenFIN && !p.appEOF && cause != Timeout {
 		// Production's server had closed before: so must the application,
 		// within the time an answer may take.
@@ -503,8 +510,8 @@ func (p *player) lastActivity() time.Time {
 	return p.lastSent
 }
 
-func (p *player) gate(st *step, now time.Time) *gate {
-	g := &gate{
+func (p *player) gate(st *step, now time.Time) gate {
+	g := gate{
 		want:    uint64(max(0, int64(st.Seen)+p.shift)),
 		got:     p.got,
 		since:   p.since,
@@ -635,8 +642,9 @@ func (p *player) waitRoom(now time.Time) {
 // or has been waited for.
 func (p *player) over(now time.Time) bool {
 	// The last answer is waited for as any other; after FIN, or a reset by
-	// production's server, the application's own close is, too.
-	waiting := !p.appEOF && (p.finSent || p.serverRST || p.exchanges.waiting())
+	// production's server after it had been asked something, the application's
+	// own close is, too.
+	waiting := !p.appEOF && (p.finSent || p.serverRST && p.written > 0 || p.exchanges.waiting())
 	if waiting && !p.waitEnd(now) {
 		return false
 	}

@@ -105,7 +105,7 @@ func (c *Capture) Add(s Source) {
 // Sessions counts sessions.
 type Sessions struct {
 	Seen     int64 `json:"seen"`
-	Complete int64 `json:"complete"` // captured from the SYN on
+	Complete int64 `json:"complete"` // captured whole, from the SYN to the end
 	Joined   int64 `json:"joined"`   // the beginning was not captured
 	Replayed int64 `json:"replayed"` // a connection to the application was made
 	Finished int64 `json:"finished"` // of those: played to their end
@@ -213,7 +213,7 @@ type Egress struct {
 // App is how the application fared.
 type App struct {
 	Command  string `json:"command"`
-	ExitCode int    `json:"exit_code"` // -1 if a signal ended it
+	ExitCode int    `json:"exit_code"` // -1 if a signal ended it, or it never started
 	Signal   string `json:"signal"`    // "SIGTERM" …; "" if it exited by itself
 	Listen   string `json:"listen"`    // address and port; "" if it never listened
 }

@@ -50,6 +50,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		})
 	}
 	r.App.Command = commandLine(p.opt.command)
+	r.App.ExitCode = -1
 	if p.app != nil {
 		status := p.app.Status()
 		r.App.ExitCode, r.App.Signal = status.Code, status.Signal
