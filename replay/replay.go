@@ -5,13 +5,17 @@
 // and a Record for each session that has ended. In between stand, in the order
 // in which an event meets them:
 //
-//	pace.go      its time: not before its captured offset
-//	release.go   its cause: not before the application has answered what
-//	             production's client had seen
-//	player.go    the connection: connect, send, half-close, reset
-//	exchange.go  the answers: which bytes of production's belong to which of
-//	             the application's
-//	record.go    the result: what became of each byte, and the verdicts
+//	follow.go      the record: events become steps to play
+//	gap.go         where a session without its beginning starts, and one with
+//	               a hole goes on
+//	pace.go        its time: not before its captured offset
+//	release.go     its cause: not before the application has answered what
+//	               production's client had seen
+//	player.go      the step: what can be done now
+//	connection.go  connect, send, half-close, reset
+//	exchange.go    the answers, paired: production.go and application.go say
+//	               which bytes are whose
+//	record.go      the result: what became of each byte, and the verdicts
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that
 // takes the players with news one after another; a player never blocks and
