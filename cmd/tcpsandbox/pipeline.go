@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,6 +202,7 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 		p.app.Stop(p.opt.grace)
 		return err
 	}
+	p.awaitOthers(ctx, p.opt.appPorts())
 	l := listeners[0]
 	p.result.App.Listen = l.Addr.String()
 	p.con.say("%s listens on %s", p.opt.command[0], l.Addr)
@@ -206,6 +210,46 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", l.Addr.Addr()))
 	}
 	return nil
+}
+
+// othersWait is how long the rest of the application's ports may come after
+// the first: programs open them one after another.
+const othersWait = 3 * time.Second
+
+// awaitOthers waits for the ports that the application does not listen on yet,
+// a while only: some may not be its business.
+func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
+	const poll, settled = 10 * time.Millisecond, 50 * time.Millisecond
+	begun := time.Now()
+	changed, known := begun, 0
+	for ctx.Err() == nil {
+		now, err := p.app.Listening()
+		if err != nil {
+			return
+		}
+		var lacks []string
+		for _, port := range ports {
+			if !slices.ContainsFunc(now, func(a netip.AddrPort) bool { return a.Port() == port }) {
+				lacks = append(lacks, strconv.Itoa(int(port)))
+			}
+		}
+		if len(now) != known {
+			changed, known = time.Now(), len(now)
+		}
+		switch {
+		case len(ports) > 0 && len(lacks) == 0, len(ports) == 0 && time.Since(changed) >= settled:
+			return
+		case time.Since(begun) > min(othersWait, p.opt.listenTimeout):
+			p.warn("the application does not listen on port " + strings.Join(lacks, ", ") + ": sessions to it are refused")
+			return
+		}
+		select {
+		case <-time.After(poll):
+		case <-p.app.Exited():
+			return
+		case <-ctx.Done():
+		}
+	}
 }
 
 // feed hands one source's sessions to the engine until it ends.
