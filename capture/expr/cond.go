@@ -86,7 +86,7 @@ func (c comparison) holds(v, w uint32) bool {
 // value is a number worked out from a packet.
 type value struct {
 	op      valueOp
-	alu     string // the operator of operation
+	alu     byte // the first character of the operator of operation
 	l, r    *value
 	k       uint32 // of constant
 	size    uint32 // of a load
@@ -118,25 +118,25 @@ func (v *value) most() uint64 {
 	}
 	l, r := v.l.most(), v.r.most()
 	switch v.alu {
-	case "+":
+	case '+':
 		return min(l+r, top)
-	case "*":
+	case '*':
 		if l != 0 && r > top/l {
 			return top
 		}
 		return l * r
-	case "/", ">>":
+	case '/', '>':
 		return l
-	case "%":
+	case '%':
 		return min(l, r)
-	case "&":
+	case '&':
 		return min(l, r)
-	case "<<":
+	case '<':
 		if r > 31 {
 			return top
 		}
 		return min(l<<r, top)
-	case "|", "^":
+	case '|', '^':
 		all := l | r
 		for shift := 1; shift < 32; shift <<= 1 {
 			all |= all >> shift

@@ -104,10 +104,51 @@ func packetsOf(file []byte) (uint16, []packet) {
 
 // tcpdumpCount returns how many packets of a file tcpdump lets through.
 func tcpdumpCount(path, text string) (int, string) {
-	cmd := exec.Command("tcpdump", "-r", path, "-w", "-", text)
+	cmd := exec.Command("tcpdump", "-r", path, "-w", "-", "--", text)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, _ := cmd.Output()
 	_, packets := packetsOf(out)
 	return len(packets), stderr.String()
+}
+
+// derived puts IP packets of the corpus under every link type's header and
+// under VLAN tags, whole and cut off, so that no link type goes without.
+func derived(files []capture) []capture {
+	const each = 12 // packets of a file
+	out := make(map[uint16]*capture)
+	add := func(link uint16, data []byte, cut int) {
+		if out[link] == nil {
+			out[link] = &capture{path: "derived", link: link}
+		}
+		out[link].packets = append(out[link].packets, packet{data, len(data)}, packet{data[:cut%(len(data)+1)], len(data)})
+	}
+	cut := 0
+	for _, c := range files {
+		if c.link != 1 {
+			continue
+		}
+		for i, p := range c.packets[:min(each, len(c.packets))] {
+			if len(p.data) <= 14 {
+				continue
+			}
+			kind, rest := binary.BigEndian.Uint16(p.data[12:]), p.data[14:]
+			cut += 7
+			add(1, frame(kind, rest, uint16(1+i%2*99)), cut)
+			add(1, frame(kind, rest, 1, 100), cut)
+			if kind != etherIP && kind != etherIP6 {
+				continue
+			}
+			for _, link := range links {
+				add(link, under(link, rest), cut)
+			}
+		}
+	}
+	var list []capture
+	for _, link := range links {
+		if out[link] != nil {
+			list = append(list, *out[link])
+		}
+	}
+	return list
 }

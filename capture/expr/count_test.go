@@ -27,7 +27,7 @@ var expressions = []string{
 	"tcp port 80 and ((ip[2:2] - ((ip[0] & 0xf) << 2)) - ((tcp[12] & 0xf0) >> 2)) != 0",
 	"tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420", "udp[10] & 0x80 != 0", "icmp[icmptype] = icmp-echo",
 	"icmp[icmptype] = icmp-unreach or icmp6[icmp6type] = icmp6-neighborsolicit", "ip6[6] = 44", "ether[0] & 1 = 0",
-	"ip[0:4] & 0xffffffff != 0", "len % 2 = 1",
+	"ip[0:4] & 0xffffffff != 0", "len % 2 = 1", "- len = 0 - 66", "-ip[8] + 64 = 0",
 	"tcp or udp and len > 100", "tcp and (port 80 or port 443) and not net 10.0.0.0/8", "not (tcp or udp)", "not not tcp",
 	"vlan", "vlan and tcp", "tcp or vlan and tcp", "not vlan and port 80", "vlan 1 or vlan 100", "vlan and vlan", "vlan or vlan and ip",
 	"(vlan or tcp) and port 80", "vlan 10 and host 10.0.0.1",

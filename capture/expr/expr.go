@@ -9,8 +9,13 @@
 // takes the qualifiers before it; vlan moves the offsets of all that is written
 // after it; a packet cut off before a byte that a test needs does not match,
 // not even "not port 80". Tests are made in the order of libpcap's code
-// generator. Its optimizer may put another test first, which can show only on
-// a packet that is cut off between the two.
+// generator, as by tcpdump -O. Its optimizer may put another test first or
+// leave one out that changes nothing, which can show only on a packet that is
+// cut off before that test's bytes.
+//
+// One oddity of arithmetic: a relation asks first for the headers that it
+// names, but not for those on the right of an operator. "tcp[12] - ip[0] = 1"
+// asks for TCP; "ip[0] - tcp[12] = 1" takes the bytes of any IPv4 packet.
 //
 // What is there: host, net, port, portrange and proto with src, dst and the
 // protocols; ip, ip6, arp, rarp, tcp, udp, sctp, icmp, icmp6, igmp, igrp, pim,
@@ -35,7 +40,7 @@ type Filter struct {
 	tree tree // nil for the empty expression, which everything matches
 	vlan bool // vlan occurs in it
 
-	links map[uint16]*compiled
+	links [len(linkTypes)]compiled
 	inner compiled
 }
 
@@ -53,11 +58,7 @@ func Parse(text string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Filter{text: text, tree: t, vlan: hasVLAN(t), links: make(map[uint16]*compiled, len(layouts))}
-	for link := range layouts {
-		f.links[link] = &compiled{}
-	}
-	return f, nil
+	return &Filter{text: text, tree: t, vlan: hasVLAN(t)}, nil
 }
 
 func hasVLAN(t tree) bool {
@@ -118,10 +119,12 @@ func (f *Filter) Check(link uint16) error {
 
 // on returns the filter's program for a link type.
 func (f *Filter) on(link uint16) (*program, error) {
-	c := f.links[link]
-	if c == nil {
-		return nil, &LinkError{Link: link, Text: f.text, Offset: -1, Msg: "filters are not supported on it"}
+	for i := range linkTypes {
+		if linkTypes[i].link == link {
+			c := &f.links[i]
+			c.once.Do(func() { c.program, c.err = lower(f.text, f.tree, link, linkTypes[i].layout) })
+			return c.program, c.err
+		}
 	}
-	c.once.Do(func() { c.program, c.err = lower(f.text, f.tree, link, layouts[link]) })
-	return c.program, c.err
+	return nil, &LinkError{Link: link, Text: f.text, Offset: -1, Msg: "filters are not supported on it"}
 }

@@ -13,7 +13,8 @@ const (
 
 // Kernel returns the filter as a classic BPF program for a packet socket, and
 // whether it can be expressed as one. The program returns 262144 for a packet
-// that passes and 0 for another. What begins the packets depends on link:
+// that passes and 0 for another, by its last two instructions, in this order,
+// and by no others: a caller can put its own code in their place. What begins the packets depends on link:
 //
 //   - 113 and 276, Linux cooked: a SOCK_DGRAM socket, whose packets begin with
 //     the network header. The protocol comes from the socket buffer and len
@@ -26,6 +27,10 @@ const (
 // where the kernel agrees with libpcap, or needs more than 4096 instructions or
 // 16 scratch words; and for a link type on which Match is an error. Capture
 // unfiltered then and ask Match.
+//
+// Since the outer VLAN tag is beside the packet, "tcp" passes a tagged frame
+// here and in tcpdump -i, while Match, given the frame with its tag put back,
+// says no as tcpdump -r does.
 func (f *Filter) Kernel(link uint16) ([]bpf.Instruction, bool) {
 	if f.vlan {
 		return nil, false
@@ -35,7 +40,7 @@ func (f *Filter) Kernel(link uint16) ([]bpf.Instruction, bool) {
 		return nil, false
 	}
 	k := &kernel{}
-	if where := layouts[link]; where.form == cooked || where.form == cooked2 {
+	if where := layoutOf(link); where.form == cooked || where.form == cooked2 {
 		k.header, k.kind, k.cooked = where.network, where.kind, true
 	}
 	return k.program(p)
@@ -61,7 +66,7 @@ type jump struct {
 // after it; so that is repeated until all reach.
 func (k *kernel) program(p *program) ([]bpf.Instruction, bool) {
 	if p.entry < 0 {
-		return []bpf.Instruction{ret(p.entry)}, true
+		return []bpf.Instruction{bpf.Jump{Skip: uint32(accept - p.entry)}, ret(accept), ret(reject)}, true
 	}
 	blocks := make([][]bpf.Instruction, len(p.tests))
 	for i := range p.tests {
@@ -179,9 +184,9 @@ func (k *kernel) operands(l, r *value, slot int) {
 	k.add(bpf.TAX{}, bpf.LoadScratch{Dst: bpf.RegA, N: slot})
 }
 
-var aluOps = map[string]bpf.ALUOp{
-	"+": bpf.ALUOpAdd, "-": bpf.ALUOpSub, "*": bpf.ALUOpMul, "/": bpf.ALUOpDiv, "%": bpf.ALUOpMod,
-	"&": bpf.ALUOpAnd, "|": bpf.ALUOpOr, "^": bpf.ALUOpXor, "<<": bpf.ALUOpShiftLeft, ">>": bpf.ALUOpShiftRight,
+var aluOps = map[byte]bpf.ALUOp{
+	'+': bpf.ALUOpAdd, '-': bpf.ALUOpSub, '*': bpf.ALUOpMul, '/': bpf.ALUOpDiv, '%': bpf.ALUOpMod,
+	'&': bpf.ALUOpAnd, '|': bpf.ALUOpOr, '^': bpf.ALUOpXor, '<': bpf.ALUOpShiftLeft, '>': bpf.ALUOpShiftRight,
 }
 
 // value leaves a value in A, using the scratch words from slot on. X is lost.
@@ -196,7 +201,7 @@ func (k *kernel) value(v *value, slot int) {
 		}
 	case negated:
 		k.value(v.l, slot)
-		k.add(bpf.NegateA{})
+		k.add(bpf.TAX{}, bpf.LoadConstant{Dst: bpf.RegA}, bpf.ALUOpX{Op: bpf.ALUOpSub})
 	case loadAbsolute:
 		k.absolute(v, slot)
 	case loadTransport:
@@ -207,7 +212,7 @@ func (k *kernel) value(v *value, slot int) {
 			k.add(bpf.ALUOpConstant{Op: aluOps[v.alu], Val: v.r.k})
 			return
 		}
-		if (v.alu == "<<" || v.alu == ">>") && v.r.most() > 31 {
+		if (v.alu == '<' || v.alu == '>') && v.r.most() > 31 {
 			k.bad = true // libpcap's result is 0, the kernel's is not defined
 			return
 		}

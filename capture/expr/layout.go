@@ -44,19 +44,32 @@ type layout struct {
 	kind    uint32 // offset of the field that tells the protocol
 }
 
-// layouts are the link types that are known, by their LINKTYPE_ numbers; 12
-// and 14 are raw IP on some systems.
-var layouts = map[uint16]layout{
-	0:   {family, 4, 0},
-	1:   {ethernet, 14, 12},
-	12:  {rawIP, 0, 0},
-	14:  {rawIP, 0, 0},
-	101: {rawIP, 0, 0},
-	108: {familyBig, 4, 0},
-	113: {cooked, 16, 14},
-	228: {alwaysIP, 0, 0},
-	229: {alwaysIPv6, 0, 0},
-	276: {cooked2, 20, 0},
+// linkTypes are the known ones by their LINKTYPE_ numbers, the frequent ones
+// first; 12 and 14 are raw IP on some systems.
+var linkTypes = [...]struct {
+	link uint16
+	layout
+}{
+	{1, layout{ethernet, 14, 12}},
+	{113, layout{cooked, 16, 14}},
+	{276, layout{cooked2, 20, 0}},
+	{101, layout{rawIP, 0, 0}},
+	{12, layout{rawIP, 0, 0}},
+	{14, layout{rawIP, 0, 0}},
+	{228, layout{alwaysIP, 0, 0}},
+	{229, layout{alwaysIPv6, 0, 0}},
+	{0, layout{family, 4, 0}},
+	{108, layout{familyBig, 4, 0}},
+}
+
+// layoutOf returns the layout of a link type that is known.
+func layoutOf(link uint16) layout {
+	for _, k := range linkTypes {
+		if k.link == link {
+			return k.layout
+		}
+	}
+	return layout{}
 }
 
 var innerLayout = layout{inner, 0, 0}

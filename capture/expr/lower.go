@@ -73,7 +73,7 @@ func (low *lowering) tree(t tree, offset int) *cond {
 	panic("expr: a tree of unknown type")
 }
 
-// network tests a field of the network header.
+// field tests a field of the network header.
 func (low *lowering) field(off, size uint32, cmp comparison, val uint32) *cond {
 	return check(test{from: absolute, off: low.network + off, size: size, cmp: cmp, val: val})
 }

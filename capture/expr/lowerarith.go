@@ -30,31 +30,34 @@ func (low *lowering) relation(r relation) *cond {
 // value returns what an expression is worked out from, and adds to has the
 // condition that its headers are there.
 func (low *lowering) value(a *arith, has *cond) (*value, *cond) {
-	k, known := a.constant()
-	var v *value
 	switch a.op {
 	case "number":
-		v = &value{op: constant, k: a.value}
+		return &value{op: constant, k: a.value}, has
 	case "len":
-		v = &value{op: wireLength}
+		return &value{op: wireLength}, has
 	case "load":
-		v, has = low.load(a, has)
+		return low.load(a, has)
 	case "neg":
-		v = &value{op: negated}
-		v.l, has = low.value(a.l, has)
-	default:
-		v = &value{op: operation, alu: a.op}
-		// As in libpcap, only the left operand's headers are asked for:
-		// "ip[2:2] - tcp[12]" is worked out for any IPv4 packet.
-		v.l, has = low.value(a.l, has)
-		v.r, _ = low.value(a.r, always)
+		l, has := low.value(a.l, has)
+		if l.op == constant {
+			return &value{op: constant, k: -l.k}, has
+		}
+		return &value{op: negated, l: l}, has
 	}
-	if known {
-		// What is multiplied by nothing is not read either, but its header
-		// must be there all the same.
+	// As in libpcap, only the left operand's headers are asked for:
+	// "ip[2:2] - tcp[12]" is worked out for any IPv4 packet.
+	l, has := low.value(a.l, has)
+	r, _ := low.value(a.r, always)
+	if r.op == constant && r.k == 0 && (a.op == "&" || a.op == "*") {
+		// What is multiplied by nothing is not read, but its header must be
+		// there all the same.
+		return r, has
+	}
+	if l.op == constant && r.op == constant {
+		k, _ := calculate(a.op[0], l.k, r.k) // the parser refused to divide by zero
 		return &value{op: constant, k: k}, has
 	}
-	return v, has
+	return &value{op: operation, alu: a.op[0], l: l, r: r}, has
 }
 
 func (low *lowering) load(a *arith, has *cond) (*value, *cond) {
@@ -96,7 +99,7 @@ func compared(cmp comparison, left, right *value) *cond {
 	}
 	t := test{cmp: cmp, val: right.k}
 	load := left
-	if left.op == operation && left.alu == "&" && left.r.op == constant {
+	if left.op == operation && left.alu == '&' && left.r.op == constant {
 		t.masked, t.mask = true, left.r.k
 		load = left.l
 		if t.mask == allOnes && cmp == equal && t.val == 0 {

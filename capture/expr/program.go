@@ -29,6 +29,7 @@ func assemble(c *cond) *program {
 		p.tests[i].no = turn(p.tests[i].no)
 	}
 	p.entry = turn(p.entry)
+	p.shorten()
 	return p
 }
 

@@ -229,7 +229,8 @@ func (a *arith) write(b *strings.Builder) {
 	}
 }
 
-// constant returns the value of an expression that reads nothing of a packet.
+// constant returns the value of an expression that needs nothing of a packet:
+// neither "2 * 3" nor, as in libpcap, "ip[8] & 0".
 func (a *arith) constant() (uint32, bool) {
 	switch a.op {
 	case "number":
@@ -240,47 +241,47 @@ func (a *arith) constant() (uint32, bool) {
 	case "len", "load":
 		return 0, false
 	}
-	l, ok := a.l.constant()
-	if !ok {
-		return 0, false
-	}
 	r, ok := a.r.constant()
-	if !ok {
+	if ok && r == 0 && (a.op == "&" || a.op == "*") {
+		return 0, true
+	}
+	l, known := a.l.constant()
+	if !ok || !known {
 		return 0, false
 	}
-	return calculate(a.op, l, r)
+	return calculate(a.op[0], l, r)
 }
 
-// calculate applies an operator as BPF does, modulo 2^32; it is false for a
-// division by zero.
-func calculate(op string, l, r uint32) (uint32, bool) {
+// calculate applies an operator, given by its first character, as BPF does,
+// modulo 2^32; it is false for a division by zero.
+func calculate(op byte, l, r uint32) (uint32, bool) {
 	switch op {
-	case "+":
+	case '+':
 		return l + r, true
-	case "-":
+	case '-':
 		return l - r, true
-	case "*":
+	case '*':
 		return l * r, true
-	case "/":
+	case '/':
 		if r == 0 {
 			return 0, false
 		}
 		return l / r, true
-	case "%":
+	case '%':
 		if r == 0 {
 			return 0, false
 		}
 		return l % r, true
-	case "&":
+	case '&':
 		return l & r, true
-	case "|":
+	case '|':
 		return l | r, true
-	case "^":
+	case '^':
 		return l ^ r, true
-	case "<<":
+	case '<':
 		return l << r, true
 	}
-	return l >> r, true // ">>"
+	return l >> r, true
 }
 
 // dotted returns an IPv4 address in words that the scanner reads back.
