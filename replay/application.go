@@ -48,17 +48,24 @@ func (x *exchanges) applicationDone(e *exchange) {
 	e.appDone = true
 	x.app++
 	x.judge()
-	if len(x.queue) > maxBehind && x.queue[0].appDone && !x.lost {
+	limit := maxBehind
+	if x.total == 0 {
+		limit = maxUnheard
+	}
+	if len(x.queue) > limit && x.queue[0].appDone && !x.lost {
 		x.lost = true
 		x.judge()
 	}
 }
 
-// maxBehind is how many answers production's may be behind the application's.
-// They never come where the server's direction is not captured, and each that
-// waits holds an answer. Pipelines are shorter: browsers that used them stopped
-// at 8 requests, nginx' benchmarks go to 100 or so.
-const maxBehind = 256
+// How many answers production's may be behind the application's; each that
+// waits holds one. Where the server's direction is not captured they never come:
+// pipelines are shorter than maxUnheard (browsers that used them stopped at 8
+// requests, nginx' benchmarks go to 100 or so).
+const (
+	maxUnheard = 256
+	maxBehind  = 16 << 10
+)
 
 func (x *exchanges) applicationEOF() {
 	e := x.at(x.app)

@@ -42,6 +42,8 @@ type pipeline struct {
 	started time.Time
 	ended   atomic.Int64 // sessions
 	enough  chan struct{}
+
+	loopbackOnly netip.Addr // where the application listens, if only there
 }
 
 // feed is one --capture on its way into the engine.
@@ -206,8 +208,8 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 	l := listeners[0]
 	p.result.App.Listen = l.Addr.String()
 	p.con.say("%s listens on %s", p.opt.command[0], l.Addr)
-	if l.LoopbackOnly && !p.opt.loopback() {
-		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", l.Addr.Addr()))
+	if l.LoopbackOnly {
+		p.loopbackOnly = l.Addr.Addr()
 	}
 	return nil
 }
@@ -404,7 +406,7 @@ func (p *pipeline) close() {
 
 // dial connects a client to where the application listens.
 func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
-	if !sandbox.Replayable(client.Addr(), server.Addr()) {
+	if !sandbox.Replayable(client.Addr(), server.Addr()) || client.Port() == 0 || server.Port() == 0 {
 		return nil, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
 	}
 	if err := p.box.AddServer(server.Addr()); err != nil {

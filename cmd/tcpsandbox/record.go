@@ -58,6 +58,11 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 	}
 	file := os.Stdout
 	if output != "-" {
+		if in, err := os.Stat(spec.Source); err == nil {
+			if out, err := os.Stat(output); err == nil && os.SameFile(in, out) {
+				return exitError{exitUsage, fmt.Errorf("%s is what is to be read: it cannot be written to as well", output)}
+			}
+		}
 		if file, err = os.Create(output); err != nil {
 			return cannot(err)
 		}

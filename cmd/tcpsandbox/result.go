@@ -55,6 +55,9 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		status := p.app.Status()
 		r.App.ExitCode, r.App.Signal = status.Code, status.Signal
 	}
+	if a := p.loopbackOnly; a.IsValid() && r.ClientBytes.Refused > 0 {
+		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", a))
+	}
 	for _, d := range played.Defects {
 		r.Warnings = append(r.Warnings, "defect of tcpsandbox: "+d)
 	}
@@ -78,7 +81,7 @@ func (p *pipeline) captured(f *feed) report.Source {
 	if asm.Refused > 0 {
 		warn("%s connections were not followed: too many at once", number(asm.Refused))
 	}
-	if src.Packets > 0 && asm.Segments == 0 && !f.live() {
+	if src.Packets > 0 && asm.Segments == 0 && !f.live() && p.result.Ended == report.EndedCapture {
 		warn("no packet of it (%s) belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
 	}
 	return report.Source{

@@ -228,16 +228,6 @@ func (o *runOptions) appPorts() (ports []uint16) {
 	return ports
 }
 
-// loopback reports whether sessions may come to a loopback address.
-func (o *runOptions) loopback() bool {
-	for _, s := range o.specs {
-		if s.Source == "lo" || s.Source == "any" || !s.IsLive() {
-			return true
-		}
-	}
-	return false
-}
-
 // newPace returns nil where sessions are played as they come.
 func (o *runOptions) newPace() *replay.Pace {
 	if o.paceFlag == "asap" {
@@ -256,8 +246,13 @@ func (o *runOptions) appOutput(con *console) func(sandbox.Stream, []byte) {
 	if o.logFile == nil {
 		return func(_ sandbox.Stream, line []byte) { con.app(line) }
 	}
+	failed := false
 	return func(_ sandbox.Stream, line []byte) {
-		o.logFile.Write(append(line[:len(line):len(line)], '\n'))
+		_, err := o.logFile.Write(append(line[:len(line):len(line)], '\n'))
+		if err != nil && !failed {
+			failed = true
+			con.warn("the application's output is lost: %v", err)
+		}
 	}
 }
 
@@ -279,6 +274,7 @@ func replayInto(o *runOptions) (int, error) {
 	// production and load on the same two cores, a quarter more CPU per
 	// connection, a third more per request, and a worse p99 for production.
 	runtime.GOMAXPROCS(o.cpus)
+	yieldMemory()
 	if o.cpuProfile != "" {
 		f, err := os.Create(o.cpuProfile)
 		if err != nil {
@@ -340,6 +336,12 @@ func replayInto(o *runOptions) (int, error) {
 	return o.publish(con, result)
 }
 
+// yieldMemory makes this process, and the application with it, the first that
+// the kernel ends when memory runs out: production must not be.
+func yieldMemory() {
+	os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) // proc(5); where it fails nothing is lost
+}
+
 // exitCode judges a result.
 func (o *runOptions) exitCode(r *report.Result) int {
 	lost := r.Lost() > 0 || r.Capture.KernelDrops > 0
@@ -393,13 +395,14 @@ type signalError struct{ os.Signal }
 
 func (e signalError) Error() string { return "ended by " + e.String() }
 
-// interruptible returns a context that the first SIGINT or SIGTERM ends, with
+// interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends, with
 // a signalError as its cause. The second ends the process at once; that leaves
 // nothing behind, since the kernel ends the application with it.
 func interruptible(con *console) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// SIGHUP comes when the terminal or the ssh connection goes away.
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	quit := make(chan struct{})
 	go func() {
 		for n := 0; ; n++ {
