@@ -211,6 +211,9 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 	if l.LoopbackOnly {
 		p.loopbackOnly = l.Addr.Addr()
 	}
+	if !p.opt.loopback() {
+		p.warnLoopback()
+	}
 	return nil
 }
 
@@ -434,6 +437,15 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 	p.mu.Unlock()
 	if n := p.ended.Add(1); p.opt.maxSessions > 0 && n == int64(p.opt.maxSessions) {
 		close(p.enough)
+	}
+}
+
+// warnLoopback tells that sessions cannot reach an application that listens on
+// a loopback address only; once.
+func (p *pipeline) warnLoopback() {
+	if a := p.loopbackOnly; a.IsValid() {
+		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", a))
+		p.loopbackOnly = netip.Addr{}
 	}
 }
 

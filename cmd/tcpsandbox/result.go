@@ -55,8 +55,8 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		status := p.app.Status()
 		r.App.ExitCode, r.App.Signal = status.Code, status.Signal
 	}
-	if a := p.loopbackOnly; a.IsValid() && r.ClientBytes.Refused > 0 {
-		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", a))
+	if r.ClientBytes.Refused > 0 {
+		p.warnLoopback()
 	}
 	for _, d := range played.Defects {
 		r.Warnings = append(r.Warnings, "defect of tcpsandbox: "+d)

@@ -228,6 +228,16 @@ func (o *runOptions) appPorts() (ports []uint16) {
 	return ports
 }
 
+// loopback reports whether sessions may come to a loopback address.
+func (o *runOptions) loopback() bool {
+	for _, s := range o.specs {
+		if s.Source == "lo" || s.Source == "any" || !s.IsLive() {
+			return true
+		}
+	}
+	return false
+}
+
 // newPace returns nil where sessions are played as they come.
 func (o *runOptions) newPace() *replay.Pace {
 	if o.paceFlag == "asap" {
