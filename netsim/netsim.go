@@ -171,8 +171,8 @@ func (n *Net) Close() {
 		return
 	}
 	n.link.interrupt()
-	n.reading.Lock()
-	n.reading.Unlock()
+	n.reading.Lock() // Run has left
+	defer n.reading.Unlock()
 	n.acks.close()
 	n.stack.Close()
 	n.stack.Wait()

@@ -95,6 +95,7 @@ type Engine struct {
 
 	active atomic.Int64 // players that have not ended
 	busy   atomic.Int64 // of those, the ones with something to play
+	queued atomic.Int64 // players with news that nobody has looked at yet
 	idle   chan struct{}
 }
 
@@ -146,9 +147,11 @@ func (e *Engine) Run(ctx context.Context) {
 }
 
 // Active returns the number of sessions that are still being played, and how
-// many of them have something to do: events to play or answers to wait for.
+// many of them have, or may have, something to do: events to play or answers to
+// wait for.
 func (e *Engine) Active() (all, busy int) {
-	return int(e.active.Load()), int(e.busy.Load())
+	all = int(e.active.Load())
+	return all, min(all, int(e.busy.Load()+e.queued.Load()))
 }
 
 // Drain waits until all sessions have ended or ctx is done. All records must
@@ -210,6 +213,7 @@ func (sh *shard) push(p *player) {
 	if p.queued.Swap(true) {
 		return
 	}
+	sh.engine.queued.Add(1)
 	sh.mu.Lock()
 	sh.ready = append(sh.ready, p)
 	sh.mu.Unlock()
@@ -235,6 +239,7 @@ func (sh *shard) run(ctx context.Context) {
 		for i, p := range ready {
 			ready[i] = nil
 			p.queued.Store(false)
+			sh.engine.queued.Add(-1)
 			p.step(now)
 			if i%64 == 63 {
 				now = time.Now()

@@ -55,12 +55,6 @@ type kernel struct {
 	bad    bool // something has no equal in the kernel
 }
 
-// jump is a conditional jump whose targets are not yet known.
-type jump struct {
-	at      int // of the instruction in code
-	yes, no int32
-}
-
 // program writes all tests, then makes their jumps. A conditional jump that
 // does not reach is followed by two unconditional ones, which moves everything
 // after it; so that is repeated until all reach.

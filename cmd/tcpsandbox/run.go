@@ -354,7 +354,7 @@ func yieldMemory() {
 
 // exitCode judges a result.
 func (o *runOptions) exitCode(r *report.Result) int {
-	lost := r.Lost() > 0 || r.Capture.KernelDrops > 0
+	lost := r.LossWords() != ""
 	switch {
 	case r.Ended == report.EndedAppExited:
 		return exitApp
