@@ -49,7 +49,7 @@ func (x *exchanges) applicationDone(e *exchange) {
 	x.app++
 	x.judge()
 	limit := maxBehind
-	if x.total == 0 {
+	if !x.player.serverHeard {
 		limit = maxUnheard
 	}
 	if len(x.queue) > limit && x.queue[0].appDone && !x.lost {

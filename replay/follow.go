@@ -45,6 +45,7 @@ func (p *player) event(e *session.Event) {
 
 // production notes what production's server did.
 func (p *player) production(e *session.Event) {
+	p.serverHeard = true
 	switch e.Kind {
 	case session.Data:
 		if p.framer == nil {

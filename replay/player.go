@@ -42,6 +42,7 @@ type player struct {
 	greeted   bool   // the server spoke before the client
 	// What production's server did about the connection.
 	serverFIN, serverRST bool
+	serverHeard          bool // its direction is captured
 
 	// The connection.
 	conn        Conn

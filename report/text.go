@@ -70,6 +70,9 @@ func (t *text) verdict() string {
 	case t.LossWords() != "":
 		return fmt.Sprintf("all that was compared matches production's (%s), but not everything arrived", count(a.Compared, "answer"))
 	}
+	if a.Uncompared > 0 {
+		return fmt.Sprintf("all answers that could be compared match production's (%s; %s could not)", number(a.Compared), number(a.Uncompared))
+	}
 	return fmt.Sprintf("all answers match production's (%s compared)", number(a.Compared))
 }
 

@@ -108,6 +108,14 @@ func (c *console) clear() {
 	}
 }
 
+// count writes "1 session", "1,234 sessions".
+func count[T int | int64 | uint64](n T, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return number(n) + " " + noun
+}
+
 // number writes n with separators between the thousands.
 func number[T int | int64 | uint64](n T) string {
 	s := fmt.Sprint(n)

@@ -167,7 +167,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	stopFeeds()
 	feeding.Wait()
 	p.flush()
-	p.drain(ended)
+	p.drain(ctx, ended)
 	select {
 	case <-p.app.Exited(): // nobody asked it to
 		ended = report.EndedAppExited
@@ -252,16 +252,20 @@ func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
 	}
 }
 
-// drain gives the players time for what they have: less if nobody will answer.
-func (p *pipeline) drain(ended string) {
+// drain gives the players time for what they have: less if nobody will answer,
+// and none any more when a signal comes meanwhile.
+func (p *pipeline) drain(ctx context.Context, ended string) {
 	d := p.opt.drain
-	if ended == report.EndedAppExited {
+	switch ended {
+	case report.EndedAppExited:
 		d = min(d, time.Second)
+	case report.EndedSignal: // that it had already
+		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	if active, _ := p.engine.Active(); active > 0 {
-		p.con.say("draining %s sessions (at most %v)", number(active), d)
+		p.con.say("draining %s (at most %v)", count(active, "session"), d)
 	}
 	p.engine.Drain(ctx)
 }

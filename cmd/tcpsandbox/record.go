@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,14 +55,15 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 		return cannot(err)
 	}
 	defer src.Close()
-	file := os.Stdout
+	file := &recording{File: os.Stdout, begun: true}
 	if output != "-" {
 		if in, err := os.Stat(spec.Source); err == nil {
 			if out, err := os.Stat(output); err == nil && os.SameFile(in, out) {
 				return exitError{exitUsage, fmt.Errorf("%s is what is to be read: it cannot be written to as well", output)}
 			}
 		}
-		if file, err = os.Create(output); err != nil {
+		file.begun = false
+		if file.File, err = os.OpenFile(output, os.O_CREATE|os.O_WRONLY, 0o644); err != nil {
 			return cannot(err)
 		}
 	}
@@ -75,10 +77,13 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 	con.say("capturing from %s into %s", src.Name(), output)
 	w := capture.NewWriter(file, "tcpsandbox "+version())
 	var mu sync.Mutex // of w
+	any := false
 	stopFlushing := every(200*time.Millisecond, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		w.Flush() // somebody may be reading along; Write tells the error
+		if any {
+			w.Flush() // somebody may be reading along; Write tells the error
+		}
 	})
 	keep := func(batch []capture.Packet) []capture.Packet { return batch }
 	if len(spec.Ports) > 0 && !spec.IsLive() { // on an interface the kernel does it
@@ -87,12 +92,15 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 	err = src.Run(ctx, func(batch []capture.Packet) error {
 		mu.Lock()
 		defer mu.Unlock()
+		any = true
 		return w.Write(keep(batch))
 	})
 	stopFlushing()
-	err = errors.Join(err, w.Flush())
-	if output != "-" {
-		err = errors.Join(err, file.Close())
+	if err == nil {
+		err = w.Flush()
+	}
+	if e := file.Close(); err == nil && output != "-" {
+		err = e
 	}
 	stats := src.Stats()
 	con.say("%s packets, %s bytes", number(stats.Packets), number(stats.Bytes))
@@ -106,4 +114,21 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 		return cannot(fmt.Errorf("%s: %w", output, err))
 	}
 	return nil
+}
+
+// recording is a file that loses what it held when the first bytes come, not
+// before: the input may turn out to be no capture at all.
+type recording struct {
+	*os.File
+	begun bool
+}
+
+func (r *recording) Write(p []byte) (int, error) {
+	if !r.begun {
+		r.begun = true
+		if err := r.Truncate(0); err != nil && !errors.Is(err, syscall.EINVAL) { // a device, a pipe
+			return 0, err
+		}
+	}
+	return r.File.Write(p)
 }

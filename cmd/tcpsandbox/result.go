@@ -87,6 +87,9 @@ func (p *pipeline) captured(f *feed) report.Source {
 	if src.Packets > 0 && asm.Segments == 0 && !f.live() && p.result.Ended == report.EndedCapture {
 		warn("no packet of it (%s) belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
 	}
+	if n := asm.Ignored; asm.Segments > 0 && !f.live() && n*2 > src.Packets {
+		warn("%s of its %s belong to no session%s", number(n), count(src.Packets, "packet"), ofPorts(p.opt.portsOf(f.spec)))
+	}
 	return report.Source{
 		Source: f.spec, Packets: int64(src.Packets), Bytes: int64(src.Bytes), KernelDrops: int64(src.KernelDrops),
 		Malformed: int64(src.Malformed + asm.Malformed + asm.Unsupported),

@@ -141,14 +141,14 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return usageError{cmd.CommandPath(), err}
 	}
 	for flag, ok := range map[string]bool{
-		"--pace must be live or asap, not " + strconv.Quote(o.paceFlag):                 o.paceFlag == "live" || o.paceFlag == "asap",
-		fmt.Sprintf("--speed must be more than 0, not %v", o.speed):                     o.speed > 0 && o.speed <= 1e6,
-		"--egress must be drop or refuse, not " + strconv.Quote(o.egress):               o.egress == "drop" || o.egress == "refuse",
-		"--fail-on must be different, loss or never, not " + strconv.Quote(o.failOn):    o.failOn == "different" || o.failOn == "loss" || o.failOn == "never",
-		fmt.Sprintf("--mtu must lie between 1280 and 65535, not %d", o.mtu):             o.mtu >= 1280 && o.mtu <= 65535,
-		fmt.Sprintf("--cpus must be at least 1, not %d", o.cpus):                        o.cpus >= 1,
-		fmt.Sprintf("--max-sessions must not be negative: %d", o.maxSessions):           o.maxSessions >= 0,
-		"--answer-timeout, --listen-timeout, --duration and --drain cannot be negative": min(o.answerTimeout, o.listenTimeout, o.duration, o.drain) >= 0,
+		"--pace must be live or asap, not " + strconv.Quote(o.paceFlag):                   o.paceFlag == "live" || o.paceFlag == "asap",
+		fmt.Sprintf("--speed must be more than 0 and at most 1,000,000, not %v", o.speed): o.speed > 0 && o.speed <= 1e6,
+		"--egress must be drop or refuse, not " + strconv.Quote(o.egress):                 o.egress == "drop" || o.egress == "refuse",
+		"--fail-on must be different, loss or never, not " + strconv.Quote(o.failOn):      o.failOn == "different" || o.failOn == "loss" || o.failOn == "never",
+		fmt.Sprintf("--mtu must lie between 1280 and 65535, not %d", o.mtu):               o.mtu >= 1280 && o.mtu <= 65535,
+		fmt.Sprintf("--cpus must be at least 1, not %d", o.cpus):                          o.cpus >= 1,
+		fmt.Sprintf("--max-sessions must not be negative: %d", o.maxSessions):             o.maxSessions >= 0,
+		"--answer-timeout, --listen-timeout, --duration and --drain cannot be negative":   min(o.answerTimeout, o.listenTimeout, o.duration, o.drain) >= 0,
 	} {
 		if !ok {
 			return misuse(cmd, "%s", flag)
@@ -192,6 +192,9 @@ func (o *runOptions) parseAppPort() error {
 		f, err := port(from)
 		if err != nil {
 			return err
+		}
+		if _, twice := o.portMap[f]; twice {
+			return fmt.Errorf("--app-port %s: port %d goes to two places", o.appPortFlag, f)
 		}
 		if o.portMap[f], err = port(to); err != nil {
 			return err

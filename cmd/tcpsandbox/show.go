@@ -82,7 +82,7 @@ func show(out io.Writer, name string, spec capture.Spec) error {
 		return cannot(fmt.Errorf("write the list: %w", e))
 	}
 	stats, packets := asm.Stats(), src.Stats()
-	fmt.Fprintf(out, "\n%s sessions, %s packets", number(len(all)), number(packets.Packets))
+	fmt.Fprintf(out, "\n%s, %s", count(len(all), "session"), count(packets.Packets, "packet"))
 	if n := packets.Malformed + stats.Malformed; n > 0 {
 		fmt.Fprintf(out, ", %s malformed", number(n))
 	}
