@@ -12,13 +12,28 @@ import (
 // AssemblerConfig says which packets become sessions, and bounds memory. The
 // zero value is usable.
 type AssemblerConfig struct {
-	// Ports are the servers' ports; empty means every TCP connection. They
-	// also tell the server in a connection whose SYN was not captured; where
-	// they do not, the side with the lower port is the server.
+	// Ports are the servers' TCP ports; empty means every TCP connection, or
+	// none where UDP is not empty. They also tell the server in a connection
+	// whose SYN was not captured; where they do not, it is the side to which
+	// another connection's SYN went, else the one with the lower port.
 	Ports []uint16
+	// UDP are the servers' UDP ports; empty means no UDP.
+	UDP []uint16
 	// IdleTimeout ends a session that has had no packet for so long, in packet
 	// time. Default 10 minutes.
 	IdleTimeout time.Duration
+	// UDPIdleTimeout is the same for UDP flows, which have no other end.
+	// Default 2 minutes, after which Linux' connection tracking lets go of
+	// them too (nf_conntrack_udp_timeout_stream).
+	UDPIdleTimeout time.Duration
+	// NoTunnels takes VXLAN, GRE and the like for what they are, other traffic:
+	// for a capture that holds overlay traffic both inside and outside of its
+	// tunnels, such as one of all interfaces.
+	NoTunnels bool
+	// MergePaths takes packets with the same endpoints for those of one
+	// connection in whatever VLANs and tunnels they are: for a mirror port that
+	// sends copies of a packet with several tags.
+	MergePaths bool
 	// MaxBuffered bounds the bytes that wait for earlier ones, of all
 	// sessions. Default 64 MiB.
 	MaxBuffered int
@@ -41,7 +56,7 @@ type AssemblerStats struct {
 	Malformed   uint64   // headers that contradict themselves or are cut off
 	Unsupported uint64   // packets of a link type not known here
 	LastLink    LinkType // the latest of those
-	Fragments   uint64   // IP fragments of TCP
+	Fragments   uint64   // IP fragments of TCP, UDP or tunnels
 	Stale       uint64   // fragmented datagrams given up
 	Sessions    uint64   // seen
 	Live        int      // sessions that have not ended
@@ -64,8 +79,11 @@ const maxJump = 24 * int64(time.Hour)
 type Assembler struct {
 	cfg   AssemblerConfig
 	ports *portSet // nil: all
+	udp   *portSet // nil: none
 
-	flows     map[flowKey]*flow
+	flows     map[flowKey]*flow // the first of each chain: see lookup.go
+	filed     int               // flows in all chains
+	servers   map[endpoint]struct{}
 	recent    *flow // of the packet before: packets come in trains
 	wheel     wheel
 	holes     holeQueue
@@ -95,6 +113,9 @@ func NewAssembler(cfg AssemblerConfig) *Assembler {
 	if cfg.IdleTimeout <= 0 {
 		cfg.IdleTimeout = 10 * time.Minute
 	}
+	if cfg.UDPIdleTimeout <= 0 {
+		cfg.UDPIdleTimeout = 2 * time.Minute
+	}
 	if cfg.MaxBuffered <= 0 {
 		cfg.MaxBuffered = 64 << 20
 	}
@@ -108,7 +129,10 @@ func NewAssembler(cfg AssemblerConfig) *Assembler {
 		var id uint64
 		cfg.NextID = func() uint64 { id++; return id }
 	}
-	return &Assembler{cfg: cfg, ports: newPortSet(cfg.Ports), flows: make(map[flowKey]*flow)}
+	a := &Assembler{cfg: cfg, flows: make(map[flowKey]*flow)}
+	a.ports, a.udp = portSets(cfg.Ports, cfg.UDP)
+	a.ip.plain = cfg.NoTunnels
+	return a
 }
 
 // Packets takes a batch and returns the sessions that got events or ended, in
@@ -141,15 +165,17 @@ func (a *Assembler) Tick(now time.Time) []*session.Session {
 func (a *Assembler) Flush() []*session.Session {
 	live := make([]*flow, 0, a.stats.Live)
 	for _, f := range a.flows {
-		if !f.ended {
-			live = append(live, f)
+		for ; f != nil; f = f.twin {
+			if !f.ended {
+				live = append(live, f)
+			}
 		}
 	}
 	slices.SortFunc(live, func(x, y *flow) int { return cmp.Compare(x.s.ID, y.s.ID) })
 	for _, f := range live {
 		a.conclude(f, session.CaptureEnd)
 	}
-	a.flows = make(map[flowKey]*flow)
+	a.flows, a.filed = make(map[flowKey]*flow), 0
 	a.wheel = wheel{now: a.wheel.now}
 	a.recent, a.holes, a.deafHoles, a.defrag = nil, holeQueue{}, holeQueue{}, defragmenter{}
 	return a.commit()
@@ -166,17 +192,22 @@ func (a *Assembler) Stats() AssemblerStats {
 func (a *Assembler) packet(p *Packet, now int64) {
 	a.stats.Packets++
 	payload, v := decode(p.Data, p.OrigLen, p.Link, &a.seg, &a.ip)
-	if v == isFragment {
+	for v == isFragment { // again when what is inside a tunnel is one, too
 		a.stats.Fragments++
 		whole := a.defrag.add(&a.ip, payload, now)
 		if whole == nil {
 			return
 		}
-		v = decodeTCP(whole, len(whole), &a.seg, &a.ip)
+		payload, v = decodeUpper(whole, &a.seg, &a.ip)
+	}
+	if v <= isUDP && (p.VLAN != 0 || a.cfg.MergePaths) {
+		a.reroute(p.VLAN)
 	}
 	switch v {
 	case isTCP:
 		a.segment(now)
+	case isUDP:
+		a.datagram(now)
 	case isOther:
 		a.stats.Ignored++
 	case isUnsupported:
@@ -187,14 +218,27 @@ func (a *Assembler) packet(p *Packet, now int64) {
 	}
 }
 
+// reroute adds the tag that the kernel took off to the path, or makes all paths
+// one.
+func (a *Assembler) reroute(vlan uint16) {
+	if a.cfg.MergePaths {
+		a.seg.path = 0
+		return
+	}
+	inner := a.ip.path
+	a.ip.path.id, a.ip.path.depth = 0, 0
+	a.ip.path.enter(wrapVLAN, uint64(vlan))
+	for _, w := range inner.wraps[:min(inner.depth, len(inner.wraps))] {
+		a.ip.path.enter(w.kind, w.id)
+	}
+	a.seg.path = a.ip.path.id
+}
+
 // segment finds the flow of a.seg and gives it the segment.
 func (a *Assembler) segment(now int64) {
 	a.advance(now)
 	s := &a.seg
-	f := a.recent
-	if f == nil || f.key != s.key {
-		f = a.flows[s.key]
-	}
+	f := a.find(s)
 	switch {
 	case s.flags&flagSYN != 0:
 		f = a.handshake(f, s, now)
@@ -292,21 +336,14 @@ func (a *Assembler) due(f *flow) int64 {
 	switch {
 	case f.muted:
 		return f.last + int64(a.cfg.IdleTimeout)
+	case f.key.ports&udpKey != 0:
+		return f.last + int64(a.cfg.UDPIdleTimeout)
 	case f.ended:
 		return f.last + linger
-	case f.half[session.Client].finDone && f.half[session.Server].finDone:
+	case f.closed():
 		return f.last + linger // only the last acknowledgement was not captured
 	}
 	return f.last + int64(a.cfg.IdleTimeout)
-}
-
-func (a *Assembler) forget(f *flow) {
-	if a.flows[f.key] == f {
-		delete(a.flows, f.key)
-	}
-	if a.recent == f {
-		a.recent = nil
-	}
 }
 
 // emit adds an event to a flow's batch.
@@ -340,6 +377,12 @@ func (a *Assembler) commit() []*session.Session {
 	clear(a.out)
 	a.out = a.out[:0]
 	for _, f := range a.touched {
+		for side := session.Client; f.news>>side != 0; side++ {
+			if f.news&(1<<side) != 0 {
+				f.s.Hear(side)
+			}
+		}
+		f.news = 0
 		if len(f.pending) > 0 {
 			f.s.Append(f.pending...)
 		}
@@ -365,6 +408,15 @@ func (a *Assembler) commit() []*session.Session {
 
 // portSet has a bit for each port.
 type portSet [1 << 16 / 64]uint64
+
+// portSets returns the sets of TCP ports (nil: all) and of UDP ports (nil: none).
+func portSets(tcp, udp []uint16) (t, u *portSet) {
+	t, u = newPortSet(tcp), newPortSet(udp)
+	if t == nil && u != nil {
+		t = new(portSet)
+	}
+	return t, u
+}
 
 func newPortSet(ports []uint16) *portSet {
 	if len(ports) == 0 {

@@ -182,7 +182,7 @@ func TestAssembler(t *testing.T) {
 		{"only the client is captured", func() *capturetest.Conn {
 			c := basic()
 			return c.Drop(7).Drop(4).Drop(1) // SYN+ACK, data and FIN of the server
-		}(), capture.AssemblerConfig{}, []string{`Copen C"ab" C"cd"@3 CFIN@3 Sgap4 capture-end`}},
+		}(), capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" C"cd"@3 CFIN@3 Sgap3 SFIN closed`}},
 		{"server closes first", script().Handshake().Client("ab").Server("xyz").ServerFIN().ClientFIN().ServerACK(),
 			capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" S"xyz" SFIN CFIN@3! closed`}},
 		{"last acknowledgement not captured", basic().Drop(8), capture.AssemblerConfig{}, []string{whole}},

@@ -93,7 +93,7 @@ func TestDecode(t *testing.T) {
 
 		{"ARP", LinkEthernet, edit(v4, 12, 0x0806), isOther},
 		{"802.3", LinkEthernet, edit(v4, 12, 60), isOther},
-		{"UDP", LinkRaw, insert(ip4[:9], 9, append([]byte{17}, ip4[10:]...)...), isOther},
+		{"UDP", LinkRaw, insert(ip4[:9], 9, append([]byte{17}, ip4[10:]...)...), isMalformed},
 		{"type and version differ", LinkEthernet, edit(v4, 12, etherIPv6), isMalformed},
 		{"version 5", LinkRaw, insert(ip4[1:], 0, 0x55), isMalformed},
 		{"header of 16 bytes", LinkRaw, insert(ip4[1:], 0, 0x44), isMalformed},

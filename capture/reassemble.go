@@ -26,6 +26,12 @@ import (
 // Where only one direction is captured, nobody acknowledges: a side that was
 // never heard is taken to acknowledge everything, after the longer times
 // deafPackets and deafTime, within which a retransmission would have come.
+//
+// Of the other direction, the acknowledgements tell how much there was; but a
+// FIN is acknowledged like a byte. The last number that was acknowledged is
+// therefore no gap before the end. Then it is the silent side's FIN if the other
+// side has closed, since a close is mutual, or if it was acknowledged alone,
+// and else a byte (see guessFIN).
 const (
 	gapPackets  = 64
 	gapTime     = int64(200 * time.Millisecond)
@@ -63,11 +69,13 @@ type half struct {
 	known   bool   // base is set
 	sure    bool   // base comes from a SYN, or bytes were delivered from it
 	heard   bool   // a packet of this side was captured
+	guessed bool   // it was not, and what was acknowledged last is decided
 	opened  bool   // its Open event was given out
 	finDone bool   // its FIN event was given out
 
 	next   int64 // the next offset to deliver
 	acked  int64 // highest offset that the other side acknowledged; its FIN counts as one
+	step   int64 // by how much that grew last
 	top    int64 // highest end of a segment seen
 	finAt  int64 // offset of the FIN, or -1
 	fin    mark
@@ -84,7 +92,7 @@ type half struct {
 // start sets the sequence number of the stream's first byte.
 func (h *half) start(seq uint32, sure bool) {
 	h.base, h.known, h.sure = seq, true, sure
-	h.next, h.acked, h.top, h.finAt = 0, 0, 0, -1
+	h.next, h.acked, h.step, h.top, h.finAt = 0, 0, 0, 0, -1
 }
 
 // limit returns up to where the stream's bytes are known to have existed: what
@@ -96,8 +104,23 @@ func (h *half) limit(peerHeard bool) int64 {
 	}
 	if h.finAt >= 0 {
 		to = min(to, h.finAt)
+	} else if !h.heard && !h.guessed {
+		to-- // may be the FIN's number
 	}
 	return to
+}
+
+// guessFIN decides what the last number is that was acknowledged of a side that
+// was never heard.
+func (f *flow) guessFIN(side session.Side) {
+	h, other := &f.half[side], &f.half[side.Other()]
+	if h.heard || !h.known || h.guessed {
+		return
+	}
+	h.guessed = true
+	if h.acked > 0 && (other.finAt >= 0 || h.step == 1) {
+		h.finAt, h.fin = h.acked-1, mark{at: other.lastAt, seen: other.seen}
+	}
 }
 
 // data takes a segment's bytes: off is its place in the stream.

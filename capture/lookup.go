@@ -1,0 +1,232 @@
+package capture
+
+import "tcpsandbox/session"
+
+// Which flow a segment belongs to. Endpoints alone do not say: tenants of an
+// overlay, or customers of a VLAN, use the same addresses. So the flows of one
+// pair of endpoints are a chain (of one, nearly always), told apart by the path
+// that their packets take (path.go). But a path is not always the same for a
+// connection's both directions, nor for its whole life: a mirror port may tag
+// one direction only, the labels of MPLS, the ids of GTP-U and often the keys
+// of GRE are one direction's own, a reply may bypass the load balancer's tunnel,
+// a phone moves to another cell. What decides, in this order:
+//
+//  1. the path that the flow's packets of this direction took, or took before;
+//  2. where none of this direction was captured yet, the other one's path;
+//  3. where none of this direction was captured yet, any path, if the segment
+//     acknowledges what the other direction sent;
+//  4. any path, if the segment is the very next of its direction.
+//
+// All else on another path is another connection. So one that is captured
+// twice, on a trunk and behind it say, with the same numbers on two paths, is
+// two sessions: each path has its own SYN (or, joined, its own first data,
+// which the other has already).
+
+// noPath is the path of a direction of which no packet was captured.
+const noPath = 1<<64 - 1
+
+// fitWindow is how far the numbers of a segment that is to fit a flow may be
+// from those known: more than the largest receive windows in use, and two
+// numbers that fit by chance are less than one in 10,000.
+const fitWindow = 1 << 24
+
+// direction is the index of a segment's direction in flow.path.
+func (s *segment) direction() int {
+	if s.flipped {
+		return 1
+	}
+	return 0
+}
+
+// find returns the segment's flow, or nil.
+func (a *Assembler) find(s *segment) *flow {
+	f := a.recent
+	if f == nil || f.key != s.key {
+		f = a.flows[s.key]
+	}
+	if f == nil || f.path[s.direction()] == s.path {
+		return f
+	}
+	return a.choose(s)
+}
+
+// choose goes through the chain by the rules above.
+func (a *Assembler) choose(s *segment) *flow {
+	d := s.direction()
+	first := a.flows[s.key]
+	for f := first; f != nil; f = f.twin {
+		if f.path[d] == s.path || f.former[d] == s.path {
+			return f
+		}
+	}
+	for _, rule := range []func(*flow) bool{
+		func(f *flow) bool { return f.path[d] == noPath && f.path[d^1] == s.path },
+		func(f *flow) bool { return f.path[d] == noPath && f.answeredBy(s) },
+		func(f *flow) bool { return f.wentOnBy(s) },
+	} {
+		for f := first; f != nil; f = f.twin {
+			if rule(f) {
+				f.former[d], f.path[d] = f.path[d], s.path
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// answeredBy tells whether the numbers of a segment are those of the flow's
+// silent direction.
+func (f *flow) answeredBy(s *segment) bool {
+	if s.key.ports&udpKey != 0 {
+		return true // no numbers: the ports are all there is
+	}
+	if f.muted {
+		return true
+	}
+	me, peer := &f.half[f.side(s)], &f.half[f.side(s).Other()]
+	acks := s.flags&flagACK != 0 && peer.known
+	switch {
+	case s.flags&flagSYN != 0:
+		return acks && s.ack-peer.base <= uint32(peer.top) // more than 0 with data on the SYN
+	case acks && !near(unwrap(peer.base, s.ack, peer.top), peer.top):
+		return false
+	case me.known && !near(unwrap(me.base, s.seq, me.acked), me.acked):
+		return false
+	}
+	return acks || me.known && s.flags&flagRST != 0
+}
+
+// wentOnBy tells whether a segment continues its direction of the flow exactly
+// where that stands.
+func (f *flow) wentOnBy(s *segment) bool {
+	if f.ended || s.flags&(flagSYN|flagRST) != 0 || s.flags&flagACK == 0 || s.key.ports&udpKey != 0 {
+		return false
+	}
+	me, peer := &f.half[f.side(s)], &f.half[f.side(s).Other()]
+	return me.heard && unwrap(me.base, s.seq, me.top) == me.top && me.top > 0 &&
+		peer.known && near(unwrap(peer.base, s.ack, peer.acked), peer.acked)
+}
+
+func near(a, b int64) bool { return max(a-b, b-a) <= fitWindow }
+
+// insert adds a flow to the table.
+func (a *Assembler) insert(f *flow, s *segment) {
+	d := s.direction()
+	f.path[d], f.path[d^1] = s.path, noPath
+	f.former = [2]uint64{noPath, noPath}
+	f.twin = a.flows[f.key]
+	a.flows[f.key] = f
+	a.filed++
+	a.wheel.put(f, a.due(f))
+}
+
+// forget takes a flow out of the table.
+func (a *Assembler) forget(f *flow) {
+	if a.recent == f {
+		a.recent = nil
+	}
+	first := a.flows[f.key]
+	if first == f {
+		if f.twin == nil {
+			delete(a.flows, f.key)
+		} else {
+			a.flows[f.key] = f.twin
+		}
+		f.twin = nil
+		a.filed--
+		return
+	}
+	for p := first; p != nil; p = p.twin {
+		if p.twin == f {
+			p.twin, f.twin = f.twin, nil
+			a.filed--
+			return
+		}
+	}
+}
+
+// endpoint is an address and a port, of one transport protocol.
+type endpoint struct{ hi, lo, port uint64 }
+
+// maxServers bounds what is remembered of servers. A scan leaves its targets
+// there too; then all is forgotten, and learned again.
+const maxServers = 1 << 16
+
+// learn notes that a flow's server is one, for connections to it that have no
+// SYN in the capture.
+func (a *Assembler) learn(f *flow) {
+	e := f.key.end(!f.clientHi)
+	if _, ok := a.servers[e]; ok {
+		return
+	}
+	if a.servers == nil || len(a.servers) >= maxServers {
+		a.servers = make(map[endpoint]struct{})
+	}
+	a.servers[e] = struct{}{}
+}
+
+// end returns the higher or the lower endpoint.
+func (k *flowKey) end(higher bool) endpoint {
+	if higher {
+		return endpoint{k.hiHi, k.hiLo, k.ports &^ 0xffff0000}
+	}
+	return endpoint{k.loHi, k.loLo, k.ports>>16&0xffff | k.ports&udpKey}
+}
+
+// toServer guesses the direction of a segment whose connection's beginning was
+// not captured: by the ports that are asked for, else by what was learned of
+// its endpoints, else the lower port is the server's. An equal one makes the
+// receiver the server.
+func (a *Assembler) toServer(s *segment, ports *portSet) bool {
+	if ports != nil {
+		if src, dst := ports.has(s.srcPort), ports.has(s.dstPort); src != dst {
+			return dst
+		}
+	}
+	_, src := a.servers[s.key.end(s.flipped)]
+	_, dst := a.servers[s.key.end(!s.flipped)]
+	if src != dst {
+		return dst
+	}
+	return s.dstPort <= s.srcPort
+}
+
+// datagram gives a UDP datagram to its flow. There are no numbers: the order
+// is that of the capture, and a copy cannot be told from a repetition.
+func (a *Assembler) datagram(now int64) {
+	a.advance(now)
+	s := &a.seg
+	if a.udp == nil || !a.udp.has(s.srcPort) && !a.udp.has(s.dstPort) {
+		a.stats.Ignored++
+		return
+	}
+	f := a.find(s)
+	if f == nil {
+		toServer := a.udp.has(s.dstPort) // the first to speak to a server's port is a client, also from such a port
+		if f = a.open(s, toServer, now); f == nil {
+			a.stats.Ignored++
+			return
+		}
+		f.s.Joined, f.s.Proto = !toServer, session.UDP
+	}
+	a.recent = f
+	f.last = a.clock
+	f.packets++
+	a.stats.Segments++
+	side := f.side(s)
+	h := &f.half[side]
+	if !h.heard {
+		h.heard = true
+		f.news |= 1 << side
+	}
+	m := mark{at: now}
+	if side == session.Client {
+		m.seen = uint64(f.half[session.Server].next)
+	}
+	h.next += int64(s.length)
+	if len(s.payload) < s.length { // half a datagram is none
+		a.emit(f, session.Event{Kind: session.Gap, Side: side, Missing: int64(s.length)}, m)
+		return
+	}
+	a.emit(f, session.Event{Kind: session.Data, Side: side, Data: a.arena.keep(s.payload)}, m)
+}
