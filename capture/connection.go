@@ -199,6 +199,7 @@ func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
 		me.finAt, me.fin = end, m.closing(peer)
 	}
 	if s.length > 0 {
+		me.last = max(me.last, end)
 		a.data(f, side, off, s.payload, m)
 	}
 	a.finish(f, side)
@@ -252,8 +253,9 @@ func (a *Assembler) reset(f *flow, side session.Side, s *segment, m mark) {
 		}
 	}
 	f.news |= 1 << side
+	m = m.closing(peer)
 	a.closeAll(f)
-	a.emit(f, session.Event{Kind: session.RST, Side: side}, m.closing(peer))
+	a.emit(f, session.Event{Kind: session.RST, Side: side}, m)
 	a.end(f, session.Reset)
 }
 

@@ -12,10 +12,11 @@ import "tcpsandbox/session"
 // a phone moves to another cell. What decides, in this order:
 //
 //  1. the path that the flow's packets of this direction took, or took before;
-//  2. where none of this direction was captured yet, the other one's path;
-//  3. where none of this direction was captured yet, any path, if the segment
-//     acknowledges what the other direction sent;
-//  4. any path, if the segment is the very next of its direction.
+//  2. where none of this direction was captured yet: the other one's path, if
+//     the segment acknowledges what the other direction sent;
+//  3. any path, if it does;
+//  4. any path, if the segment is the very next of its direction;
+//  5. as 2., whatever the numbers: what follows finds out.
 //
 // All else on another path is another connection. So one that is captured
 // twice, on a trunk and behind it say, with the same numbers on two paths, is
@@ -50,28 +51,41 @@ func (a *Assembler) find(s *segment) *flow {
 	return a.choose(s)
 }
 
-// choose goes through the chain by the rules above.
+// choose returns the flow of the chain that the first of the rules above holds
+// for.
 func (a *Assembler) choose(s *segment) *flow {
+	var best *flow
+	rule := noRule
+	for f := a.flows[s.key]; f != nil; f = f.twin {
+		if r := f.rule(s); r <= rule && r != noRule { // of several the oldest, which is the last
+			best, rule = f, r
+		}
+	}
+	if d := s.direction(); rule != noRule && rule != 1 {
+		best.former[d], best.path[d] = best.path[d], s.path
+	}
+	return best
+}
+
+const noRule = 6
+
+// rule returns the number of the first rule that makes a segment the flow's.
+func (f *flow) rule(s *segment) int {
 	d := s.direction()
-	first := a.flows[s.key]
-	for f := first; f != nil; f = f.twin {
-		if f.path[d] == s.path || f.former[d] == s.path {
-			return f
-		}
+	same := f.path[d^1] == s.path
+	switch {
+	case f.path[d] == s.path || f.former[d] == s.path:
+		return 1
+	case f.path[d] == noPath && same && f.answeredBy(s):
+		return 2
+	case f.path[d] == noPath && f.answeredBy(s):
+		return 3
+	case f.wentOnBy(s):
+		return 4
+	case f.path[d] == noPath && same:
+		return 5
 	}
-	for _, rule := range []func(*flow) bool{
-		func(f *flow) bool { return f.path[d] == noPath && f.path[d^1] == s.path },
-		func(f *flow) bool { return f.path[d] == noPath && f.answeredBy(s) },
-		func(f *flow) bool { return f.wentOnBy(s) },
-	} {
-		for f := first; f != nil; f = f.twin {
-			if rule(f) {
-				f.former[d], f.path[d] = f.path[d], s.path
-				return f
-			}
-		}
-	}
-	return nil
+	return noRule
 }
 
 // answeredBy tells whether the numbers of a segment are those of the flow's

@@ -27,11 +27,10 @@ import (
 // never heard is taken to acknowledge everything, after the longer times
 // deafPackets and deafTime, within which a retransmission would have come.
 //
-// Of the other direction, the acknowledgements tell how much there was; but a
-// FIN is acknowledged like a byte. The last number that was acknowledged is
-// therefore no gap before the end. Then it is the silent side's FIN if the other
-// side has closed, since a close is mutual, or if it was acknowledged alone,
-// and else a byte (see guessFIN).
+// A FIN is acknowledged like a byte. The last number that was acknowledged is
+// therefore no gap while nothing was captured there and the connection lives;
+// when it ends, guessFIN decides. Without this, a capture that missed the FIN, or
+// a whole side, would claim a lost byte.
 const (
 	gapPackets  = 64
 	gapTime     = int64(200 * time.Millisecond)
@@ -69,7 +68,7 @@ type half struct {
 	known   bool   // base is set
 	sure    bool   // base comes from a SYN, or bytes were delivered from it
 	heard   bool   // a packet of this side was captured
-	guessed bool   // it was not, and what was acknowledged last is decided
+	guessed bool   // what the last number is that was acknowledged is decided
 	opened  bool   // its Open event was given out
 	finDone bool   // its FIN event was given out
 
@@ -77,6 +76,7 @@ type half struct {
 	acked  int64 // highest offset that the other side acknowledged; its FIN counts as one
 	step   int64 // by how much that grew last
 	top    int64 // highest end of a segment seen
+	last   int64 // highest end of bytes seen
 	finAt  int64 // offset of the FIN, or -1
 	fin    mark
 	queue  []piece // sorted by off, disjoint, none before next
@@ -92,7 +92,7 @@ type half struct {
 // start sets the sequence number of the stream's first byte.
 func (h *half) start(seq uint32, sure bool) {
 	h.base, h.known, h.sure = seq, true, sure
-	h.next, h.acked, h.step, h.top, h.finAt = 0, 0, 0, 0, -1
+	h.next, h.acked, h.step, h.top, h.last, h.finAt = 0, 0, 0, 0, 0, -1
 }
 
 // limit returns up to where the stream's bytes are known to have existed: what
@@ -104,22 +104,24 @@ func (h *half) limit(peerHeard bool) int64 {
 	}
 	if h.finAt >= 0 {
 		to = min(to, h.finAt)
-	} else if !h.heard && !h.guessed {
+	} else if h.acked > h.last && !h.guessed {
 		to-- // may be the FIN's number
 	}
 	return to
 }
 
-// guessFIN decides what the last number is that was acknowledged of a side that
-// was never heard.
+// guessFIN decides at the end what the last number is that was acknowledged of
+// a side, when nothing was captured there: its FIN if the other side has closed,
+// since a close is mutual. Of a side that was never heard it is that also if it
+// was acknowledged alone. Else it is a byte.
 func (f *flow) guessFIN(side session.Side) {
 	h, other := &f.half[side], &f.half[side.Other()]
-	if h.heard || !h.known || h.guessed {
+	if !h.known || h.guessed || h.finAt >= 0 {
 		return
 	}
 	h.guessed = true
-	if h.acked > 0 && (other.finAt >= 0 || h.step == 1) {
-		h.finAt, h.fin = h.acked-1, mark{at: other.lastAt, seen: other.seen}
+	if h.acked > h.last && (other.finAt >= 0 || !h.heard && h.step == 1) {
+		h.finAt, h.fin = h.acked-1, mark{at: other.lastAt, seen: max(h.seen, other.seen)}
 	}
 }
 
