@@ -265,16 +265,31 @@ func (a *Assembler) segment(now int64) {
 }
 
 // believe returns the time that a packet is taken to have. A lone packet more
-// than maxJump ahead of the others has a broken timestamp, as capture files do
-// contain, and would end every session: it gets the clock's time. Captures of
-// different days in one file are told from that by the packet that follows.
+// than maxJump away from the others has a broken timestamp, as capture files do
+// contain: ahead, it would end every session; behind, a session that begins with
+// it would last for years. It gets the clock's time, and so does one that has no
+// time at all (pcapng's simple packets). Captures of different days in one file
+// are told from that by the packet that follows.
 func (a *Assembler) believe(batch []Packet, i int) int64 {
 	t := max(batch[i].Time, 0)
-	if t-a.clock <= maxJump || a.clock == 0 {
+	if d := t - a.clock; t != 0 && d <= maxJump && d >= -maxJump {
 		return t
 	}
-	if i+1 < len(batch) && batch[i+1].Time-a.clock > maxJump {
+	if a.clock == 0 { // the first time there is
+		for ; t == 0 && i < len(batch); i++ {
+			t = max(batch[i].Time, 0)
+		}
 		return t
+	}
+	if t == 0 {
+		return a.clock
+	}
+	ahead := t > a.clock
+	if i+1 < len(batch) {
+		next := batch[i+1].Time
+		if ahead && next-a.clock > maxJump || !ahead && next > 0 && a.clock-next > maxJump {
+			return t
+		}
 	}
 	if a.doubted != 0 && max(t-a.doubted, a.doubted-t) <= maxJump {
 		return t

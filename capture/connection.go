@@ -176,6 +176,10 @@ func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
 		f.news |= 1 << side
 		if !me.known {
 			me.start(s.seq, false)
+			if peer.opened && !me.opened && s.flags&flagACK != 0 && s.ack-peer.base <= uint32(peer.top) { // it took the SYN
+				me.opened = true
+				a.emit(f, session.Event{Kind: session.Open, Side: side}, m)
+			}
 		}
 	}
 	seq := s.seq

@@ -175,6 +175,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(frame(end6a, end6b)[14:], uint16(LinkRaw), uint16(60))
 	f.Add(ipip(protoIPIP, frame(end4a, end4b)[14:]), uint16(LinkRaw), uint16(0))
+	for _, c := range tunnels {
+		for _, inner := range [][]byte{frame(end4a, end4b), frame(end6a, end6b)} {
+			b := c.wrap(inner)
+			f.Add(b, uint16(LinkEthernet), uint16(len(b)))
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte, link, wire uint16) {
 		var seg segment
 		var ip ipInfo
@@ -186,8 +192,14 @@ func FuzzDecode(f *testing.F) {
 			}
 			var d defragmenter
 			d.add(&ip, payload, 1)
+			decodeUpper(payload, &seg, &ip)
 			return
-		case isTCP:
+		case isWrapped:
+			t.Fatal("decoding did not end")
+		case isTCP, isUDP:
+			if n := len(ip.path.String()); (n > 0) != (ip.path.id != 0) {
+				t.Fatalf("path %x is called %q", ip.path.id, ip.path.String())
+			}
 			if len(seg.payload) > len(data) || seg.length < len(seg.payload) {
 				t.Fatalf("%d bytes of payload, %d on the wire, in %d", len(seg.payload), seg.length, len(data))
 			}

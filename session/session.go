@@ -187,7 +187,7 @@ func (s *Session) Opening() Opening {
 	switch t := &s.totals; {
 	case s.Joined || s.Proto == UDP:
 		return OpeningUnseen
-	case t.Accepted:
+	case t.Accepted, t.Bytes[Server] > 0:
 		return OpeningAccepted
 	case t.RST[Server]:
 		return OpeningRefused
