@@ -146,6 +146,7 @@ func filterProgram(layout filterLayout, cfg LiveConfig, loopback uint32) []bpf.I
 		c.when(etherIPv6, atFirst6+place(tag))
 		if cfg.Tunnels {
 			c.when(etherMPLS, atAccept)
+			c.when(etherMPLSUp, atAccept)
 			c.op(bpf.LoadConstant{Dst: bpf.RegX, Val: base + 4*tag})
 			c.when(etherPPPoE, atPPPoE)
 		}

@@ -164,3 +164,38 @@ func TestFilterTunnels(t *testing.T) {
 		t.Error("a later fragment of VXLAN does not pass")
 	}
 }
+
+// FuzzFilter wants the filter to pass whatever decode finds a wanted port in.
+func FuzzFilter(f *testing.F) {
+	for _, c := range tunnels {
+		f.Add(c.wrap(frame(end4a, end4b)))
+		f.Add(c.wrap(frame(end6a, end6b)))
+	}
+	f.Add(frame(end4a, end4b, 5, 6))
+	vm, err := bpf.NewVM(filterProgram(layoutEthernet, LiveConfig{Ports: []uint16{80}, UDP: []uint16{53}, Tunnels: true}, 0))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var seg segment
+		var ip ipInfo
+		_, v := decode(data, len(data), LinkEthernet, &seg, &ip)
+		wanted := v == isTCP && (seg.srcPort == 80 || seg.dstPort == 80) || v == isUDP && (seg.srcPort == 53 || seg.dstPort == 53)
+		if !wanted {
+			return
+		}
+		tags := 0
+		for at := 12; at+4 <= len(data); at += 4 {
+			if e := int(data[at])<<8 | int(data[at+1]); e != etherVLAN && e != etherQinQ && e != etherOldQ {
+				break
+			}
+			tags++
+		}
+		if tags > filterTags {
+			return
+		}
+		if n, err := vm.Run(data); err != nil || n == 0 {
+			t.Errorf("does not pass: %v, in %q: %x", v, ip.path.String(), data)
+		}
+	})
+}

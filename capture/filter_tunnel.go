@@ -10,7 +10,7 @@ import "golang.org/x/net/bpf"
 //
 //   - VXLAN, GENEVE with any options, GTP-U without options, IP in IP, 6in4, PPPoE,
 //   - GRE with no more than a key, and ERSPAN I and II,
-//   - inside IPv4 with options, and IPv6 without extension headers.
+//   - and inside, in IPv4 with options and IPv6 without extension headers.
 //
 // All else that may hold a session passes: MPLS, GTP-U with options (as in 5G),
 // GRE with more options, ERSPAN III, a VLAN tag or a tunnel inside of a tunnel,
@@ -23,6 +23,13 @@ func (c *filterCode) tunnels() {
 	kept := func(n int) { c.op(bpf.LoadScratch{Dst: bpf.RegA, N: n}) }
 	addX := func() { c.op(bpf.ALUOpX{Op: bpf.ALUOpAdd}, bpf.TAX{}) }
 	and := func(mask uint32) { c.op(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask}) }
+	// passOdd passes the EtherTypes in A that it takes user space to look into.
+	passOdd := func() {
+		for _, ether := range []uint32{etherVLAN, etherQinQ, etherOldQ, etherMPLS, etherMPLSUp, etherPPPoE, etherPPP} {
+			c.when(ether, atAccept)
+		}
+		c.goTo(atDrop)
+	}
 	times4 := func() { c.op(bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2}) }
 
 	c.here(atPPPoE)
@@ -30,6 +37,7 @@ func (c *filterCode) tunnels() {
 	c.when(0x21, atPPPoEIP)
 	c.when(0x57, atPPPoEIP)
 	c.when(0x281, atAccept) // MPLS
+	c.when(0x283, atAccept)
 	c.goTo(atDrop)
 	c.here(atPPPoEIP)
 	c.advance(8)
@@ -62,7 +70,7 @@ func (c *filterCode) tunnels() {
 	c.when(etherBridged, atInnerEther)
 	c.when(etherIPv4, atInnerIP)
 	c.when(etherIPv6, atInnerIP)
-	c.goTo(atDrop)
+	passOdd()
 	c.here(atGTP)
 	load16(8)
 	and(0xf0ff)
@@ -94,9 +102,7 @@ func (c *filterCode) tunnels() {
 	c.when(etherERSPAN, atInnerEther)
 	c.when(etherIPv4, atInnerIP)
 	c.when(etherIPv6, atInnerIP)
-	c.when(etherMPLS, atAccept)
-	c.when(etherPPP, atAccept)
-	c.goTo(atDrop)
+	passOdd()
 
 	c.here(atInnerEther)
 	load16(12)
@@ -105,10 +111,7 @@ func (c *filterCode) tunnels() {
 	kept(memType)
 	c.when(etherIPv4, atInnerIP)
 	c.when(etherIPv6, atInnerIP)
-	for _, ether := range []uint32{etherVLAN, etherQinQ, etherOldQ, etherMPLS, etherPPPoE} {
-		c.when(ether, atAccept)
-	}
-	c.goTo(atDrop)
+	passOdd()
 	c.here(atInnerIP)
 	load8(0)
 	c.op(bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4})
