@@ -246,6 +246,10 @@ func TestAssembler(t *testing.T) {
 			capture.AssemblerConfig{}, []string{`Copen Sopen SFIN Cgap2 C"cd" CFIN closed`}},
 		{"the acknowledgement comes first", swap(script().Handshake().Client("ab").ServerACK().Client("cd"), 3, 4),
 			capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" C"cd" capture-end`}},
+		{"a gap at the end of what was sent waits for no FIN", noise(script().Handshake().Client("ab").Drop(3).Client("cd").Drop(3), 70).Client("ef").ServerACK(),
+			capture.AssemblerConfig{}, []string{`Copen Sopen Cgap3 Cgap1 C"ef" capture-end`}},
+		{"a FIN that was not captured is no byte", script().Handshake().Client("ab").Close().Drop(4),
+			capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" SFIN CFIN closed`}},
 		{"a reset ends the wait", script().Handshake().Client("ab").Client("cd").Drop(3).ServerACK().ServerRST(),
 			capture.AssemblerConfig{}, []string{`Copen Sopen Cgap2 C"cd" SRST reset`}},
 

@@ -5,11 +5,13 @@
 // out: batches of session.Session that got new events, from an Assembler.
 //
 // A packet meets the files of this package in this order: spec.go says where
-// to capture; filter.go, live_linux.go and ring_linux.go, or file.go, pcap.go
-// and pcapng.go, bring it in; decode.go and defrag.go find the TCP segment in
-// it; assembler.go finds its flow in the table of flows.go; connection.go
-// follows the connection; reassemble.go puts its bytes in order, copied once
-// into arena.go's memory; at the end of the batch the session gets its events.
+// to capture; filter.go, filter_tunnel.go, live_linux.go and ring_linux.go, or
+// file.go, pcap.go and pcapng.go, bring it in; decode.go, tunnel.go and
+// defrag.go find the TCP segment or UDP datagram in it, and path.go keeps in
+// what tunnels that was; assembler.go has lookup.go find its flow in the table
+// of flows.go; connection.go follows the connection; reassemble.go puts its
+// bytes in order, copied once into arena.go's memory; datagram.go does the
+// little that UDP needs; at the end of the batch the session gets its events.
 // select.go and writer.go keep packets instead, for `record`.
 //
 // The smallest use:

@@ -1,7 +1,5 @@
 package capture
 
-import "tcpsandbox/session"
-
 // Which flow a segment belongs to. Endpoints alone do not say: tenants of an
 // overlay, or customers of a VLAN, use the same addresses. So the flows of one
 // pair of endpoints are a chain (of one, nearly always), told apart by the path
@@ -157,90 +155,4 @@ func (a *Assembler) forget(f *flow) {
 			return
 		}
 	}
-}
-
-// endpoint is an address and a port, of one transport protocol.
-type endpoint struct{ hi, lo, port uint64 }
-
-// maxServers bounds what is remembered of servers. A scan leaves its targets
-// there too; then all is forgotten, and learned again.
-const maxServers = 1 << 16
-
-// learn notes that a flow's server is one, for connections to it that have no
-// SYN in the capture.
-func (a *Assembler) learn(f *flow) {
-	e := f.key.end(!f.clientHi)
-	if _, ok := a.servers[e]; ok {
-		return
-	}
-	if a.servers == nil || len(a.servers) >= maxServers {
-		a.servers = make(map[endpoint]struct{})
-	}
-	a.servers[e] = struct{}{}
-}
-
-// end returns the higher or the lower endpoint.
-func (k *flowKey) end(higher bool) endpoint {
-	if higher {
-		return endpoint{k.hiHi, k.hiLo, k.ports &^ 0xffff0000}
-	}
-	return endpoint{k.loHi, k.loLo, k.ports>>16&0xffff | k.ports&udpKey}
-}
-
-// toServer guesses the direction of a segment whose connection's beginning was
-// not captured: by the ports that are asked for, else by what was learned of
-// its endpoints, else the lower port is the server's. An equal one makes the
-// receiver the server.
-func (a *Assembler) toServer(s *segment, ports *portSet) bool {
-	if ports != nil {
-		if src, dst := ports.has(s.srcPort), ports.has(s.dstPort); src != dst {
-			return dst
-		}
-	}
-	_, src := a.servers[s.key.end(s.flipped)]
-	_, dst := a.servers[s.key.end(!s.flipped)]
-	if src != dst {
-		return dst
-	}
-	return s.dstPort <= s.srcPort
-}
-
-// datagram gives a UDP datagram to its flow. There are no numbers: the order
-// is that of the capture, and a copy cannot be told from a repetition.
-func (a *Assembler) datagram(now int64) {
-	a.advance(now)
-	s := &a.seg
-	if a.udp == nil || !a.udp.has(s.srcPort) && !a.udp.has(s.dstPort) {
-		a.stats.Ignored++
-		return
-	}
-	f := a.find(s)
-	if f == nil {
-		toServer := a.udp.has(s.dstPort) // the first to speak to a server's port is a client, also from such a port
-		if f = a.open(s, toServer, now); f == nil {
-			a.stats.Ignored++
-			return
-		}
-		f.s.Joined, f.s.Proto = !toServer, session.UDP
-	}
-	a.recent = f
-	f.last = a.clock
-	f.packets++
-	a.stats.Segments++
-	side := f.side(s)
-	h := &f.half[side]
-	if !h.heard {
-		h.heard = true
-		f.news |= 1 << side
-	}
-	m := mark{at: now}
-	if side == session.Client {
-		m.seen = uint64(f.half[session.Server].next)
-	}
-	h.next += int64(s.length)
-	if len(s.payload) < s.length { // half a datagram is none
-		a.emit(f, session.Event{Kind: session.Gap, Side: side, Missing: int64(s.length)}, m)
-		return
-	}
-	a.emit(f, session.Event{Kind: session.Data, Side: side, Data: a.arena.keep(s.payload)}, m)
 }

@@ -84,6 +84,7 @@ type half struct {
 	lastAt int64   // packet time of the latest event; events of a side never go back in time
 	seen   uint64  // Seen of the latest event
 
+	owed        int64 // offset of a number that closeHole held back, 0: none
 	holeTo      int64 // a hole below this offset is being watched; 0: none
 	holeAt      int64 // packet time since when
 	holePackets uint32
@@ -270,6 +271,9 @@ func (a *Assembler) closeHole(f *flow, side session.Side, to int64) {
 	if to > h.next {
 		a.emit(f, session.Event{Kind: session.Gap, Side: side, Missing: to - h.next}, m)
 		h.next = to
+		if h.heard && to == h.acked-1 && h.acked > h.last && h.finAt < 0 {
+			h.owed = to
+		}
 	}
 	a.drain(f, side)
 }
@@ -291,6 +295,12 @@ func (a *Assembler) watch(f *flow, side session.Side) {
 	to := h.limit(peerHeard)
 	if to <= h.next {
 		h.holeTo = 0
+		return
+	}
+	if h.owed != 0 && h.owed == h.next { // it was a byte, of the hole that was given up
+		h.owed = 0
+		a.closeHoles(f, side, h.next+1)
+		a.watch(f, side)
 		return
 	}
 	if h.holeTo != 0 && h.next >= h.holeTo {
