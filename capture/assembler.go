@@ -77,7 +77,8 @@ type Assembler struct {
 	flows     map[flowKey]*flow // the first of each chain: see lookup.go
 	filed     int               // flows in all chains
 	servers   map[endpoint]struct{}
-	recent    *flow // of the packet before: packets come in trains
+	learned   endpoint // the latest of those
+	recent    *flow    // of the packet before: packets come in trains
 	wheel     wheel
 	holes     holeQueue
 	deafHoles holeQueue

@@ -266,7 +266,7 @@ func (a *Assembler) reset(f *flow, side session.Side, s *segment, m mark) {
 // settle ends the flow once both sides have closed and know it of each other.
 func (a *Assembler) settle(f *flow) {
 	c, s := &f.half[session.Client], &f.half[session.Server]
-	if f.ended || !f.closed() {
+	if !c.finDone && !s.finDone || f.ended || !f.closed() {
 		return
 	}
 	if c.finDone && s.finDone && c.acked > c.finAt && s.acked > s.finAt {

@@ -39,22 +39,23 @@ func (s *segment) direction() int {
 
 // find returns the segment's flow, or nil.
 func (a *Assembler) find(s *segment) *flow {
-	f := a.recent
-	if f == nil || f.key != s.key {
-		f = a.flows[s.key]
-	}
-	if f == nil || f.path[s.direction()] == s.path {
+	d := s.direction()
+	if f := a.recent; f != nil && f.key == s.key && f.path[d] == s.path {
 		return f
 	}
-	return a.choose(s)
+	f := a.flows[s.key]
+	if f == nil || f.path[d] == s.path {
+		return f
+	}
+	return a.choose(f, s)
 }
 
-// choose returns the flow of the chain that the first of the rules above holds
+// choose returns the flow of a chain that the first of the rules above holds
 // for.
-func (a *Assembler) choose(s *segment) *flow {
+func (a *Assembler) choose(first *flow, s *segment) *flow {
 	var best *flow
 	rule := noRule
-	for f := a.flows[s.key]; f != nil; f = f.twin {
+	for f := first; f != nil; f = f.twin {
 		if r := f.rule(s); r <= rule && r != noRule { // of several the oldest, which is the last
 			best, rule = f, r
 		}

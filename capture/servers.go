@@ -11,6 +11,10 @@ const maxServers = 1 << 16
 // SYN in the capture.
 func (a *Assembler) learn(f *flow) {
 	e := f.key.end(!f.clientHi)
+	if e == a.learned {
+		return
+	}
+	a.learned = e
 	if _, ok := a.servers[e]; ok {
 		return
 	}
