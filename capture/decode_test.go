@@ -241,7 +241,10 @@ func BenchmarkDecode(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		data []byte
-	}{{"IPv4", frame(end4a, end4b)}, {"IPv6 with tag", frame(end6a, end6b, 5)}} {
+	}{
+		{"IPv4", frame(end4a, end4b)}, {"IPv6 with tag", frame(end6a, end6b, 5)},
+		{"IPv4 in VXLAN", capturetest.VXLAN(7)(frame(end4a, end4b))},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			var seg segment
 			var ip ipInfo
