@@ -10,12 +10,18 @@ CORPUS       = $(abspath $(wildcard ../shared/corpus))
 PURE     = ./session ./protocol ./compare ./report ./replay ./capture/...
 PORTABLE = $(PURE) ./sandbox
 
-# One static file. git may refuse to tell the revision of somebody else's
-# checkout; then it is built without.
+# One static file, which knows its revision unless git will not tell: it refuses
+# in a checkout that is somebody else's.
 export CGO_ENABLED = 0
 # sudo takes Go out of the PATH, and tests call it.
 export PATH := $(dir $(GO)):$(PATH)
-BUILD = -trimpath -ldflags='-s -w' $(shell git status >/dev/null 2>&1 || echo -buildvcs=false)
+BUILD = -trimpath -ldflags='-s -w' -buildvcs=$(shell git status >/dev/null 2>&1 && echo true || echo false)
+
+# Without the captures of other people some tests have nothing to read.
+export TCPSANDBOX_CORPUS ?= $(CORPUS)
+ifneq ($(TCPSANDBOX_CORPUS),)
+check: export TCPSANDBOX_NEED ?= all
+endif
 
 .PHONY: help build demo test check bench fuzz
 
@@ -32,11 +38,6 @@ demo: build ## production, clients and a test application with a bug, on this ma
 test: ## all tests; as root those in namespaces too; says what it skipped, and why
 	@$(GO) run ./.ci/gotest -timeout 10m ./...
 
-# Without the captures some tests have nothing to read.
-ifneq ($(CORPUS),)
-check: export TCPSANDBOX_NEED ?= all
-check: export TCPSANDBOX_CORPUS ?= $(CORPUS)
-endif
 check: ## what CI does: format, vet, staticcheck, all tests, race detector (as root)
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt -w" $$bad; exit 1; fi
 	$(GO) vet ./... ./.ci/gotest

@@ -36,8 +36,15 @@ func (e *liveError) Unwrap() error { return e.err }
 // Hint returns the line to paste or what to do; it may be empty.
 func (e *liveError) Hint() string { return e.hint }
 
+// errNoInterface is fs.ErrNotExist in words that fit.
+var errNoInterface error = noInterface{}
+
+type noInterface struct{}
+
+func (noInterface) Error() string        { return "no such interface, and no file of that name" }
+func (noInterface) Is(target error) bool { return target == fs.ErrNotExist }
+
 var (
-	errNoInterface = fmt.Errorf("no such interface: %w", fs.ErrNotExist)
-	errGone        = errors.New("the interface is gone")
-	errDown        = errors.New("the interface is down")
+	errGone = errors.New("the interface is gone")
+	errDown = errors.New("the interface is down")
 )

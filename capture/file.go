@@ -173,7 +173,7 @@ func (f *file) run(ctx context.Context, fn func(batch []Packet) error) error {
 			return err
 		}
 		if err := f.fill(); err == io.EOF || err == io.ErrUnexpectedEOF {
-			f.ended()
+			f.ended(err)
 			return nil
 		} else if err != nil {
 			return &inputError{op: "read", name: f.name, err: err}
@@ -263,13 +263,15 @@ func (f *file) fill() error {
 }
 
 // ended notes what the end of the input lacks.
-func (f *file) ended() {
+func (f *file) ended(err error) {
 	var text string
 	switch left := f.to - f.from; {
 	case f.discard > 0:
 		text = fmt.Sprintf("the last record lacks %d bytes", f.discard)
 	case left > 0 && f.need > left:
 		text = fmt.Sprintf("the last record lacks %d of at least %d bytes", f.need-left, f.need)
+	case err == io.ErrUnexpectedEOF: // between two records, but gzip promises more
+		text = "the compressed stream breaks off"
 	default:
 		return
 	}

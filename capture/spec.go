@@ -135,11 +135,11 @@ type LiveConfig struct {
 	// BlockSize and Blocks are the size of the ring that the kernel writes
 	// to: locked kernel memory of BlockSize × Blocks bytes. BlockSize must be
 	// a multiple of the page size and exceed the largest packet. The
-	// defaults, 512 KiB × 128 = 64 MiB, hold the largest packets there are
-	// (BIG TCP, 512 KiB less headers), and half a second even where little
-	// traffic makes the kernel hand over nearly empty blocks (128 × Retire).
-	// Where the kernel has less memory to give, the ring is halved until it
-	// fits.
+	// defaults, 128 KiB × 512 = 64 MiB, hold 64 KiB packets (what offload
+	// makes by default; of BIG TCP's larger ones the end is cut), and two
+	// seconds of a stalled reader even where little traffic makes the kernel
+	// hand over nearly empty blocks (512 × Retire). Where the kernel has less
+	// memory to give, the ring is halved until it fits.
 	BlockSize, Blocks int
 	// Retire is after what time the kernel hands over a block that is not
 	// full. Default 4 ms: packets come at most so late, and an idle or slow
@@ -152,10 +152,10 @@ type LiveConfig struct {
 
 func (c LiveConfig) withDefaults() LiveConfig {
 	if c.BlockSize <= 0 {
-		c.BlockSize = 512 << 10
+		c.BlockSize = 128 << 10
 	}
 	if c.Blocks <= 0 {
-		c.Blocks = 128
+		c.Blocks = 512
 	}
 	if c.Retire <= 0 {
 		c.Retire = 4 * time.Millisecond

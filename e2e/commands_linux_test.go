@@ -214,10 +214,9 @@ func cmdSandbox(ts *testscript.TestScript, w *world, args []string) error {
 		return err
 	}
 	log := filepath.Join(w.dir, name+".err")
-	err = await("the application listens", func() bool {
-		return !p.running() || strings.Contains(readText(log), " listens on ")
-	})
-	if err == nil && !p.running() {
+	listens := func() bool { return strings.Contains(readText(log), " listens on ") }
+	err = await("the application listens", func() bool { return !p.running() || listens() })
+	if err == nil && !listens() {
 		err = fmt.Errorf("%s ended with %s before the application listened", name, p.outcome())
 	}
 	if err != nil {

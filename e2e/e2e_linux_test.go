@@ -41,14 +41,21 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+// raceDetector: the tests were built with -race, so the program is, too.
+var raceDetector bool
+
 // build makes the program as it is released, one static file, since it runs
 // itself again as the sandbox's first process; and the tests' own programs.
 func build(bin string) error {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return err
 	}
-	c := exec.Command("go", "build", "-o", bin, "tcpsandbox/cmd/tcpsandbox", "tcpsandbox/e2e/apps/testapp", "tcpsandbox/e2e/apps/load")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	args, cgo := []string{"build", "-buildvcs=false"}, "CGO_ENABLED=0"
+	if raceDetector {
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	c := exec.Command("go", append(args, "-o", bin, "tcpsandbox/cmd/tcpsandbox", "tcpsandbox/e2e/apps/testapp", "tcpsandbox/e2e/apps/load")...)
+	c.Env = append(os.Environ(), cgo)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -77,7 +77,7 @@ type destination struct {
 	src, dst  netip.Addr
 	sport     uint16
 	port      uint16
-	transport []byte // from the transport header on, as far as it was read
+	transport []byte // from the transport header on, as far as it was read; nil in a later fragment
 }
 
 // demux finds the connection that a packet from the application belongs to,
@@ -125,20 +125,26 @@ func mapped(a [4]byte) (b [16]byte) {
 
 func parseDestination(p []byte) *destination {
 	d := new(destination)
+	later := false // not the first fragment: no ports, and never a reason for ICMP (RFC 1122 §3.2.2)
 	switch {
 	case len(p) >= 20 && p[0]>>4 == 4:
 		d.proto, d.ipLen = p[9], int(p[0]&15)*4
 		d.src, d.dst = netip.AddrFrom4([4]byte(p[12:16])), netip.AddrFrom4([4]byte(p[16:20]))
+		later = binary.BigEndian.Uint16(p[6:])&0x1fff != 0
 	case len(p) >= 40 && p[0]>>4 == 6:
 		d.proto, d.ipLen = p[6], 40
 		d.src, d.dst = netip.AddrFrom16([16]byte(p[8:24])), netip.AddrFrom16([16]byte(p[24:40]))
 		if d.proto == 0 && len(p) >= 48 { // hop-by-hop options, as multicast listener reports carry
 			d.proto, d.ipLen = p[40], 48+int(p[41])*8
 		}
+		if p[6] == 44 && len(p) >= 48 { // a fragment, RFC 8200 §4.5
+			d.proto, d.ipLen = p[40], 48
+			later = binary.BigEndian.Uint16(p[42:])&^7 != 0
+		}
 	default:
 		return nil
 	}
-	if len(p) > d.ipLen {
+	if len(p) > d.ipLen && !later {
 		d.transport = p[d.ipLen:]
 	}
 	switch tcpip.TransportProtocolNumber(d.proto) {
@@ -176,7 +182,9 @@ func (h *blackHole) swallow(p []byte, n int, d *destination) []byte {
 	case header.TCPProtocolNumber:
 		return d.reset(n - d.ipLen)
 	case header.UDPProtocolNumber:
-		return d.unreachable(p)
+		if d.transport != nil {
+			return d.unreachable(p)
+		}
 	}
 	return nil
 }

@@ -88,6 +88,11 @@ func (n *Net) connect(c *Conn, client, server netip.AddrPort) error {
 	if server.Addr().Is6() && !server.Addr().Is4In6() {
 		proto = ipv6.ProtocolNumber
 	}
+	n.dialing.RLock()
+	defer n.dialing.RUnlock()
+	if n.done.Load() {
+		return fmt.Errorf("dial %s: %w", server, ErrClosed)
+	}
 	c.flow = flowOf(client, server)
 	if !n.flows.add(c.flow, c) {
 		return fmt.Errorf("dial %s from %s: %w", server, client, ErrInUse)

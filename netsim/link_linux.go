@@ -2,6 +2,7 @@ package netsim
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"runtime"
 	"syscall"
@@ -48,10 +49,12 @@ type link struct {
 	stack   stack.NetworkDispatcher
 }
 
-func newLink(n *Net, cfg Config) *link {
+func newLink(n *Net, cfg Config) (*link, error) {
 	l := &link{net: n, tun: cfg.TUN, mtu: uint32(cfg.MTU), offload: cfg.Offload, ackMax: uint32(2 * cfg.MTU)}
-	n.raw.Control(func(fd uintptr) { l.fd = int(fd) })
-	return l
+	if err := n.raw.Control(func(fd uintptr) { l.fd = int(fd) }); err != nil {
+		return nil, fmt.Errorf("tun: %w", err)
+	}
+	return l, nil
 }
 
 // read hands packets to the stack and the black hole until the file fails or

@@ -1,9 +1,7 @@
 package replay
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -94,14 +92,6 @@ type step struct {
 	afterFIN bool
 }
 
-// failure is why a connection is of no use any more.
-type failure struct {
-	err  error
-	fate session.Fate // of what was not delivered
-}
-
-var errClosed = errors.New("the application closed the connection")
-
 // keepRoom is how many events an idle session keeps room for.
 const keepRoom = 32
 
@@ -178,200 +168,6 @@ func (p *player) pop() {
 	}
 }
 
-// take moves what capture has appended into steps and exchanges.
-func (p *player) take() {
-	events, cause := p.s.Take(p.buf)
-	for i := range events {
-		p.event(&events[i])
-	}
-	if p.buf = events; cap(events) > keepRoom {
-		p.buf = nil
-	}
-	if cause != session.Live && p.cause == session.Live {
-		p.cause = cause
-		p.recordEnded()
-	}
-}
-
-// recordEnded notes that nothing more will be captured.
-func (p *player) recordEnded() {
-	if p.cause != session.Live && p.next == nil {
-		p.settleForRaw()
-		p.exchanges.productionEnded(p.cause)
-	}
-}
-
-// event takes in the next event of either side.
-func (p *player) event(e *session.Event) {
-	switch {
-	case p.next != nil: // of another connection's
-		p.next.events = append(p.next.events, *e)
-	case e.Side == session.Server:
-		p.production(e)
-	default:
-		p.client(e)
-	}
-}
-
-// production notes what production's server did.
-func (p *player) production(e *session.Event) {
-	switch e.Kind {
-	case session.Data:
-		if p.framer == nil {
-			p.greeted = len(p.sniff) == 0
-			p.settleForRaw() // HTTP is not answered before a request's first line
-		}
-		p.exchanges.production(e.Data, e.At)
-	case session.Gap:
-		p.exchanges.productionGap(e.Missing)
-	case session.FIN:
-		p.serverFIN = true
-		p.exchanges.productionFIN()
-	case session.RST:
-		p.serverRST = true
-	}
-}
-
-// client turns an event of production's client into a step.
-func (p *player) client(e *session.Event) {
-	switch e.Kind {
-	case session.Open:
-		p.steps = append(p.steps, step{Event: *e, turn: -1})
-	case session.Data:
-		if p.joining {
-			p.join(e)
-			return
-		}
-		st := step{Event: *e, turn: -1, afterFIN: p.serverFIN}
-		st.Seen = e.Seen - min(e.Seen, p.base)
-		st.ahead = p.exchanges.productionOffset() - min(p.exchanges.productionOffset(), st.Seen)
-		p.frame(&st)
-		p.steps = append(p.steps, st)
-		p.shard.tally.pending.Add(int64(len(e.Data)))
-	case session.Gap:
-		p.gap(e)
-	default:
-		if p.joining && !p.started() {
-			return
-		}
-		p.settleForRaw()
-		st := step{Event: *e, turn: -1}
-		st.Seen = e.Seen - min(e.Seen, p.base)
-		p.steps = append(p.steps, st)
-	}
-}
-
-// started reports whether anything of the session was or is to be played.
-func (p *player) started() bool { return p.conn != nil || p.head < len(p.steps) || p.record.Connected }
-
-// frame feeds the client's bytes to the framer, which finds the requests in
-// them; before the protocol is known it keeps them.
-func (p *player) frame(st *step) {
-	if p.framer == nil {
-		p.sniff = append(p.sniff, st.Data...)
-		f, decided := protocol.Framer(nil), false
-		if p.greeted {
-			f, decided = protocol.NewRaw(), true // an HTTP server never speaks first
-		} else {
-			f, decided = protocol.Detect(p.sniff)
-		}
-		if !decided {
-			p.exchanges.request(st, st.Data)
-			return
-		}
-		p.framer = f
-		data := p.sniff
-		p.sniff = nil
-		p.exchanges.request(st, data)
-		return
-	}
-	p.exchanges.request(st, st.Data)
-}
-
-// settleForRaw decides for raw where the client's data was too little to tell
-// the protocol and nothing more of it is to be waited for.
-func (p *player) settleForRaw() {
-	if p.framer != nil || len(p.sniff) == 0 {
-		return
-	}
-	p.framer, p.sniff = protocol.NewRaw(), nil
-}
-
-// read takes in what the application has answered.
-func (p *player) read(now time.Time) {
-	if p.conn == nil {
-		return
-	}
-	if p.connecting {
-		ok, err := p.conn.Established()
-		switch {
-		case err != nil:
-			p.connecting = false
-			p.broke(err, session.Refused)
-			return
-		case !ok:
-			return
-		}
-		p.connecting, p.established = false, true
-		p.record.Connected = true
-		p.lastSent, p.lastByte = now, now
-	}
-	for p.fail.err == nil {
-		before := p.lastByte
-		p.lastByte = now
-		n, err := p.conn.Read(p.sink)
-		if n > 0 {
-			p.got += uint64(n)
-			p.since += uint64(n)
-		} else {
-			p.lastByte = before
-		}
-		if errors.Is(err, io.EOF) {
-			if !p.appEOF {
-				p.appEOF = true
-				p.exchanges.applicationEOF()
-			}
-			return
-		}
-		if err != nil && p.harmless() {
-			return
-		}
-		if err != nil {
-			fate := session.Refused
-			if p.appEOF {
-				fate = session.ClosedEarly
-			}
-			p.broke(err, fate)
-			return
-		}
-		if n == 0 {
-			return
-		}
-	}
-}
-
-// harmless reports whether nothing is left that a failing connection could harm:
-// the application has closed, and has all that there is for it so far. Its
-// kernel may then answer our FIN with RST, having forgotten the connection.
-func (p *player) harmless() bool {
-	if !p.appEOF || p.conn.Acked() < p.written {
-		return false
-	}
-	for i := p.head; i < len(p.steps); i++ {
-		if p.steps[i].Kind == session.Data {
-			return false
-		}
-	}
-	return true
-}
-
-// broke notes that the connection is of no use any more.
-func (p *player) broke(err error, fate session.Fate) {
-	if p.fail.err == nil {
-		p.fail = failure{err, fate}
-	}
-}
-
 // play does what it can of the first step. ok: it is done; sent: something
 // went out.
 func (p *player) play(now time.Time) (ok, sent bool) {
@@ -416,65 +212,13 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 	return true, false
 }
 
-// open connects, at the session's start or again after a gap.
-func (p *player) open(st *step, now time.Time) bool {
-	if p.conn != nil {
-		return true // the client's SYN, sent again
-	}
-	conn, err := p.shard.cfg.Dial(p.s.Client, p.s.Server, p.wake)
-	switch {
-	case errors.Is(err, ErrInUse):
-		// The client's earlier connection on this port is not over yet, as the
-		// application sees it.
-		if p.closeUntil.IsZero() {
-			p.closeUntil = now.Add(2 * p.shard.cfg.AnswerTimeout)
-		}
-		if now.Before(p.closeUntil) {
-			p.shard.timers.set(p, now.Add(2*time.Millisecond))
-			return false
-		}
-		p.broke(err, session.Refused)
-	case errors.Is(err, ErrUnsupported):
-		p.broke(err, session.Unsupported)
-	case err != nil:
-		p.broke(err, session.Refused)
-	default:
-		p.conn, p.connecting, p.established = conn, true, false
-		if p.fail.err != nil {
-			p.failed, p.fail = p.fail, failure{}
-		}
-		p.lastSent, p.lastByte = now, now
-	}
-	p.closeUntil = time.Time{}
-	return true
-}
-
-// leave aborts the connection, if there is one; fate is what becomes of bytes
-// that have not arrived.
-func (p *player) leave(fate session.Fate) {
-	if p.conn == nil {
-		return
-	}
-	if p.fail.err != nil {
-		fate = p.fail.fate
-	}
-	acked := p.conn.Acked()
-	p.delivered += acked
-	p.ledger[fate] += int64(p.written - acked)
-	p.conn.Abort()
-	p.conn, p.connecting, p.established = nil, false, false
-	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
-	p.requests, p.answers, p.anyTurn = 0, 0, false
-	p.appEOF, p.finSent = false, false
-	p.closeUntil = time.Time{}
-}
-
 // release applies the rule to the first byte of a step.
 func (p *player) release(st *step, now time.Time) bool {
 	if p.anyTurn && st.Seen <= p.released && !(st.SeenFIN && !p.appEOF) {
 		return true // of the turn under way
 	}
-	cause, wait, ok := p.gate(st, now).decide()
+	g := p.gate(st, now)
+	cause, wait, ok := g.decide()
 	if ok && st.SeenFIN && !p.appEOF && cause != Timeout {
 		// Production's server had closed before: so must the application,
 		// within the time an answer may take.
@@ -503,8 +247,8 @@ func (p *player) lastActivity() time.Time {
 	return p.lastSent
 }
 
-func (p *player) gate(st *step, now time.Time) *gate {
-	g := &gate{
+func (p *player) gate(st *step, now time.Time) gate {
+	g := gate{
 		want:    uint64(max(0, int64(st.Seen)+p.shift)),
 		got:     p.got,
 		since:   p.since,
@@ -525,63 +269,6 @@ func (p *player) gate(st *step, now time.Time) *gate {
 		}
 	}
 	return g
-}
-
-// send writes a chunk, as far as the connection takes it.
-func (p *player) send(st *step, now time.Time) (ok, sent bool) {
-	n, err := p.conn.Write(st.Data[p.offset:])
-	p.written += uint64(n)
-	p.offset += n
-	if n > 0 {
-		p.lastSent = now
-	}
-	p.blocked = p.offset < len(st.Data)
-	p.shard.tally.pending.Add(-int64(n))
-	if err != nil {
-		fate := session.Refused
-		if p.appEOF {
-			fate = session.ClosedEarly
-		}
-		p.broke(err, fate)
-		p.drop(st, fate)
-		return true, n > 0
-	}
-	if p.offset < len(st.Data) {
-		return false, n > 0
-	}
-	p.offset = 0
-	p.requests += st.ends
-	p.exchanges.sent(st, now)
-	return true, true
-}
-
-// half closes the client's direction.
-func (p *player) half(st *step, now time.Time) bool {
-	if !p.finSent {
-		p.finSent = true
-		if err := p.conn.CloseWrite(); err != nil && !p.harmless() {
-			p.broke(err, session.ClosedEarly)
-		}
-	}
-	return true
-}
-
-// reset aborts the connection once what was written before has arrived: the
-// production server had it, too.
-func (p *player) reset(now time.Time) bool {
-	if p.conn.Acked() < p.written && p.fail.err == nil {
-		if p.closeUntil.IsZero() {
-			p.closeUntil = now.Add(time.Second)
-		}
-		if now.Before(p.closeUntil) {
-			p.shard.timers.set(p, now.Add(time.Millisecond))
-			return false
-		}
-	}
-	p.closeUntil = time.Time{}
-	p.leave(session.Pending)
-	p.record.Reset = true
-	return true
 }
 
 // drop puts the rest of a step into a bin of the ledger.
@@ -635,8 +322,9 @@ func (p *player) waitRoom(now time.Time) {
 // or has been waited for.
 func (p *player) over(now time.Time) bool {
 	// The last answer is waited for as any other; after FIN, or a reset by
-	// production's server, the application's own close is, too.
-	waiting := !p.appEOF && (p.finSent || p.serverRST || p.exchanges.waiting())
+	// production's server after it had been asked something, the application's
+	// own close is, too.
+	waiting := !p.appEOF && (p.finSent || p.serverRST && p.written > 0 || p.exchanges.waiting())
 	if waiting && !p.waitEnd(now) {
 		return false
 	}

@@ -5,13 +5,17 @@
 // and a Record for each session that has ended. In between stand, in the order
 // in which an event meets them:
 //
-//	pace.go      its time: not before its captured offset
-//	release.go   its cause: not before the application has answered what
-//	             production's client had seen
-//	player.go    the connection: connect, send, half-close, reset
-//	exchange.go  the answers: which bytes of production's belong to which of
-//	             the application's
-//	record.go    the result: what became of each byte, and the verdicts
+//	follow.go      the record: events become steps to play
+//	gap.go         where a session without its beginning starts, and one with
+//	               a hole goes on
+//	pace.go        its time: not before its captured offset
+//	release.go     its cause: not before the application has answered what
+//	               production's client had seen
+//	player.go      the step: what can be done now
+//	connection.go  connect, send, half-close, reset
+//	exchange.go    the answers, paired: production.go and application.go say
+//	               which bytes are whose
+//	record.go      the result: what became of each byte, and the verdicts
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that
 // takes the players with news one after another; a player never blocks and
@@ -91,6 +95,7 @@ type Engine struct {
 
 	active atomic.Int64 // players that have not ended
 	busy   atomic.Int64 // of those, the ones with something to play
+	queued atomic.Int64 // players with news that nobody has looked at yet
 	idle   chan struct{}
 }
 
@@ -142,9 +147,11 @@ func (e *Engine) Run(ctx context.Context) {
 }
 
 // Active returns the number of sessions that are still being played, and how
-// many of them have something to do: events to play or answers to wait for.
+// many of them have, or may have, something to do: events to play or answers to
+// wait for.
 func (e *Engine) Active() (all, busy int) {
-	return int(e.active.Load()), int(e.busy.Load())
+	all = int(e.active.Load())
+	return all, min(all, int(e.busy.Load()+e.queued.Load()))
 }
 
 // Drain waits until all sessions have ended or ctx is done. All records must
@@ -206,6 +213,7 @@ func (sh *shard) push(p *player) {
 	if p.queued.Swap(true) {
 		return
 	}
+	sh.engine.queued.Add(1)
 	sh.mu.Lock()
 	sh.ready = append(sh.ready, p)
 	sh.mu.Unlock()
@@ -231,6 +239,7 @@ func (sh *shard) run(ctx context.Context) {
 		for i, p := range ready {
 			ready[i] = nil
 			p.queued.Store(false)
+			sh.engine.queued.Add(-1)
 			p.step(now)
 			if i%64 == 63 {
 				now = time.Now()

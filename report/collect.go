@@ -118,7 +118,7 @@ func (r *Result) AddDetail(d Detail) {
 
 // remarkable reports that a session is one to look at.
 func (d *Detail) remarkable() bool {
-	return d.FirstDifference != nil || d.State == "failed" ||
+	return d.FirstDifference != nil || d.State != "finished" && d.State != "skipped" ||
 		d.Verdict == compare.Different.String() || d.Verdict == compare.Missing.String()
 }
 

@@ -51,6 +51,9 @@ func CheckPlace(path string) error {
 	if irregular(path) {
 		return nil
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return &FileError{path, syscall.EISDIR}
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".report-*")
 	if err != nil {
 		var inner *fs.PathError

@@ -49,6 +49,9 @@ func (r *Result) LossWords() string {
 		}
 		words = append(words, fmt.Sprintf("%s (%s)", count(lost, "client byte"), strings.Join(bins, ", ")))
 	}
+	if n := r.Capture.Unordered; n > 0 {
+		words = append(words, count(n, "byte")+" that could not be put in order")
+	}
 	if drops := r.Capture.KernelDrops; drops > 0 {
 		words = append(words, count(drops, "packet")+" dropped by the kernel")
 	}

@@ -78,6 +78,7 @@ type Capture struct {
 	KernelDrops int64    `json:"kernel_drops"`
 	Malformed   int64    `json:"malformed"`
 	Sources     []Source `json:"sources"`
+	Unordered   int64    `json:"unordered_bytes"`
 }
 
 // Source is what one --capture gave.
@@ -87,6 +88,9 @@ type Source struct {
 	Bytes       int64  `json:"bytes"`        // captured, headers included
 	KernelDrops int64  `json:"kernel_drops"` // packets that the kernel had no room for
 	Malformed   int64  `json:"malformed"`    // packets that could not be decoded
+	// Unordered counts payload that is in no session, because what came before
+	// it was never seen, or there was no room to wait for that.
+	Unordered int64 `json:"unordered_bytes"`
 }
 
 // Add adds a source and its numbers to the sum.
@@ -99,17 +103,18 @@ func (c *Capture) Add(s Source) {
 	c.Bytes += s.Bytes
 	c.KernelDrops += s.KernelDrops
 	c.Malformed += s.Malformed
+	c.Unordered += s.Unordered
 	c.Sources = append(c.Sources, s)
 }
 
 // Sessions counts sessions.
 type Sessions struct {
 	Seen     int64 `json:"seen"`
-	Complete int64 `json:"complete"` // captured from the SYN on
+	Complete int64 `json:"complete"` // captured whole, from the SYN to the end
 	Joined   int64 `json:"joined"`   // the beginning was not captured
 	Replayed int64 `json:"replayed"` // a connection to the application was made
 	Finished int64 `json:"finished"` // of those: played to their end
-	Failed   int64 `json:"failed"`   // of those: refused, reset, closed early
+	Failed   int64 `json:"failed"`   // refused, reset, closed early, unanswered, or not played to the end
 	Skipped  int64 `json:"skipped"`  // not replayed
 }
 
@@ -149,7 +154,7 @@ func Bytes(captured int64, l session.Ledger, notCaptured int64) ClientBytes {
 	}
 }
 
-// Release counts the client's chunks by what set them free.
+// Release counts the client's turns, and its closing, by what set them free.
 type Release struct {
 	Exact    int64 `json:"exact"`
 	Boundary int64 `json:"boundary"`
@@ -213,7 +218,7 @@ type Egress struct {
 // App is how the application fared.
 type App struct {
 	Command  string `json:"command"`
-	ExitCode int    `json:"exit_code"` // -1 if a signal ended it
+	ExitCode int    `json:"exit_code"` // -1 if a signal ended it, or it never started
 	Signal   string `json:"signal"`    // "SIGTERM" …; "" if it exited by itself
 	Listen   string `json:"listen"`    // address and port; "" if it never listened
 }
@@ -223,7 +228,7 @@ type Detail struct {
 	ID          uint64      `json:"id"`
 	Client      string      `json:"client"` // address and port
 	Server      string      `json:"server"`
-	State       string      `json:"state"` // "finished", "failed", "skipped" … as the player names it
+	State       string      `json:"state"` // "finished", "skipped", or what went wrong: "refused", "reset", "closed-early", "unanswered", "pending" …
 	Joined      bool        `json:"joined"`
 	Requests    int64       `json:"requests"` // or turns, where there is no framer
 	ClientBytes ClientBytes `json:"client_bytes"`

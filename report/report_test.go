@@ -142,7 +142,7 @@ func TestJSONReadsBack(t *testing.T) {
 // fields is all of the JSON form, in order. A field of an object in a list is
 // written once. The line of fields is a promise: add to it, change nothing.
 const fields = `version tool started duration_s ended exit_code
-capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed}]}
+capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes}] unordered_bytes}
 sessions{seen complete joined replayed finished failed skipped}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}
 release{exact boundary quiet timeout}
@@ -328,7 +328,7 @@ func TestDetailLimit(t *testing.T) {
 	for id := range uint64(DetailLimit + 100) {
 		r.AddDetail(Detail{ID: id, State: "finished", Verdict: "identical"})
 	}
-	r.AddDetail(Detail{ID: 1_000_000, State: "failed"})
+	r.AddDetail(Detail{ID: 1_000_000, State: "refused"})
 	r.AddDetail(Detail{ID: 1_000_001, State: "finished", Verdict: "different"})
 	r.AddDetail(Detail{ID: 1_000_002, State: "finished", Verdict: "identical"})
 	w := r.written()
@@ -339,7 +339,7 @@ func TestDetailLimit(t *testing.T) {
 		t.Errorf("first are %d, %d, %d", w.Detail[0].ID, w.Detail[1].ID, w.Detail[2].ID)
 	}
 	for id := range uint64(2 * DetailLimit) {
-		r.AddDetail(Detail{ID: id, State: "failed"})
+		r.AddDetail(Detail{ID: id, State: "refused"})
 	}
 	if len(r.Detail) != DetailLimit {
 		t.Errorf("%d listed", len(r.Detail))

@@ -173,6 +173,8 @@ func (t *text) app() {
 	how := fmt.Sprintf("exit code %d", t.App.ExitCode)
 	if t.App.Signal != "" {
 		how = "ended by " + t.App.Signal
+	} else if t.App.ExitCode < 0 {
+		how = "did not start"
 	}
 	if t.App.Listen != "" {
 		how = "listened on " + t.App.Listen + ", " + how

@@ -36,14 +36,14 @@ func (t token) is(text string) bool {
 	return (t.kind == kindKeyword || t.kind == kindOperator) && t.text == text
 }
 
-// maxText bounds an expression's length, and with it the depth of its tree and
-// the size of its programs.
-const maxText = 256 << 10
+// maxText bounds an expression's length in bytes, and with it the depth of its
+// tree and the size of its programs. 64 KiB of ports are some 10,000.
+const maxText = 64 << 10
 
 // scan splits an expression into tokens; the last one is kindEnd.
 func scan(text string) ([]token, error) {
 	if len(text) > maxText {
-		return nil, &SyntaxError{Text: text, Offset: maxText, Msg: "the expression is longer than 256 KiB"}
+		return nil, &SyntaxError{Text: text, Offset: maxText, Msg: "the expression is longer than 64 KiB"}
 	}
 	var tokens []token
 	for at := 0; ; {

@@ -107,7 +107,7 @@ var protocols = map[string]uint32{
 var etherTypes = map[string]uint32{
 	"ip": etherIP, "ip6": etherIP6, "arp": etherARP, "rarp": etherRARP,
 	"decnet": 0x6003, "lat": 0x6004, "loopback": 0x9000, "mopdl": 0x6001, "moprc": 0x6002, "sca": 0x6007,
-	"iso": llcISO, "netbeui": llcNetBEUI,
+	"iso": llcISO, "netbeui": llcNetBEUI, "stp": 0x42,
 }
 
 func words(list string) map[string]struct{} {

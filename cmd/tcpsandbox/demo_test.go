@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"tcpsandbox/report"
@@ -119,9 +120,9 @@ func TestClients(t *testing.T) {
 }
 
 func TestClientsReportFailures(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked++; asked > 1 { // all but waitServer's
+		if asked.Add(1) > 1 { // all but waitServer's
 			w.WriteHeader(http.StatusTeapot)
 		}
 	}))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,15 @@ type hinter interface {
 	error
 	Hint() string
 }
+
+// hinted gives an error advice that fits better than its own.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e hinted) Hint() string  { return e.hint }
+func (e hinted) Unwrap() error { return e.error }
 
 // console is the only printer to people. Results go to the standard output,
 // everything else to the standard error. It is safe for concurrent use.
@@ -109,4 +119,26 @@ func number[T int | int64 | uint64](n T) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// every calls f now and then until stop is called, which waits for it.
+func every(d time.Duration, f func()) (stop func()) {
+	ticks := time.NewTicker(d)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ticks.C:
+				f()
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticks.Stop()
+		close(quit)
+		<-done
+	}
 }

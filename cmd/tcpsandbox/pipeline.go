@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +18,6 @@ import (
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
 	"tcpsandbox/sandbox"
-	"tcpsandbox/session"
 )
 
 // pipeline is a run: sources → assemblers → engine → netsim ═TUN═ sandbox.
@@ -39,15 +42,8 @@ type pipeline struct {
 	started time.Time
 	ended   atomic.Int64 // sessions
 	enough  chan struct{}
-}
 
-// feed is one --capture on its way into the engine.
-type feed struct {
-	spec string
-	src  capture.Source
-	asm  *capture.Assembler
-	mu   sync.Mutex // of asm: batches and ticks come from two goroutines
-	err  error
+	loopbackOnly netip.Addr // where the application listens, if only there
 }
 
 // open builds everything up to the application's start.
@@ -55,6 +51,10 @@ func (p *pipeline) open() error {
 	var id atomic.Uint64
 	for i, spec := range p.opt.specs {
 		src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
+			// The capture's capability alone would only lead to the next refusal.
+			return cannot(hinted{err, "sudo " + commandLine(os.Args)})
+		}
 		if err != nil {
 			return cannot(err)
 		}
@@ -199,125 +199,56 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 		p.app.Stop(p.opt.grace)
 		return err
 	}
+	p.awaitOthers(ctx, p.opt.appPorts())
 	l := listeners[0]
 	p.result.App.Listen = l.Addr.String()
 	p.con.say("%s listens on %s", p.opt.command[0], l.Addr)
-	if l.LoopbackOnly && !p.opt.loopback() {
-		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", l.Addr.Addr()))
+	if l.LoopbackOnly {
+		p.loopbackOnly = l.Addr.Addr()
+	}
+	if !p.opt.loopback() {
+		p.warnLoopback()
 	}
 	return nil
 }
 
-// feed hands one source's sessions to the engine until it ends.
-func (p *pipeline) feed(ctx context.Context, f *feed) {
-	if f.src.Live() {
-		ticks := time.NewTicker(time.Second)
-		defer ticks.Stop()
-		stop := make(chan struct{})
-		defer close(stop)
-		go func() {
-			for {
-				select {
-				case now := <-ticks.C:
-					f.mu.Lock()
-					p.give(f.asm.Tick(now))
-					f.mu.Unlock()
-				case <-stop:
-					return
-				}
-			}
-		}()
-	}
-	f.err = f.src.Run(ctx, func(batch []capture.Packet) error {
-		if p.pace == nil || f.src.Live() {
-			p.packets(f, batch)
-			return p.holdBack(ctx, f)
-		}
-		return p.paced(ctx, f, batch)
-	})
-	if errors.Is(f.err, context.Canceled) {
-		f.err = nil
-	}
-}
+// othersWait is how long the rest of the application's ports may come after
+// the first: programs open them one after another.
+const othersWait = 3 * time.Second
 
-func (p *pipeline) packets(f *feed, batch []capture.Packet) {
-	f.mu.Lock()
-	p.give(f.asm.Packets(batch))
-	f.mu.Unlock()
-}
-
-// readAhead is how far a file is read before its packets are due: the players
-// then never wait for the reader, and hold a second of traffic in memory.
-const readAhead = time.Second
-
-// paced hands over a file's packets shortly before they are due.
-func (p *pipeline) paced(ctx context.Context, f *feed, batch []capture.Packet) error {
-	for len(batch) > 0 {
-		first := time.Unix(0, batch[0].Time)
-		p.mu.Lock()
-		if !p.pace.Started() {
-			p.pace.Start(first, time.Now())
-		}
-		p.mu.Unlock()
-		if err := p.pace.Wait(ctx, first, readAhead); err != nil {
-			return err
-		}
-		horizon := time.Now().Add(readAhead)
-		n := 1
-		for n < len(batch) && !p.pace.Due(time.Unix(0, batch[n].Time)).After(horizon) {
-			n++
-		}
-		p.packets(f, batch[:n])
-		batch = batch[n:]
-	}
-	return p.holdBack(ctx, f)
-}
-
-// Limits on what is read from a file and not yet played.
-const (
-	maxBusy    = 512      // sessions at work; each is a connection that the application must have room for
-	maxPending = 64 << 20 // bytes
-)
-
-// holdBack lets the players catch up before more is read. An interface cannot
-// wait: what it loses meanwhile is lost.
-func (p *pipeline) holdBack(ctx context.Context, f *feed) error {
-	if f.live() {
-		return nil
-	}
+// awaitOthers waits for the ports that the application does not listen on yet,
+// a while only: some may not be its business.
+func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
+	const poll, settled = 10 * time.Millisecond, 50 * time.Millisecond
+	begun := time.Now()
+	changed, known := begun, 0
 	for ctx.Err() == nil {
-		_, busy := p.engine.Active()
-		if busy < maxBusy && p.engine.Progress().Pending < maxPending {
-			return nil
+		now, err := p.app.Listening()
+		if err != nil {
+			return
 		}
-		time.Sleep(time.Millisecond)
-	}
-	return ctx.Err()
-}
-
-func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
-
-// give passes sessions on, as far as --max-sessions allows.
-func (p *pipeline) give(batch []*session.Session) {
-	if limit := p.opt.maxSessions; limit > 0 {
-		kept := batch[:0]
-		for _, s := range batch {
-			if s.ID <= uint64(limit) {
-				kept = append(kept, s)
-			} else {
-				s.Take(nil) // nobody will
+		var lacks []string
+		for _, port := range ports {
+			if !slices.ContainsFunc(now, func(a netip.AddrPort) bool { return a.Port() == port }) {
+				lacks = append(lacks, strconv.Itoa(int(port)))
 			}
 		}
-		batch = kept
-	}
-	p.engine.Feed(batch)
-}
-
-func (p *pipeline) flush() {
-	for _, f := range p.sources {
-		f.mu.Lock()
-		p.give(f.asm.Flush())
-		f.mu.Unlock()
+		if len(now) != known {
+			changed, known = time.Now(), len(now)
+		}
+		switch {
+		case len(ports) > 0 && len(lacks) == 0, len(ports) == 0 && time.Since(changed) >= settled:
+			return
+		case time.Since(begun) > min(othersWait, p.opt.listenTimeout):
+			p.warn("the application does not listen on port " + strings.Join(lacks, ", ") + ": sessions to it are refused")
+			return
+		}
+		select {
+		case <-time.After(poll):
+		case <-p.app.Exited():
+			return
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -335,16 +266,6 @@ func (p *pipeline) drain(ended string) {
 	p.engine.Drain(ctx)
 }
 
-// feedError returns what broke a source, if anything did.
-func (p *pipeline) feedError() error {
-	for _, f := range p.sources {
-		if f.err != nil {
-			return f.err
-		}
-	}
-	return nil
-}
-
 // close frees what is left; it may be called in any state.
 func (p *pipeline) close() {
 	for _, f := range p.sources {
@@ -360,7 +281,7 @@ func (p *pipeline) close() {
 
 // dial connects a client to where the application listens.
 func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
-	if !sandbox.Replayable(client.Addr(), server.Addr()) {
+	if !sandbox.Replayable(client.Addr(), server.Addr()) || client.Port() == 0 || server.Port() == 0 {
 		return nil, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
 	}
 	if err := p.box.AddServer(server.Addr()); err != nil {
@@ -388,6 +309,15 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 	p.mu.Unlock()
 	if n := p.ended.Add(1); p.opt.maxSessions > 0 && n == int64(p.opt.maxSessions) {
 		close(p.enough)
+	}
+}
+
+// warnLoopback tells that sessions cannot reach an application that listens on
+// a loopback address only; once.
+func (p *pipeline) warnLoopback() {
+	if a := p.loopbackOnly; a.IsValid() {
+		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", a))
+		p.loopbackOnly = netip.Addr{}
 	}
 }
 

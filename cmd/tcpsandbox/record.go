@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,11 +54,13 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 		return cannot(err)
 	}
 	defer src.Close()
-	if len(spec.Ports) > 0 && !spec.IsLive() {
-		con.warn("a file's packets are written as they are, whatever their port")
-	}
 	file := os.Stdout
 	if output != "-" {
+		if in, err := os.Stat(spec.Source); err == nil {
+			if out, err := os.Stat(output); err == nil && os.SameFile(in, out) {
+				return exitError{exitUsage, fmt.Errorf("%s is what is to be read: it cannot be written to as well", output)}
+			}
+		}
 		if file, err = os.Create(output); err != nil {
 			return cannot(err)
 		}
@@ -71,17 +74,22 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 	}
 	con.say("capturing from %s into %s", src.Name(), output)
 	w := capture.NewWriter(file, "tcpsandbox "+version())
-	written := time.Now()
-	err = src.Run(ctx, func(batch []capture.Packet) error {
-		if err := w.Write(batch); err != nil {
-			return err
-		}
-		if time.Since(written) > 200*time.Millisecond { // somebody may be reading along
-			written = time.Now()
-			return w.Flush()
-		}
-		return nil
+	var mu sync.Mutex // of w
+	stopFlushing := every(200*time.Millisecond, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		w.Flush() // somebody may be reading along; Write tells the error
 	})
+	keep := func(batch []capture.Packet) []capture.Packet { return batch }
+	if len(spec.Ports) > 0 && !spec.IsLive() { // on an interface the kernel does it
+		keep = capture.NewSelector(spec.Ports).Keep
+	}
+	err = src.Run(ctx, func(batch []capture.Packet) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return w.Write(keep(batch))
+	})
+	stopFlushing()
 	err = errors.Join(err, w.Flush())
 	if output != "-" {
 		err = errors.Join(err, file.Close())

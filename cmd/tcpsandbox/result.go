@@ -50,9 +50,13 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		})
 	}
 	r.App.Command = commandLine(p.opt.command)
+	r.App.ExitCode = -1
 	if p.app != nil {
 		status := p.app.Status()
 		r.App.ExitCode, r.App.Signal = status.Code, status.Signal
+	}
+	if r.ClientBytes.Refused > 0 {
+		p.warnLoopback()
 	}
 	for _, d := range played.Defects {
 		r.Warnings = append(r.Warnings, "defect of tcpsandbox: "+d)
@@ -74,15 +78,19 @@ func (p *pipeline) captured(f *feed) report.Source {
 	if asm.Unsupported > 0 {
 		warn("%s packets of link type %d, which is not supported", number(asm.Unsupported), asm.LastLink)
 	}
+	if n := asm.Orphaned + asm.Shed; n > 0 {
+		warn("%s bytes could not be put in order (what comes before them is missing, or there was no room) and are not in the sessions", number(n))
+	}
 	if asm.Refused > 0 {
 		warn("%s connections were not followed: too many at once", number(asm.Refused))
 	}
-	if src.Packets > 0 && asm.Segments == 0 && !f.live() {
+	if src.Packets > 0 && asm.Segments == 0 && !f.live() && p.result.Ended == report.EndedCapture {
 		warn("no packet of it (%s) belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
 	}
 	return report.Source{
 		Source: f.spec, Packets: int64(src.Packets), Bytes: int64(src.Bytes), KernelDrops: int64(src.KernelDrops),
 		Malformed: int64(src.Malformed + asm.Malformed + asm.Unsupported),
+		Unordered: int64(asm.Orphaned + asm.Shed),
 	}
 }
 
@@ -126,27 +134,13 @@ func detail(r *replay.Record) report.Detail {
 // showProgress keeps a line on the terminal up to date, or without one writes
 // a line now and then.
 func (p *pipeline) showProgress() (stop func()) {
-	every := 10 * time.Second
+	interval := 10 * time.Second
 	if p.con.terminal {
-		every = 250 * time.Millisecond
+		interval = 250 * time.Millisecond
 	}
-	ticks := time.NewTicker(every)
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-ticks.C:
-				p.con.progress(p.progressLine())
-			case <-quit:
-				return
-			}
-		}
-	}()
+	stopTicks := every(interval, func() { p.con.progress(p.progressLine()) })
 	return func() {
-		ticks.Stop()
-		close(quit)
-		<-done
+		stopTicks()
 		p.con.done()
 	}
 }

@@ -23,8 +23,14 @@ func showCommand() *cobra.Command {
 		Long: `Lists the TCP sessions in a capture file (pcap or pcapng, either gzipped; - for
 the standard input): who talked to whom, how it ended, turns, bytes each way,
 how long it lasted, and what the capture lacks.`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return misuse(cmd, "no file: name a capture file, such as shop.pcap")
+			case 1:
+			default:
+				return misuse(cmd, "one file at a time, not %d", len(args))
+			}
 			spec, err := capture.ParseSpec(args[0])
 			if err != nil {
 				return usageError{cmd.CommandPath(), err}

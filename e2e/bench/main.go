@@ -101,6 +101,7 @@ func act(args []string) error {
 
 // measure runs the named measurements, or all.
 func measure(names []string) error {
+	runtime.GOMAXPROCS(1) // as tcpsandbox run does
 	for _, name := range names {
 		if !slices.ContainsFunc(measurements, func(m measurement) bool { return m.name == name }) {
 			return fmt.Errorf("measure %q: there is no such measurement", name)

@@ -154,6 +154,30 @@ func (w *work) upload(c *client) error {
 	return nil
 }
 
+func (w *work) halves(c *client) error {
+	if err := c.dial(); err != nil {
+		return err
+	}
+	for i := range w.requests {
+		r := post(content(w.size, c.number, i), false)
+		if i == 0 {
+			half := len(r.raw) / 2
+			if err := c.send(r.raw[:half]); err != nil {
+				return err
+			}
+			r.raw = r.raw[half:]
+			c.asked = c.firstPart
+			if err := c.answered(); err != nil {
+				return err
+			}
+		}
+		if err := c.exchange(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *work) download(c *client) error {
 	if err := c.dial(); err != nil {
 		return err

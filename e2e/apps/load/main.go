@@ -8,6 +8,7 @@
 //	http      keep-alive; GET, POST with a length, POST in chunks, in turn
 //	short     a connection for each request
 //	upload    keep-alive; bodies of -size bytes
+//	halves    as upload; waits for the script in the middle of the first body
 //	download  keep-alive; answers of -size bytes
 //	halfclose sends -size bytes, closes its half, reads the answer
 //	reset     one answered request, then an RST
@@ -54,7 +55,7 @@ type work struct {
 
 func main() {
 	var w work
-	from := flag.String("from", "", "local addresses, separated by commas, taken in turn")
+	from := flag.String("from", "", "local addresses, with a port or without, separated by commas, taken in turn")
 	record := flag.String("record", "", "file for what was sent, a line a connection")
 	flag.StringVar(&w.to, "to", "", "address and port of the server")
 	flag.IntVar(&w.connections, "connections", 1, "connections at once")
@@ -79,7 +80,7 @@ func main() {
 
 func (w *work) run(record string) error {
 	play := map[string]func(*client) error{
-		"http": w.http, "short": w.short, "upload": w.upload, "download": w.download,
+		"http": w.http, "short": w.short, "upload": w.upload, "halves": w.halves, "download": w.download,
 		"halfclose": w.halfClose, "reset": w.reset, "abort": w.abort, "frames": w.frames, "redis": w.redis,
 	}[w.kind]
 	if play == nil {
@@ -132,7 +133,14 @@ type client struct {
 func (c *client) dial() error {
 	d := net.Dialer{Timeout: 10 * time.Second}
 	if len(c.from) > 0 {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.from[c.number%len(c.from)])}
+		from := c.from[c.number%len(c.from)]
+		host, port, err := net.SplitHostPort(from)
+		if err != nil {
+			host, port = from, "0"
+		}
+		if d.LocalAddr, err = net.ResolveTCPAddr("tcp", net.JoinHostPort(host, port)); err != nil {
+			return err
+		}
 	}
 	conn, err := d.DialContext(context.Background(), "tcp", c.to)
 	if err != nil {

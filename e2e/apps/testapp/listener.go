@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"tcpsandbox/e2e/apps/connlog"
 )
@@ -25,8 +27,39 @@ func (l *listener) Accept() (net.Conn, error) {
 	r := &recorded{Conn: c, left: l.resetAfter}
 	if l.log != nil {
 		r.entry = l.log.Connection(c.RemoteAddr(), c.LocalAddr())
+		open.Store(r, nil)
 	}
 	return r, nil
+}
+
+// open holds the recorded connections that are not closed.
+var open sync.Map
+
+// settle notes what has come for the open connections and was not read yet, at
+// the end of the process: the kernel may be ahead of the goroutines. A reader
+// that does not come within a second is busy with something else.
+func settle() {
+	deadline := time.Now().Add(time.Second)
+	for c := range open.Range {
+		c := c.(*recorded)
+		raw, err := c.Conn.(*net.TCPConn).SyscallConn()
+		for again := err == nil; again && time.Now().Before(deadline); {
+			again = false
+			err := raw.Control(func(fd uintptr) {
+				var p [1]byte
+				n, _, err := syscall.Recvfrom(int(fd), p[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+				again = n > 0 // its reader will come
+				if n == 0 && err == nil {
+					err = io.EOF
+				}
+				c.note(err)
+			})
+			again = again && err == nil
+		}
+		if c.ended() != "" {
+			c.Close()
+		}
+	}
 }
 
 // recorded is a connection that notes what is read from it, and resets itself
@@ -80,15 +113,17 @@ func (c *recorded) note(err error) {
 	}
 }
 
+// ended is how the connection ended as far as is known, or "".
+func (c *recorded) ended() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end
+}
+
 func (c *recorded) Close() error {
 	if c.entry != nil {
-		c.mu.Lock()
-		end := c.end
-		c.mu.Unlock()
-		if end == "" {
-			end = connlog.EOF
-		}
-		c.entry.End(end)
+		open.Delete(c)
+		c.entry.End(cmp.Or(c.ended(), connlog.EOF))
 	}
 	return c.Conn.Close()
 }

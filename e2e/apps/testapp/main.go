@@ -5,6 +5,7 @@
 //	testapp -listen :80 -record app.log               HTTP/1.1, deterministic
 //	testapp -listen :80 -protocol frames              binary, the server speaks first
 //	testapp -listen :80 -protocol digest              reads to the end, then answers
+//	testapp -listen :80 -protocol sink                reads to the end, answers nothing
 //
 // SIGTERM and SIGINT end it in order: it writes what is left of its record and
 // exits with code 0.
@@ -13,6 +14,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -41,7 +43,7 @@ func main() {
 	var (
 		b           behaviour
 		listen      = flag.String("listen", "", "addresses to listen on, separated by commas; none: never listen")
-		protocol    = flag.String("protocol", "http", "http, frames or digest")
+		protocol    = flag.String("protocol", "http", "http, frames, digest or sink")
 		record      = flag.String("record", "", "file for what was received, a line a connection")
 		say         = flag.String("say", "", "lines to print first, separated by |")
 		exitEarly   = flag.Int("exit-early", -1, "exit with this code instead of listening")
@@ -104,13 +106,16 @@ func main() {
 			go serve(l, b.serveFrames)
 		case "digest":
 			go serve(l, b.serveDigest)
+		case "sink":
+			go serve(l, func(c *recorded) { io.Copy(io.Discard, c) })
 		default:
-			check(fmt.Errorf("protocol %q: not one of http, frames, digest", *protocol))
+			check(fmt.Errorf("protocol %q: not one of http, frames, digest, sink", *protocol))
 		}
 	}
 	fmt.Println("testapp is ready")
 	<-ended
 	if log != nil {
+		settle()
 		check(log.Close())
 	}
 }

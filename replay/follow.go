@@ -1,0 +1,128 @@
+package replay
+
+import (
+	"tcpsandbox/protocol"
+	"tcpsandbox/session"
+)
+
+// What capture appends to a session becomes steps to play, and answers to
+// compare with.
+
+// take moves what capture has appended into steps and exchanges.
+func (p *player) take() {
+	events, cause := p.s.Take(p.buf)
+	for i := range events {
+		p.event(&events[i])
+	}
+	if p.buf = events; cap(events) > keepRoom {
+		p.buf = nil
+	}
+	if cause != session.Live && p.cause == session.Live {
+		p.cause = cause
+		p.recordEnded()
+	}
+}
+
+// recordEnded notes that nothing more will be captured.
+func (p *player) recordEnded() {
+	if p.cause != session.Live && p.next == nil {
+		p.settleForRaw()
+		p.exchanges.productionEnded(p.cause)
+	}
+}
+
+// event takes in the next event of either side.
+func (p *player) event(e *session.Event) {
+	switch {
+	case p.next != nil: // of another connection's
+		p.next.events = append(p.next.events, *e)
+	case e.Side == session.Server:
+		p.production(e)
+	default:
+		p.client(e)
+	}
+}
+
+// production notes what production's server did.
+func (p *player) production(e *session.Event) {
+	switch e.Kind {
+	case session.Data:
+		if p.framer == nil {
+			p.greeted = len(p.sniff) == 0
+			p.settleForRaw() // HTTP is not answered before a request's first line
+		}
+		p.exchanges.production(e.Data, e.At)
+	case session.Gap:
+		p.exchanges.productionGap(e.Missing)
+	case session.FIN:
+		p.serverFIN = true
+		p.exchanges.productionFIN()
+	case session.RST:
+		p.serverRST = true
+	}
+}
+
+// client turns an event of production's client into a step.
+func (p *player) client(e *session.Event) {
+	switch e.Kind {
+	case session.Open:
+		p.steps = append(p.steps, step{Event: *e, turn: -1})
+	case session.Data:
+		if p.joining {
+			p.join(e)
+			return
+		}
+		st := step{Event: *e, turn: -1, afterFIN: p.serverFIN}
+		st.Seen = e.Seen - min(e.Seen, p.base)
+		st.ahead = p.exchanges.productionOffset() - min(p.exchanges.productionOffset(), st.Seen)
+		p.frame(&st)
+		p.steps = append(p.steps, st)
+		p.shard.tally.pending.Add(int64(len(e.Data)))
+	case session.Gap:
+		p.gap(e)
+	default:
+		if p.joining && !p.started() {
+			return
+		}
+		p.settleForRaw()
+		st := step{Event: *e, turn: -1}
+		st.Seen = e.Seen - min(e.Seen, p.base)
+		p.steps = append(p.steps, st)
+	}
+}
+
+// started reports whether anything of the session was or is to be played.
+func (p *player) started() bool { return p.conn != nil || p.head < len(p.steps) || p.record.Connected }
+
+// frame feeds the client's bytes to the framer, which finds the requests in
+// them; before the protocol is known it keeps them.
+func (p *player) frame(st *step) {
+	if p.framer == nil {
+		p.sniff = append(p.sniff, st.Data...)
+		f, decided := protocol.Framer(nil), false
+		if p.greeted {
+			f, decided = protocol.NewRaw(), true // an HTTP server never speaks first
+		} else {
+			f, decided = protocol.Detect(p.sniff)
+		}
+		if !decided {
+			p.exchanges.request(st, st.Data)
+			return
+		}
+		p.framer = f
+		data := p.sniff
+		p.sniff = nil
+		p.exchanges.request(st, data)
+		return
+	}
+	p.exchanges.request(st, st.Data)
+}
+
+// settleForRaw decides for raw where the client's data was too little to tell
+// the protocol and nothing more of it is to be waited for.
+func (p *player) settleForRaw() {
+	if p.framer != nil || len(p.sniff) == 0 {
+		return
+	}
+	p.framer, p.sniff = protocol.NewRaw(), nil
+}
