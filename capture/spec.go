@@ -128,8 +128,8 @@ type LiveConfig struct {
 	Ports, UDP []uint16
 	// Tunnels also lets through what the assembler finds inside of VXLAN,
 	// GENEVE, GTP-U, GRE, ERSPAN, IP in IP, 6in4, PPPoE and MPLS. The kernel
-	// looks at the inner ports where the layout allows it: see filter.go for
-	// what it passes on unseen. Where overlay traffic is also captured in the
+	// looks at the inner ports where the layout allows it: see
+	// filter_tunnel.go for what it passes on unseen. Where overlay traffic is also captured in the
 	// clear (on "any", or on a bridge), each connection then is two sessions.
 	Tunnels bool
 	// BlockSize and Blocks are the size of the ring that the kernel writes
