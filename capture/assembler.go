@@ -12,13 +12,28 @@ import (
 // AssemblerConfig says which packets become sessions, and bounds memory. The
 // zero value is usable.
 type AssemblerConfig struct {
-	// Ports are the servers' ports; empty means every TCP connection. They
-	// also tell the server in a connection whose SYN was not captured; where
-	// they do not, the side with the lower port is the server.
+	// Ports are the servers' TCP ports; empty means every TCP connection, or
+	// none where UDP is not empty. They also tell the server in a connection
+	// whose SYN was not captured; where they do not, it is the side to which
+	// another connection's SYN went, else the one with the lower port.
 	Ports []uint16
+	// UDP are the servers' UDP ports; empty means no UDP.
+	UDP []uint16
 	// IdleTimeout ends a session that has had no packet for so long, in packet
 	// time. Default 10 minutes.
 	IdleTimeout time.Duration
+	// UDPIdleTimeout is the same for UDP flows, which have no other end.
+	// Default 2 minutes, after which Linux' connection tracking lets go of
+	// them too (nf_conntrack_udp_timeout_stream).
+	UDPIdleTimeout time.Duration
+	// NoTunnels takes VXLAN, GRE and the like for what they are, other traffic:
+	// for a capture that holds overlay traffic both inside and outside of its
+	// tunnels, such as one of all interfaces.
+	NoTunnels bool
+	// MergePaths takes packets with the same endpoints for those of one
+	// connection in whatever VLANs and tunnels they are: for a mirror port that
+	// sends copies of a packet with several tags.
+	MergePaths bool
 	// MaxBuffered bounds the bytes that wait for earlier ones, of all
 	// sessions. Default 64 MiB.
 	MaxBuffered int
@@ -41,7 +56,7 @@ type AssemblerStats struct {
 	Malformed   uint64   // headers that contradict themselves or are cut off
 	Unsupported uint64   // packets of a link type not known here
 	LastLink    LinkType // the latest of those
-	Fragments   uint64   // IP fragments of TCP
+	Fragments   uint64   // IP fragments of TCP, UDP or tunnels
 	Stale       uint64   // fragmented datagrams given up
 	Sessions    uint64   // seen
 	Live        int      // sessions that have not ended
@@ -51,22 +66,19 @@ type AssemblerStats struct {
 	Buffered    int      // bytes waiting for earlier ones, now, what keeping them costs included
 }
 
-// linger is how long an ended connection's late packets are recognised:
-// longer than the first few retransmissions of what its peer missed.
-const linger = 10 * int64(time.Second)
-
-// maxJump is how far ahead a single packet may move the clock.
-const maxJump = 24 * int64(time.Hour)
-
 // Assembler turns packets into sessions. Its methods, but for Stats, must be
 // called from one goroutine at a time. A session that it returned is followed
 // by its reader while the assembler appends to it.
 type Assembler struct {
 	cfg   AssemblerConfig
 	ports *portSet // nil: all
+	udp   *portSet // nil: none
 
-	flows     map[flowKey]*flow
-	recent    *flow // of the packet before: packets come in trains
+	flows     map[flowKey]*flow // the first of each chain: see lookup.go
+	filed     int               // flows in all chains
+	servers   map[endpoint]struct{}
+	learned   endpoint // the latest of those
+	recent    *flow    // of the packet before: packets come in trains
 	wheel     wheel
 	holes     holeQueue
 	deafHoles holeQueue
@@ -95,6 +107,9 @@ func NewAssembler(cfg AssemblerConfig) *Assembler {
 	if cfg.IdleTimeout <= 0 {
 		cfg.IdleTimeout = 10 * time.Minute
 	}
+	if cfg.UDPIdleTimeout <= 0 {
+		cfg.UDPIdleTimeout = 2 * time.Minute
+	}
 	if cfg.MaxBuffered <= 0 {
 		cfg.MaxBuffered = 64 << 20
 	}
@@ -108,7 +123,10 @@ func NewAssembler(cfg AssemblerConfig) *Assembler {
 		var id uint64
 		cfg.NextID = func() uint64 { id++; return id }
 	}
-	return &Assembler{cfg: cfg, ports: newPortSet(cfg.Ports), flows: make(map[flowKey]*flow)}
+	a := &Assembler{cfg: cfg, flows: make(map[flowKey]*flow)}
+	a.ports, a.udp = portSets(cfg.Ports, cfg.UDP)
+	a.ip.plain = cfg.NoTunnels
+	return a
 }
 
 // Packets takes a batch and returns the sessions that got events or ended, in
@@ -141,15 +159,17 @@ func (a *Assembler) Tick(now time.Time) []*session.Session {
 func (a *Assembler) Flush() []*session.Session {
 	live := make([]*flow, 0, a.stats.Live)
 	for _, f := range a.flows {
-		if !f.ended {
-			live = append(live, f)
+		for ; f != nil; f = f.twin {
+			if !f.ended {
+				live = append(live, f)
+			}
 		}
 	}
 	slices.SortFunc(live, func(x, y *flow) int { return cmp.Compare(x.s.ID, y.s.ID) })
 	for _, f := range live {
 		a.conclude(f, session.CaptureEnd)
 	}
-	a.flows = make(map[flowKey]*flow)
+	a.flows, a.filed = make(map[flowKey]*flow), 0
 	a.wheel = wheel{now: a.wheel.now}
 	a.recent, a.holes, a.deafHoles, a.defrag = nil, holeQueue{}, holeQueue{}, defragmenter{}
 	return a.commit()
@@ -166,17 +186,22 @@ func (a *Assembler) Stats() AssemblerStats {
 func (a *Assembler) packet(p *Packet, now int64) {
 	a.stats.Packets++
 	payload, v := decode(p.Data, p.OrigLen, p.Link, &a.seg, &a.ip)
-	if v == isFragment {
+	for v == isFragment { // again when what is inside a tunnel is one, too
 		a.stats.Fragments++
 		whole := a.defrag.add(&a.ip, payload, now)
 		if whole == nil {
 			return
 		}
-		v = decodeTCP(whole, len(whole), &a.seg, &a.ip)
+		payload, v = decodeUpper(whole, &a.seg, &a.ip)
+	}
+	if v <= isUDP && (p.VLAN != 0 || a.cfg.MergePaths) {
+		a.reroute(p.VLAN)
 	}
 	switch v {
 	case isTCP:
 		a.segment(now)
+	case isUDP:
+		a.datagram(now)
 	case isOther:
 		a.stats.Ignored++
 	case isUnsupported:
@@ -187,14 +212,27 @@ func (a *Assembler) packet(p *Packet, now int64) {
 	}
 }
 
+// reroute adds the tag that the kernel took off to the path, or makes all paths
+// one.
+func (a *Assembler) reroute(vlan uint16) {
+	if a.cfg.MergePaths {
+		a.seg.path = 0
+		return
+	}
+	inner := a.ip.path
+	a.ip.path.id, a.ip.path.depth = 0, 0
+	a.ip.path.enter(wrapVLAN, uint64(vlan))
+	for _, w := range inner.wraps[:min(inner.depth, len(inner.wraps))] {
+		a.ip.path.enter(w.kind, w.id)
+	}
+	a.seg.path = a.ip.path.id
+}
+
 // segment finds the flow of a.seg and gives it the segment.
 func (a *Assembler) segment(now int64) {
 	a.advance(now)
 	s := &a.seg
-	f := a.recent
-	if f == nil || f.key != s.key {
-		f = a.flows[s.key]
-	}
+	f := a.find(s)
 	switch {
 	case s.flags&flagSYN != 0:
 		f = a.handshake(f, s, now)
@@ -218,95 +256,6 @@ func (a *Assembler) segment(now int64) {
 	a.stats.Segments++
 	f.packets++
 	a.deliver(f, f.side(s), s, now)
-}
-
-// believe returns the time that a packet is taken to have. A lone packet more
-// than maxJump ahead of the others has a broken timestamp, as capture files do
-// contain, and would end every session: it gets the clock's time. Captures of
-// different days in one file are told from that by the packet that follows.
-func (a *Assembler) believe(batch []Packet, i int) int64 {
-	t := max(batch[i].Time, 0)
-	if t-a.clock <= maxJump || a.clock == 0 {
-		return t
-	}
-	if i+1 < len(batch) && batch[i+1].Time-a.clock > maxJump {
-		return t
-	}
-	if a.doubted != 0 && max(t-a.doubted, a.doubted-t) <= maxJump {
-		return t
-	}
-	a.doubted = t
-	return a.clock
-}
-
-// advance sets the clock and serves what became due.
-func (a *Assembler) advance(now int64) {
-	if now <= a.clock {
-		return
-	}
-	if a.clock == 0 {
-		a.wheel.now = now / slotTime
-	}
-	a.clock = now
-	if a.holes.due() <= now {
-		a.serve(&a.holes)
-	}
-	if a.deafHoles.due() <= now {
-		a.serve(&a.deafHoles)
-	}
-	if now/slotTime > a.wheel.now {
-		a.wheel.advance(now, a.expire)
-	}
-}
-
-// serve closes the holes that have been watched for long enough.
-func (a *Assembler) serve(q *holeQueue) {
-	for q.due() <= a.clock {
-		e := q.pop()
-		if h := &e.f.half[e.side]; !e.f.ended && h.holeTo == e.to && h.next < e.to {
-			a.closeHoles(e.f, e.side, e.to)
-			a.watch(e.f, e.side)
-			a.settle(e.f)
-		}
-	}
-}
-
-// expire looks at a flow that may be idle for too long.
-func (a *Assembler) expire(f *flow) {
-	due := a.due(f)
-	switch {
-	case due > a.clock:
-		a.wheel.put(f, due)
-	case f.ended:
-		a.forget(f)
-	default:
-		// What may follow on this connection after all is a joined session.
-		a.conclude(f, session.Idle)
-		a.wheel.remove(f)
-		a.forget(f)
-	}
-}
-
-// due returns when a flow that stays silent is to be dealt with.
-func (a *Assembler) due(f *flow) int64 {
-	switch {
-	case f.muted:
-		return f.last + int64(a.cfg.IdleTimeout)
-	case f.ended:
-		return f.last + linger
-	case f.half[session.Client].finDone && f.half[session.Server].finDone:
-		return f.last + linger // only the last acknowledgement was not captured
-	}
-	return f.last + int64(a.cfg.IdleTimeout)
-}
-
-func (a *Assembler) forget(f *flow) {
-	if a.flows[f.key] == f {
-		delete(a.flows, f.key)
-	}
-	if a.recent == f {
-		a.recent = nil
-	}
 }
 
 // emit adds an event to a flow's batch.
@@ -340,6 +289,12 @@ func (a *Assembler) commit() []*session.Session {
 	clear(a.out)
 	a.out = a.out[:0]
 	for _, f := range a.touched {
+		for side := session.Client; f.news>>side != 0; side++ {
+			if f.news&(1<<side) != 0 {
+				f.s.Hear(side)
+			}
+		}
+		f.news = 0
 		if len(f.pending) > 0 {
 			f.s.Append(f.pending...)
 		}
@@ -362,19 +317,3 @@ func (a *Assembler) commit() []*session.Session {
 	a.mu.Unlock()
 	return a.out
 }
-
-// portSet has a bit for each port.
-type portSet [1 << 16 / 64]uint64
-
-func newPortSet(ports []uint16) *portSet {
-	if len(ports) == 0 {
-		return nil
-	}
-	set := new(portSet)
-	for _, p := range ports {
-		set[p/64] |= 1 << (p % 64)
-	}
-	return set
-}
-
-func (s *portSet) has(p uint16) bool { return s == nil || s[p/64]&(1<<(p%64)) != 0 }

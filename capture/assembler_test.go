@@ -182,7 +182,7 @@ func TestAssembler(t *testing.T) {
 		{"only the client is captured", func() *capturetest.Conn {
 			c := basic()
 			return c.Drop(7).Drop(4).Drop(1) // SYN+ACK, data and FIN of the server
-		}(), capture.AssemblerConfig{}, []string{`Copen C"ab" C"cd"@3 CFIN@3 Sgap4 capture-end`}},
+		}(), capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" C"cd"@3 CFIN@3 Sgap3 SFIN closed`}},
 		{"server closes first", script().Handshake().Client("ab").Server("xyz").ServerFIN().ClientFIN().ServerACK(),
 			capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" S"xyz" SFIN CFIN@3! closed`}},
 		{"last acknowledgement not captured", basic().Drop(8), capture.AssemblerConfig{}, []string{whole}},
@@ -246,6 +246,10 @@ func TestAssembler(t *testing.T) {
 			capture.AssemblerConfig{}, []string{`Copen Sopen SFIN Cgap2 C"cd" CFIN closed`}},
 		{"the acknowledgement comes first", swap(script().Handshake().Client("ab").ServerACK().Client("cd"), 3, 4),
 			capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" C"cd" capture-end`}},
+		{"a gap at the end of what was sent waits for no FIN", noise(script().Handshake().Client("ab").Drop(3).Client("cd").Drop(3), 70).Client("ef").ServerACK(),
+			capture.AssemblerConfig{}, []string{`Copen Sopen Cgap3 Cgap1 C"ef" capture-end`}},
+		{"a FIN that was not captured is no byte", script().Handshake().Client("ab").Close().Drop(4),
+			capture.AssemblerConfig{}, []string{`Copen Sopen C"ab" SFIN CFIN closed`}},
 		{"a reset ends the wait", script().Handshake().Client("ab").Client("cd").Drop(3).ServerACK().ServerRST(),
 			capture.AssemblerConfig{}, []string{`Copen Sopen Cgap2 C"cd" SRST reset`}},
 

@@ -5,11 +5,13 @@
 // out: batches of session.Session that got new events, from an Assembler.
 //
 // A packet meets the files of this package in this order: spec.go says where
-// to capture; filter.go, live_linux.go and ring_linux.go, or file.go, pcap.go
-// and pcapng.go, bring it in; decode.go and defrag.go find the TCP segment in
-// it; assembler.go finds its flow in the table of flows.go; connection.go
-// follows the connection; reassemble.go puts its bytes in order, copied once
-// into arena.go's memory; at the end of the batch the session gets its events.
+// to capture; filter.go, filter_tunnel.go, live_linux.go and ring_linux.go, or
+// file.go, pcap.go and pcapng.go, bring it in; decode.go, tunnel.go and
+// defrag.go find the TCP segment or UDP datagram in it, and path.go keeps in
+// what tunnels that was; assembler.go has lookup.go find its flow in the table
+// of flows.go; connection.go follows the connection; reassemble.go puts its
+// bytes in order, copied once into arena.go's memory; datagram.go does the
+// little that UDP needs; at the end of the batch the session gets its events.
 // select.go and writer.go keep packets instead, for `record`.
 //
 // The smallest use:
@@ -56,6 +58,10 @@ type Packet struct {
 	OrigLen  int    // length on the wire; more than len(Data) when the capture cut it
 	Link     LinkType
 	Outgoing bool // sent by this host, where the source knows
+	// VLAN is the id of the tag that the kernel took off before Data, 0 for
+	// none. Captures of all interfaces leave it at 0, so that a packet seen on
+	// a trunk and on its VLAN interface counts once.
+	VLAN uint16
 }
 
 // Stats is what a source has read so far.
@@ -73,14 +79,17 @@ type Stats struct {
 type LinkType uint16
 
 const (
-	LinkNull     LinkType = 0   // BSD loopback: 4 bytes of address family
-	LinkEthernet LinkType = 1   // Ethernet, with or without VLAN tags
-	LinkRaw12    LinkType = 12  // raw IP, as some BSDs number it
-	LinkRaw14    LinkType = 14  // raw IP, as OpenBSD numbers it
-	LinkRaw      LinkType = 101 // raw IPv4 or IPv6
-	LinkLoop     LinkType = 108 // OpenBSD loopback: 4 bytes of address family
-	LinkSLL      LinkType = 113 // Linux cooked capture
-	LinkIPv4     LinkType = 228 // raw IPv4
-	LinkIPv6     LinkType = 229 // raw IPv6
-	LinkSLL2     LinkType = 276 // Linux cooked capture, second version
+	LinkNull      LinkType = 0   // BSD loopback: 4 bytes of address family
+	LinkEthernet  LinkType = 1   // Ethernet, with or without VLAN tags
+	LinkPPP       LinkType = 9   // PPP, with or without HDLC-like framing
+	LinkRaw12     LinkType = 12  // raw IP, as some BSDs number it
+	LinkRaw14     LinkType = 14  // raw IP, as OpenBSD numbers it
+	LinkPPPSerial LinkType = 50  // PPP with HDLC-like framing
+	LinkPPPoE     LinkType = 51  // PPPoE session header
+	LinkRaw       LinkType = 101 // raw IPv4 or IPv6
+	LinkLoop      LinkType = 108 // OpenBSD loopback: 4 bytes of address family
+	LinkSLL       LinkType = 113 // Linux cooked capture
+	LinkIPv4      LinkType = 228 // raw IPv4
+	LinkIPv6      LinkType = 229 // raw IPv6
+	LinkSLL2      LinkType = 276 // Linux cooked capture, second version
 )

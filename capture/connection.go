@@ -46,6 +46,7 @@ func (a *Assembler) handshake(f *flow, s *segment, now int64) *flow {
 	if f == nil {
 		return nil
 	}
+	a.learn(f)
 	if fromClient {
 		f.half[session.Client].start(s.seq+1, true)
 		return f
@@ -91,17 +92,10 @@ func (a *Assembler) join(s *segment, now int64) *flow {
 	if len(s.payload) == 0 || s.flags&flagRST != 0 {
 		return nil
 	}
-	toServer := s.dstPort <= s.srcPort
-	if a.ports != nil {
-		src, dst := a.ports.has(s.srcPort), a.ports.has(s.dstPort)
-		if !src && !dst {
-			return nil
-		}
-		if src != dst {
-			toServer = dst
-		}
+	if !a.ports.has(s.srcPort) && !a.ports.has(s.dstPort) {
+		return nil
 	}
-	f := a.open(s, toServer, now)
+	f := a.open(s, a.toServer(s, a.ports), now)
 	if f == nil {
 		return nil
 	}
@@ -114,18 +108,17 @@ func (a *Assembler) join(s *segment, now int64) *flow {
 // so that its data is not taken for that of a joined session. It may return
 // nil.
 func (a *Assembler) mute(s *segment) *flow {
-	if len(a.flows) >= a.cfg.MaxFlows {
+	if a.filed >= a.cfg.MaxFlows {
 		return nil
 	}
 	f := &flow{key: s.key, last: a.clock, ended: true, muted: true}
-	a.flows[f.key] = f
-	a.wheel.put(f, a.due(f))
+	a.insert(f, s)
 	return f
 }
 
 // open makes a flow and its session.
 func (a *Assembler) open(s *segment, fromClient bool, now int64) *flow {
-	if len(a.flows) >= a.cfg.MaxFlows {
+	if a.filed >= a.cfg.MaxFlows {
 		a.stats.Refused++
 		return nil
 	}
@@ -134,11 +127,10 @@ func (a *Assembler) open(s *segment, fromClient bool, now int64) *flow {
 	if f.clientHi {
 		client, server = server, client
 	}
-	f.s = &session.Session{ID: a.cfg.NextID(), Client: client, Server: server, Start: time.Unix(0, now)}
+	f.s = &session.Session{ID: a.cfg.NextID(), Client: client, Server: server, Start: time.Unix(0, now), Via: a.ip.path.String()}
 	f.half[session.Client].lastAt, f.half[session.Server].lastAt = now, now
 	f.half[session.Client].finAt, f.half[session.Server].finAt = -1, -1
-	a.flows[f.key] = f
-	a.wheel.put(f, a.due(f))
+	a.insert(f, s)
 	a.stats.Sessions++
 	a.stats.Live++
 	return f
@@ -166,6 +158,10 @@ func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
 	if s.flags&flagACK != 0 {
 		if !peer.known && !rst {
 			peer.start(s.ack, false)
+			if me.opened && !syn { // the SYN+ACK, which was not captured
+				peer.opened = true
+				a.emit(f, session.Event{Kind: session.Open, Side: side.Other()}, m)
+			}
 		}
 		if peer.known {
 			a.acknowledge(peer, s.ack, &m)
@@ -177,8 +173,13 @@ func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
 	}
 	if !me.heard {
 		me.heard = true
+		f.news |= 1 << side
 		if !me.known {
 			me.start(s.seq, false)
+			if peer.opened && !me.opened && s.flags&flagACK != 0 && s.ack-peer.base <= uint32(peer.top) { // it took the SYN
+				me.opened = true
+				a.emit(f, session.Event{Kind: session.Open, Side: side}, m)
+			}
 		}
 	}
 	seq := s.seq
@@ -199,9 +200,10 @@ func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
 	}
 	if s.flags&flagFIN != 0 && me.finAt < 0 && end >= me.next &&
 		(len(me.queue) == 0 || end >= me.queue[len(me.queue)-1].end()) {
-		me.finAt, me.fin = end, m
+		me.finAt, me.fin = end, m.closing(peer)
 	}
 	if s.length > 0 {
+		me.last = max(me.last, end)
 		a.data(f, side, off, s.payload, m)
 	}
 	a.finish(f, side)
@@ -217,12 +219,25 @@ func (a *Assembler) acknowledge(peer *half, ack uint32, m *mark) {
 	if off > max(peer.acked, peer.next)+maxWindow {
 		off = peer.acked
 	}
-	peer.acked = max(peer.acked, off)
+	if off > peer.acked {
+		peer.step, peer.acked = off-peer.acked, off
+	}
 	if peer.finAt >= 0 && off > peer.finAt {
 		m.seenFIN = true
 		off = peer.finAt
 	}
 	m.seen = uint64(max(off, 0))
+}
+
+// closing returns the mark of a FIN or RST. If the other side was never heard
+// and the last number of its that was acknowledged was so alone, that is taken
+// for its FIN, which was the cause.
+func (m mark) closing(peer *half) mark {
+	if !peer.heard && peer.known && peer.finAt < 0 && peer.step == 1 && int64(m.seen) == peer.acked {
+		m.seen--
+		m.seenFIN = true
+	}
+	return m
 }
 
 // reset ends the flow if the RST is in the window. What is known of the window
@@ -241,6 +256,8 @@ func (a *Assembler) reset(f *flow, side session.Side, s *segment, m mark) {
 			return
 		}
 	}
+	f.news |= 1 << side
+	m = m.closing(peer)
 	a.closeAll(f)
 	a.emit(f, session.Event{Kind: session.RST, Side: side}, m)
 	a.end(f, session.Reset)
@@ -249,16 +266,23 @@ func (a *Assembler) reset(f *flow, side session.Side, s *segment, m mark) {
 // settle ends the flow once both sides have closed and know it of each other.
 func (a *Assembler) settle(f *flow) {
 	c, s := &f.half[session.Client], &f.half[session.Server]
-	if !c.finDone || !s.finDone || f.ended {
+	if !c.finDone && !s.finDone || f.ended || !f.closed() {
 		return
 	}
-	if c.acked > c.finAt && s.acked > s.finAt {
+	if c.finDone && s.finDone && c.acked > c.finAt && s.acked > s.finAt {
 		a.end(f, session.Closed)
 	} else if !f.closing {
 		f.closing = true // due sooner from now on
 		a.wheel.remove(f)
 		a.wheel.put(f, a.due(f))
 	}
+}
+
+// closed tells that no more than acknowledgements is expected: each side that
+// was heard has closed.
+func (f *flow) closed() bool {
+	c, s := &f.half[session.Client], &f.half[session.Server]
+	return (c.finDone || !c.heard) && (s.finDone || !s.heard) && (c.finDone || s.finDone)
 }
 
 // conclude ends a flow that nothing more is expected of.
@@ -273,6 +297,7 @@ func (a *Assembler) conclude(f *flow, why session.Cause) {
 // closeAll gives out what the other side acknowledged, with the gaps in it.
 func (a *Assembler) closeAll(f *flow) {
 	for side := session.Client; side <= session.Server; side++ {
+		f.guessFIN(side)
 		a.closeHoles(f, side, 1<<62)
 	}
 }

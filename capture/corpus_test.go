@@ -70,14 +70,6 @@ func need(t testing.TB, why string) {
 	t.Skip(why)
 }
 
-// corpusSkips are sessions whose packets are wrapped in what decode does not
-// unwrap.
-var corpusSkips = map[string]string{
-	"encap/ndpi__vxlan.pcap":            "VXLAN",
-	"encap/zeek__erspan.pcap":           "ERSPAN in GRE",
-	"encap/suricata-verify__temp1.pcap": "GRE",
-}
-
 // corpusIgnored are sessions listed as clean that consist of a packet which no
 // kernel would take.
 var corpusIgnored = map[string]string{
@@ -114,9 +106,6 @@ func TestCorpus(t *testing.T) {
 	checked := 0
 	for _, name := range files {
 		t.Run(name, func(t *testing.T) {
-			if why := corpusSkips[name]; why != "" {
-				t.Skip(why)
-			}
 			got, _, stats := assemble(t, filepath.Join(dir, name), capture.AssemblerConfig{})
 			t.Logf("%d sessions, %+v", len(got), stats)
 			used := make([]bool, len(got))

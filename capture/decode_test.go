@@ -93,7 +93,7 @@ func TestDecode(t *testing.T) {
 
 		{"ARP", LinkEthernet, edit(v4, 12, 0x0806), isOther},
 		{"802.3", LinkEthernet, edit(v4, 12, 60), isOther},
-		{"UDP", LinkRaw, insert(ip4[:9], 9, append([]byte{17}, ip4[10:]...)...), isOther},
+		{"UDP", LinkRaw, insert(ip4[:9], 9, append([]byte{17}, ip4[10:]...)...), isMalformed},
 		{"type and version differ", LinkEthernet, edit(v4, 12, etherIPv6), isMalformed},
 		{"version 5", LinkRaw, insert(ip4[1:], 0, 0x55), isMalformed},
 		{"header of 16 bytes", LinkRaw, insert(ip4[1:], 0, 0x44), isMalformed},
@@ -175,6 +175,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(frame(end6a, end6b)[14:], uint16(LinkRaw), uint16(60))
 	f.Add(ipip(protoIPIP, frame(end4a, end4b)[14:]), uint16(LinkRaw), uint16(0))
+	for _, c := range tunnels {
+		for _, inner := range [][]byte{frame(end4a, end4b), frame(end6a, end6b)} {
+			b := c.wrap(inner)
+			f.Add(b, uint16(LinkEthernet), uint16(len(b)))
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte, link, wire uint16) {
 		var seg segment
 		var ip ipInfo
@@ -186,8 +192,14 @@ func FuzzDecode(f *testing.F) {
 			}
 			var d defragmenter
 			d.add(&ip, payload, 1)
+			decodeUpper(payload, &seg, &ip)
 			return
-		case isTCP:
+		case isWrapped:
+			t.Fatal("decoding did not end")
+		case isTCP, isUDP:
+			if n := len(ip.path.String()); (n > 0) != (ip.path.id != 0) {
+				t.Fatalf("path %x is called %q", ip.path.id, ip.path.String())
+			}
 			if len(seg.payload) > len(data) || seg.length < len(seg.payload) {
 				t.Fatalf("%d bytes of payload, %d on the wire, in %d", len(seg.payload), seg.length, len(data))
 			}
@@ -229,7 +241,10 @@ func BenchmarkDecode(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		data []byte
-	}{{"IPv4", frame(end4a, end4b)}, {"IPv6 with tag", frame(end6a, end6b, 5)}} {
+	}{
+		{"IPv4", frame(end4a, end4b)}, {"IPv6 with tag", frame(end6a, end6b, 5)},
+		{"IPv4 in VXLAN", capturetest.VXLAN(7)(frame(end4a, end4b))},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			var seg segment
 			var ip ipInfo

@@ -1,8 +1,8 @@
 package capture
 
 // IP reassembly, for both versions: the payloads of a datagram's fragments are
-// laid into one buffer; where they overlap, the first bytes win. Fragmented TCP
-// is rare (path MTU discovery avoids it), so this is small and bounded rather
+// laid into one buffer; where they overlap, the first bytes win. Fragments are
+// rare in TCP, but tunnels make them of full-sized packets (path MTU discovery avoids it), so this is small and bounded rather
 // than fast: at most maxDatagrams at a time and none older than
 // datagramTimeout; the oldest goes first.
 
@@ -15,6 +15,7 @@ const (
 
 type datagramKey struct {
 	srcHi, srcLo, dstHi, dstLo uint64
+	path                       uint64
 	id                         uint32
 	proto                      uint8
 }
@@ -44,7 +45,7 @@ func (d *defragmenter) add(ip *ipInfo, payload []byte, now int64) []byte {
 	if len(payload) == 0 || end > maxDatagram || ip.more && len(payload)%8 != 0 {
 		return nil
 	}
-	key := datagramKey{ip.srcHi, ip.srcLo, ip.dstHi, ip.dstLo, ip.id, ip.proto}
+	key := datagramKey{ip.srcHi, ip.srcLo, ip.dstHi, ip.dstLo, ip.path.id, ip.id, ip.proto}
 	g := d.open[key]
 	if g != nil && now-g.started > datagramTimeout {
 		d.drop(key)

@@ -5,18 +5,21 @@ import "golang.org/x/net/bpf"
 // The kernel's filter: a classic BPF program that lets through what may belong
 // to a session, so that nothing else is copied into the ring. It accepts
 //
-//   - TCP over IPv4 or IPv6 from or to one of the ports (or any),
-//   - later fragments of IPv4 TCP, which have no ports,
+//   - TCP and UDP over IPv4 or IPv6 from or to one of the ports,
+//   - later fragments of IPv4, which have no ports, where what they are
+//     fragments of is wanted,
 //   - IPv6 with extension or fragment headers, which it does not walk,
 //
-// each also behind one or two VLAN tags. decode.go looks at all of it again.
+// each also behind one or two VLAN tags; with tunnels also what tunnel filters
+// accept, see filter_tunnel.go. decode.go looks at all of it again.
 
 const (
 	// acceptBytes is how much of a packet is kept: more than the largest.
 	acceptBytes = 1 << 20
 	// maxFilterPorts keeps the program below the kernel's 4096 instructions;
-	// with more ports every TCP packet passes, and the flow table sorts out.
-	maxFilterPorts = 900
+	// with more ports every TCP or UDP packet passes, and the flow table sorts
+	// out.
+	maxFilterPorts = 450
 )
 
 // filterLayout says what the packets begin with.
@@ -27,110 +30,227 @@ const (
 	layoutCooked                       // the network header; the type is beside the packet
 )
 
+// place is a labelled place in a filter. Where the kernel's registers are read
+// there: X is the offset of what the place is about.
+type place uint32
+
+const (
+	atTransport place = iota // X: TCP or UDP header; M[1]: IP protocol
+	atPPPoE                  // X: PPPoE header
+	atPPPoEIP
+	atUDP // X: UDP header
+	atVXLAN
+	atGENEVE
+	atGTP
+	atGRE // X: GRE header
+	atGREPlain
+	atGREKey
+	atGREType    // X: what follows the GRE header
+	atInnerEther // X: Ethernet header
+	atInnerIP    // X: IP header
+	atInner4
+	atInner6
+	atInnerTransport // as atTransport
+	atInnerUDP       // X: UDP header
+	atLaterFragment  // M[1]: IP protocol
+	atTCPPorts       // X: TCP header
+	atUDPPorts       // X: UDP header
+	atAccept
+	atDrop
+	atFirst4 // the outermost IP header, behind 0, 1, … tags
+	atFirst6 = atFirst4 + filterTags + 1
+
+	places     = atFirst6 + filterTags + 1
+	filterTags = 2
+	jumpTo     = 1 << 30 // marks a Jump whose Skip is a place, until link
+)
+
+// scratch memory of the program.
+const (
+	memPort  = 0 // source port
+	memProto = 1 // IP protocol
+	memType  = 2 // EtherType inside
+)
+
+// filterCode is a program under construction. Conditional jumps reach 255
+// instructions and the unconditional one anywhere, but only forwards.
+type filterCode struct {
+	ins []bpf.Instruction
+	at  [places]int
+}
+
+func (c *filterCode) op(ins ...bpf.Instruction) { c.ins = append(c.ins, ins...) }
+
+// here gives the next instruction the name of a place.
+func (c *filterCode) here(p place) { c.at[p] = len(c.ins) }
+
+func (c *filterCode) goTo(p place) { c.op(bpf.Jump{Skip: jumpTo | uint32(p)}) }
+
+// when goes to a place if register A holds val.
+func (c *filterCode) when(val uint32, p place) {
+	c.op(bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: val, SkipTrue: 1})
+	c.goTo(p)
+}
+
+// whenBits goes to a place if register A has one of the bits.
+func (c *filterCode) whenBits(bits uint32, p place) {
+	c.op(bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: bits, SkipTrue: 1})
+	c.goTo(p)
+}
+
+func (c *filterCode) unless(val uint32, p place) {
+	c.op(bpf.JumpIf{Cond: bpf.JumpEqual, Val: val, SkipTrue: 1})
+	c.goTo(p)
+}
+
+func (c *filterCode) unlessBits(bits uint32, p place) {
+	c.op(bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: bits, SkipTrue: 1})
+	c.goTo(p)
+}
+
+// advance adds n to X; A is lost.
+func (c *filterCode) advance(n uint32) {
+	c.op(bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: n}, bpf.TAX{})
+}
+
+// link resolves the jumps.
+func (c *filterCode) link() []bpf.Instruction {
+	for i, ins := range c.ins {
+		if j, ok := ins.(bpf.Jump); ok {
+			c.ins[i] = bpf.Jump{Skip: uint32(c.at[j.Skip&^jumpTo] - i - 1)}
+		}
+	}
+	return c.ins
+}
+
 // filterProgram returns the filter. On loopback, where each packet passes
 // twice, the copy on the way out is dropped; loopback is the interface's index
 // or 0.
-func filterProgram(layout filterLayout, ports []uint16, loopback uint32) []bpf.Instruction {
-	if len(ports) > maxFilterPorts {
-		ports = nil
-	}
-	// Conditional jumps reach 255 instructions, the unconditional one
-	// anywhere: so tests skip over jumps to labels, which are resolved last.
-	const (
-		drop = 1 << 30
-		test = drop + 1 // compare the ports
-	)
-	var p []bpf.Instruction
-	jump := func(label uint32) bpf.Instruction { return bpf.Jump{Skip: label} }
-	accept := bpf.RetConstant{Val: acceptBytes}
+func filterProgram(layout filterLayout, cfg LiveConfig, loopback uint32) []bpf.Instruction {
+	c := &filterCode{}
 	if loopback != 0 {
-		p = append(p,
-			bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+		c.op(bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
 			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: loopback, SkipTrue: 3},
-			bpf.LoadExtension{Num: bpf.ExtType},
-			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: packetOutgoing, SkipTrue: 1},
-			jump(drop),
-		)
+			bpf.LoadExtension{Num: bpf.ExtType})
+		c.when(packetOutgoing, atDrop)
 	}
 	base := uint32(0)
 	if layout == layoutEthernet {
 		base = 14
-		p = append(p, bpf.LoadAbsolute{Off: 12, Size: 2})
+		c.op(bpf.LoadAbsolute{Off: 12, Size: 2})
 	} else {
-		p = append(p, bpf.LoadExtension{Num: bpf.ExtProto})
+		c.op(bpf.LoadExtension{Num: bpf.ExtProto})
 	}
-	// A holds the type of what stands at base.
-	const tags = 2
-	for tag := range tags + 1 {
-		at := base + 4*uint32(tag)
-		v4 := []bpf.Instruction{
-			bpf.LoadAbsolute{Off: at + 9, Size: 1},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoTCP, SkipTrue: 1},
-			jump(drop),
-			bpf.LoadAbsolute{Off: at + 6, Size: 2},
-			bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: 0x1fff, SkipTrue: 1},
-			accept,
-			bpf.LoadMemShift{Off: at},
-			bpf.LoadIndirect{Off: at, Size: 2},
-			bpf.StoreScratch{Src: bpf.RegA, N: 0},
-			bpf.LoadIndirect{Off: at + 2, Size: 2},
-			jump(test),
+	for tag := range uint32(filterTags + 1) { // A holds the type of what stands at base
+		c.when(etherIPv4, atFirst4+place(tag))
+		c.when(etherIPv6, atFirst6+place(tag))
+		if cfg.Tunnels {
+			c.when(etherMPLS, atAccept)
+			c.when(etherMPLSUp, atAccept)
+			c.op(bpf.LoadConstant{Dst: bpf.RegX, Val: base + 4*tag})
+			c.when(etherPPPoE, atPPPoE)
 		}
-		v6 := []bpf.Instruction{
-			bpf.LoadAbsolute{Off: at + 6, Size: 1},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoTCP, SkipTrue: 7},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoHopByHop, SkipTrue: 5},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoRouting, SkipTrue: 4},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoFragment, SkipTrue: 3},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoAH, SkipTrue: 2},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoDestOpts, SkipTrue: 1},
-			jump(drop),
-			accept,
-			bpf.LoadAbsolute{Off: at + 40, Size: 2},
-			bpf.StoreScratch{Src: bpf.RegA, N: 0},
-			bpf.LoadAbsolute{Off: at + 42, Size: 2},
-			jump(test),
+		if tag == filterTags {
+			break
 		}
-		p = append(p, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: etherIPv4, SkipTrue: uint8(len(v4))})
-		p = append(p, v4...)
-		p = append(p, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: etherIPv6, SkipTrue: uint8(len(v6))})
-		p = append(p, v6...)
-		if tag < tags {
-			p = append(p,
-				bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherVLAN, SkipTrue: 3},
-				bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherQinQ, SkipTrue: 2},
-				bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherOldQ, SkipTrue: 1},
-				jump(drop),
-				bpf.LoadAbsolute{Off: at + 2, Size: 2},
-			)
-		}
+		c.op(bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherVLAN, SkipTrue: 3},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherQinQ, SkipTrue: 2},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherOldQ, SkipTrue: 1})
+		c.goTo(atDrop)
+		c.op(bpf.LoadAbsolute{Off: base + 4*tag + 2, Size: 2})
 	}
-	p = append(p, jump(drop))
-	testAt := len(p) // A: destination port, M[0]: source port
-	if len(ports) == 0 {
-		p = append(p, accept)
+	c.goTo(atDrop)
+	for tag := range uint32(filterTags + 1) {
+		at := base + 4*tag
+		c.here(atFirst4 + place(tag))
+		c.op(bpf.LoadAbsolute{Off: at + 9, Size: 1},
+			bpf.StoreScratch{Src: bpf.RegA, N: memProto},
+			bpf.LoadAbsolute{Off: at + 6, Size: 2})
+		c.whenBits(0x1fff, atLaterFragment)
+		c.op(bpf.LoadMemShift{Off: at})
+		c.advance(at)
+		c.goTo(atTransport)
+		c.here(atFirst6 + place(tag))
+		c.op(bpf.LoadAbsolute{Off: at + 6, Size: 1},
+			bpf.StoreScratch{Src: bpf.RegA, N: memProto},
+			bpf.LoadConstant{Dst: bpf.RegX, Val: at + 40})
+		c.goTo(atTransport)
+	}
+	c.here(atTransport)
+	c.transport()
+	if cfg.Tunnels {
+		c.when(protoUDP, atUDP)
+		c.when(protoGRE, atGRE)
+		c.when(protoIPIP, atInnerIP)
+		c.when(proto6in4, atInnerIP)
+		c.when(protoMPLS, atAccept)
+		c.goTo(atDrop)
+		c.tunnels()
 	} else {
-		for i := range 2 {
-			if i == 1 {
-				p = append(p, bpf.LoadScratch{Dst: bpf.RegA, N: 0})
-			}
-			for _, port := range ports {
-				p = append(p, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 1}, accept)
-			}
+		c.when(protoUDP, atUDPPorts)
+		c.goTo(atDrop)
+	}
+	c.ports(cfg)
+	return c.link()
+}
+
+// transport goes on from the IP protocol with what is the same in and outside
+// of tunnels, and leaves the protocol in A for the rest.
+func (c *filterCode) transport() {
+	c.op(bpf.LoadScratch{Dst: bpf.RegA, N: memProto})
+	c.when(protoTCP, atTCPPorts)
+	for _, extension := range []uint32{protoHopByHop, protoRouting, protoFragment, protoAH, protoDestOpts} {
+		c.when(extension, atAccept)
+	}
+}
+
+// ports ends the program: it compares the ports.
+func (c *filterCode) ports(cfg LiveConfig) {
+	allTCP := len(cfg.Ports) == 0 && len(cfg.UDP) == 0 || len(cfg.Ports) > maxFilterPorts
+	wantTCP := allTCP || len(cfg.Ports) > 0
+	wantUDP := len(cfg.UDP) > 0
+	c.here(atLaterFragment)
+	c.op(bpf.LoadScratch{Dst: bpf.RegA, N: memProto})
+	if wantTCP {
+		c.when(protoTCP, atAccept)
+	}
+	if wantUDP || cfg.Tunnels {
+		c.when(protoUDP, atAccept)
+	}
+	if cfg.Tunnels {
+		for _, proto := range []uint32{protoGRE, protoIPIP, proto6in4, protoMPLS} {
+			c.when(proto, atAccept)
 		}
 	}
-	dropAt := len(p) // last: the kernel wants M[0] stored on every way that leads past a load of it
-	p = append(p, bpf.RetConstant{Val: 0})
-	for i, ins := range p {
-		if j, ok := ins.(bpf.Jump); ok {
-			target := dropAt
-			if j.Skip == test {
-				target = testAt
+	c.goTo(atDrop)
+	compare := func(all bool, ports []uint16) {
+		switch {
+		case all:
+			c.goTo(atAccept)
+			return
+		case len(ports) > 0:
+			c.op(bpf.LoadIndirect{Off: 0, Size: 2},
+				bpf.StoreScratch{Src: bpf.RegA, N: memPort},
+				bpf.LoadIndirect{Off: 2, Size: 2})
+			for i := range 2 {
+				if i == 1 {
+					c.op(bpf.LoadScratch{Dst: bpf.RegA, N: memPort})
+				}
+				for _, port := range ports {
+					c.when(uint32(port), atAccept)
+				}
 			}
-			p[i] = bpf.Jump{Skip: uint32(target - i - 1)}
 		}
+		c.goTo(atDrop)
 	}
-	return p
+	c.here(atTCPPorts)
+	compare(allTCP, cfg.Ports)
+	c.here(atUDPPorts)
+	compare(len(cfg.UDP) > maxFilterPorts, cfg.UDP)
+	c.here(atAccept)
+	c.op(bpf.RetConstant{Val: acceptBytes})
+	c.here(atDrop)
+	c.op(bpf.RetConstant{Val: 0})
 }
 
 // packetOutgoing is the packet type of what this host sends (packet(7)).

@@ -7,17 +7,21 @@ import "tcpsandbox/session"
 // timing wheel where it may be due; if it was active meanwhile, it moves on to
 // the slot where it may be due next.
 
-// flow is one TCP connection while it is followed, and for linger afterwards:
+// flow is one TCP connection, or one UDP flow, while it is followed, and for linger afterwards:
 // then it is a tombstone that keeps late packets from starting a session.
 type flow struct {
 	key      flowKey
+	path     [2]uint64        // of each direction, the lower endpoint's first: see lookup.go
+	former   [2]uint64        // what that was before
+	twin     *flow            // another flow between the same endpoints
 	s        *session.Session // nil after the end was handed over
 	start    int64            // packet time of s.Start
 	last     int64            // clock at the latest packet
 	packets  uint32
 	clientHi bool // the higher endpoint of key is the client
 	ended    bool
-	muted    bool // never had a session: see mute
+	muted    bool  // never had a session: see mute
+	news     uint8 // sides heard that the session does not know of, a bit each
 	cause    session.Cause
 	half     [2]half // by session.Side
 

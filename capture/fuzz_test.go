@@ -160,7 +160,7 @@ func (o *oracle) check(t *testing.T, side session.Side) {
 	}
 }
 
-// FuzzPackets feeds arbitrary packets of one connection, to find panics and
+// FuzzPackets feeds arbitrary packets of one connection, in up to eight VLANs, to find panics and
 // broken promises: nothing held after the end, offsets that do not go back.
 func FuzzPackets(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 0, 0, 0x12, 0, 0, 0, 0x10, 1, 5, 0x11, 0, 9})
@@ -188,7 +188,7 @@ func FuzzPackets(f *testing.F) {
 				seq <<= 24
 			}
 			data := rawTCP(ops[i+4]&0x80 == 0, seq, ack, ops[i+3]&0x1f, make([]byte, int(ops[i+4]&0x3f)*4))
-			batch = append(batch, Packet{Data: data, Time: now, OrigLen: len(data) + int(ops[i]>>6)*10, Link: LinkRaw})
+			batch = append(batch, Packet{Data: data, Time: now, OrigLen: len(data) + int(ops[i]>>6)*10, Link: LinkRaw, VLAN: uint16(ops[i+3] >> 5)})
 			if ops[i]&1 == 0 {
 				take(asm.Packets(batch))
 				batch = batch[:0]
@@ -196,7 +196,7 @@ func FuzzPackets(f *testing.F) {
 		}
 		take(asm.Packets(batch))
 		take(asm.Flush())
-		if s := asm.Stats(); s.Buffered != 0 || s.Live != 0 || len(asm.flows) != 0 {
+		if s := asm.Stats(); s.Buffered != 0 || s.Live != 0 || len(asm.flows) != 0 || asm.filed != 0 {
 			t.Fatalf("after the end: %+v, %d flows", s, len(asm.flows))
 		}
 	})

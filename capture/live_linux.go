@@ -121,7 +121,7 @@ func (l *live) bind(fd int, cfg LiveConfig) error {
 	if l.cooked {
 		layout = layoutCooked
 	}
-	raw, err := bpf.Assemble(filterProgram(layout, cfg.Ports, uint32(l.loopback)))
+	raw, err := bpf.Assemble(filterProgram(layout, cfg, uint32(l.loopback)))
 	if err != nil {
 		return fmt.Errorf("assemble filter: %w", err)
 	}

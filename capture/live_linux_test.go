@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -106,8 +107,31 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// inject sends scripted frames into the far end of the wire.
+func (w *wire) inject(t *testing.T, packets []capturetest.Packet) {
+	t.Helper()
+	if err := netns.Set(w.far); err != nil {
+		t.Fatal(err)
+	}
+	b0, err := net.InterfaceByName("b0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for _, p := range packets {
+		if err := unix.Sendto(fd, p.Data, 0, &unix.SockaddrLinklayer{Ifindex: b0.Index}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestLiveVLAN sends frames with tags over the wire; the kernel takes the
-// outer one off before the capture sees them.
+// outer one off before the capture sees them. On one interface it still tells
+// sessions apart; on all of them it does not.
 func TestLiveVLAN(t *testing.T) {
 	for _, iface := range []string{"a0", "any"} {
 		for _, tags := range [][]uint16{nil, {5}, {5, 6}, {5, 6, 7}} {
@@ -121,32 +145,93 @@ func TestLiveVLAN(t *testing.T) {
 					defer src.Close()
 					script := capturetest.New("10.1.0.1:4000", "10.1.0.2:80")
 					script.VLAN = tags
-					script.Handshake().Client("hello").Close()
-					if err := netns.Set(w.far); err != nil {
-						t.Fatal(err)
-					}
-					b0, err := net.InterfaceByName("b0")
-					if err != nil {
-						t.Fatal(err)
-					}
-					fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer unix.Close(fd)
-					for _, p := range script.Packets {
-						if err := unix.Sendto(fd, p.Data, 0, &unix.SockaddrLinklayer{Ifindex: b0.Index}); err != nil {
-							t.Fatal(err)
-						}
-					}
+					w.inject(t, script.Handshake().Client("hello").Close().Packets)
 					all := collect(t, src, nil, 1)
 					if totals, cause := all[0].Totals(); totals.Bytes[session.Client] != 5 || cause != session.Closed {
 						t.Errorf("got %+v, %v", totals, cause)
+					}
+					want := ""
+					for _, tag := range tags {
+						want += fmt.Sprint(", vlan ", tag)
+					}
+					if iface == "any" {
+						want = ""
+					}
+					if via := all[0].Via; via != strings.TrimPrefix(want, ", ") {
+						t.Errorf("travelled in %q, want %q", via, want)
 					}
 				})
 			})
 		}
 	}
+}
+
+// TestLiveTunnels has the kernel look for the port inside of tunnels.
+func TestLiveTunnels(t *testing.T) {
+	for _, iface := range []string{"a0", "any"} {
+		for name, wrap := range map[string]capturetest.Wrap{
+			"vxlan 7": capturetest.VXLAN(7), "geneve 7": capturetest.GENEVE(7, 8), "gre 7": capturetest.GREKey(7),
+			"erspan 7": capturetest.ERSPAN(3, 7), "ipip": capturetest.IPIP(), "gtp 7": capturetest.GTP(7, true),
+		} {
+			t.Run(iface+", "+name, func(t *testing.T) {
+				onThread(t, func() {
+					w := newWire(t)
+					src, err := capture.OpenLive(iface, capture.LiveConfig{Ports: []uint16{80}, UDP: []uint16{53}, Tunnels: true})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer src.Close()
+					talk := func(server string) []capturetest.Packet {
+						script := capturetest.New("10.1.0.1:4000", server)
+						script.Wrap = [2]capturetest.Wrap{wrap, wrap}
+						return script.Handshake().Client("hello").Close().Packets
+					}
+					w.inject(t, append(talk("10.1.0.2:81"), talk("10.1.0.2:80")...))
+					all := collect(t, src, []uint16{80}, 1)
+					if totals, cause := all[0].Totals(); len(all) != 1 || totals.Bytes[session.Client] != 5 || cause != session.Closed || all[0].Via != name {
+						t.Errorf("got %d, first in %q, %+v, %v", len(all), all[0].Via, totals, cause)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestLiveUDP captures datagrams of one port.
+func TestLiveUDP(t *testing.T) {
+	onThread(t, func() {
+		w := newWire(t)
+		src, err := capture.OpenLive("a0", capture.LiveConfig{UDP: []uint16{53}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		client := netip.MustParseAddrPort("10.1.0.1:4000")
+		var frames []capturetest.Packet
+		for _, port := range []uint16{54, 53, 53} {
+			frames = append(frames, capturetest.Packet{Data: capturetest.UDPFrame(client, netip.AddrPortFrom(netip.MustParseAddr("10.1.0.2"), port), nil, []byte("question"))})
+		}
+		w.inject(t, frames)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		asm := capture.NewAssembler(capture.AssemblerConfig{UDP: []uint16{53}})
+		got := 0
+		if err := src.Run(ctx, func(batch []capture.Packet) error {
+			for _, s := range asm.Packets(batch) {
+				events, _ := s.Take(nil)
+				got += len(events)
+				if s.Server.Port() != 53 || s.Proto != session.UDP {
+					t.Errorf("session %+v", s)
+				}
+			}
+			if got == 2 {
+				cancel()
+			}
+			return nil
+		}); err != nil || got != 2 {
+			t.Errorf("%d datagrams, %+v, %v", got, src.Stats(), err)
+		}
+	})
 }
 
 func TestLiveTun(t *testing.T) {

@@ -26,6 +26,11 @@ import (
 // Where only one direction is captured, nobody acknowledges: a side that was
 // never heard is taken to acknowledge everything, after the longer times
 // deafPackets and deafTime, within which a retransmission would have come.
+//
+// A FIN is acknowledged like a byte. The last number that was acknowledged is
+// therefore no gap while nothing was captured there and the connection lives;
+// when it ends, guessFIN decides. Without this, a capture that missed the FIN, or
+// a whole side, would claim a lost byte.
 const (
 	gapPackets  = 64
 	gapTime     = int64(200 * time.Millisecond)
@@ -63,12 +68,15 @@ type half struct {
 	known   bool   // base is set
 	sure    bool   // base comes from a SYN, or bytes were delivered from it
 	heard   bool   // a packet of this side was captured
+	guessed bool   // what the last number is that was acknowledged is decided
 	opened  bool   // its Open event was given out
 	finDone bool   // its FIN event was given out
 
 	next   int64 // the next offset to deliver
 	acked  int64 // highest offset that the other side acknowledged; its FIN counts as one
+	step   int64 // by how much that grew last
 	top    int64 // highest end of a segment seen
+	last   int64 // highest end of bytes seen
 	finAt  int64 // offset of the FIN, or -1
 	fin    mark
 	queue  []piece // sorted by off, disjoint, none before next
@@ -76,6 +84,7 @@ type half struct {
 	lastAt int64   // packet time of the latest event; events of a side never go back in time
 	seen   uint64  // Seen of the latest event
 
+	owed        int64 // offset of a number that closeHole held back, 0: none
 	holeTo      int64 // a hole below this offset is being watched; 0: none
 	holeAt      int64 // packet time since when
 	holePackets uint32
@@ -84,7 +93,7 @@ type half struct {
 // start sets the sequence number of the stream's first byte.
 func (h *half) start(seq uint32, sure bool) {
 	h.base, h.known, h.sure = seq, true, sure
-	h.next, h.acked, h.top, h.finAt = 0, 0, 0, -1
+	h.next, h.acked, h.step, h.top, h.last, h.finAt = 0, 0, 0, 0, 0, -1
 }
 
 // limit returns up to where the stream's bytes are known to have existed: what
@@ -96,8 +105,25 @@ func (h *half) limit(peerHeard bool) int64 {
 	}
 	if h.finAt >= 0 {
 		to = min(to, h.finAt)
+	} else if h.acked > h.last && !h.guessed {
+		to-- // may be the FIN's number
 	}
 	return to
+}
+
+// guessFIN decides at the end what the last number is that was acknowledged of
+// a side, when nothing was captured there: its FIN if the other side has closed,
+// since a close is mutual. Of a side that was never heard it is that also if it
+// was acknowledged alone. Else it is a byte.
+func (f *flow) guessFIN(side session.Side) {
+	h, other := &f.half[side], &f.half[side.Other()]
+	if !h.known || h.guessed || h.finAt >= 0 {
+		return
+	}
+	h.guessed = true
+	if h.acked > h.last && (other.finAt >= 0 || !h.heard && h.step == 1) {
+		h.finAt, h.fin = h.acked-1, mark{at: other.lastAt, seen: max(h.seen, other.seen)}
+	}
 }
 
 // data takes a segment's bytes: off is its place in the stream.
@@ -245,6 +271,9 @@ func (a *Assembler) closeHole(f *flow, side session.Side, to int64) {
 	if to > h.next {
 		a.emit(f, session.Event{Kind: session.Gap, Side: side, Missing: to - h.next}, m)
 		h.next = to
+		if h.heard && to == h.acked-1 && h.acked > h.last && h.finAt < 0 {
+			h.owed = to
+		}
 	}
 	a.drain(f, side)
 }
@@ -266,6 +295,12 @@ func (a *Assembler) watch(f *flow, side session.Side) {
 	to := h.limit(peerHeard)
 	if to <= h.next {
 		h.holeTo = 0
+		return
+	}
+	if h.owed != 0 && h.owed == h.next { // it was a byte, of the hole that was given up
+		h.owed = 0
+		a.closeHoles(f, side, h.next+1)
+		a.watch(f, side)
 		return
 	}
 	if h.holeTo != 0 && h.next >= h.holeTo {

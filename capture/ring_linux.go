@@ -103,8 +103,12 @@ func (r *ring) packets(batch []Packet, cooked bool, loopback int32) (_ []Packet,
 			Data: mem[from:to:to], Time: int64(p.Sec)*1e9 + int64(p.Nsec),
 			OrigLen: int(p.Len), Link: LinkEthernet, Outgoing: out,
 		}
-		if cooked && !uncook(&pkt, a.Protocol) {
-			continue
+		if cooked {
+			if !uncook(&pkt, a.Protocol) {
+				continue
+			}
+		} else if p.Status&unix.TP_STATUS_VLAN_VALID != 0 {
+			pkt.VLAN = uint16(p.Hv1.Vlan_tci) & 0xfff
 		}
 		batch = append(batch, pkt)
 	}
@@ -118,7 +122,8 @@ func (r *ring) packets(batch []Packet, cooked bool, loopback int32) (_ []Packet,
 func uncook(p *Packet, protocol uint16) bool {
 	ether := networkOrder(protocol)
 	for range maxTags {
-		if (ether == etherIPv4 || ether == etherIPv6) && beginsIP(p, ether) {
+		if ether == etherIPv4 && beginsIP(p.Data, p.OrigLen) && p.Data[0]>>4 == 4 ||
+			ether == etherIPv6 && beginsIP(p.Data, p.OrigLen) && p.Data[0]>>4 == 6 {
 			p.Link = LinkRaw
 			return true
 		}
@@ -127,18 +132,6 @@ func uncook(p *Packet, protocol uint16) bool {
 		}
 		ether = binary.BigEndian.Uint16(p.Data[2:])
 		p.Data, p.OrigLen = p.Data[4:], p.OrigLen-4
-	}
-	return false
-}
-
-// beginsIP tells an IP header from a tag that happens to begin like one: the
-// packet has room for what the header announces.
-func beginsIP(p *Packet, ether uint16) bool {
-	switch {
-	case ether == etherIPv4 && len(p.Data) >= 20 && p.Data[0]>>4 == 4:
-		return int(binary.BigEndian.Uint16(p.Data[2:])) <= p.OrigLen
-	case ether == etherIPv6 && len(p.Data) >= 40 && p.Data[0]>>4 == 6:
-		return int(binary.BigEndian.Uint16(p.Data[4:]))+40 <= p.OrigLen
 	}
 	return false
 }

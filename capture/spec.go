@@ -4,16 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // Spec is where to capture and which server ports, as the command line names
-// it: SOURCE[:PORT[,PORT…]].
+// it: SOURCE[:PORT[,PORT…]], where 53/udp is a port of UDP.
 type Spec struct {
 	Source string   // an interface, "any", a file's path, or "-" for the standard input
-	Ports  []uint16 // empty: all
+	Ports  []uint16 // of TCP; empty: all, or none where UDP is not
+	UDP    []uint16 // of UDP; empty: none
 }
 
 // SpecError is a source that cannot be understood.
@@ -27,7 +29,7 @@ func (e *SpecError) Unwrap() error { return e.err }
 
 // Hint shows the forms that a source may have.
 func (e *SpecError) Hint() string {
-	return "name an interface, a capture file or - (standard input), and the ports: eth0:80,443  shop.pcap  -:80"
+	return "name an interface, a capture file or - (standard input), and the ports: eth0:80,443  shop.pcap  -:80  eth0:53/udp"
 }
 
 // ParseSpec reads a source as the command line names it. What follows the last
@@ -54,20 +56,26 @@ func ParseSpec(s string) (Spec, error) {
 	if s[colon+1:] == "" {
 		return fail("no port follows the colon")
 	}
-	seen := make(map[uint16]bool)
 	for text := range strings.SplitSeq(s[colon+1:], ",") {
-		port, err := strconv.ParseUint(text, 10, 16)
+		number, udp := strings.CutSuffix(text, "/udp")
+		if !udp {
+			number = strings.TrimSuffix(text, "/tcp")
+		}
+		port, err := strconv.ParseUint(number, 10, 16)
 		switch {
 		case errors.Is(err, strconv.ErrRange), err == nil && port == 0:
-			return fail("port %s is not in 1-65535", text)
-		case err != nil && strings.ContainsAny(s[colon+1:], "./"):
+			return fail("port %s is not in 1-65535", number)
+		case err != nil && strings.ContainsAny(number, "./"):
 			return fail("%w", &os.PathError{Op: "open", Path: s, Err: os.ErrNotExist})
 		case err != nil:
 			return fail("port %q is not a number", text)
 		}
-		if !seen[uint16(port)] {
-			seen[uint16(port)] = true
-			spec.Ports = append(spec.Ports, uint16(port))
+		list := &spec.Ports
+		if udp {
+			list = &spec.UDP
+		}
+		if !slices.Contains(*list, uint16(port)) {
+			*list = append(*list, uint16(port))
 		}
 	}
 	return spec, nil
@@ -81,12 +89,16 @@ func (s Spec) String() string {
 		b.WriteByte(":,"[min(i, 1)])
 		b.WriteString(strconv.Itoa(int(p)))
 	}
+	for i, p := range s.UDP {
+		b.WriteByte(":,"[min(i+len(s.Ports), 1)])
+		b.WriteString(strconv.Itoa(int(p)) + "/udp")
+	}
 	return b.String()
 }
 
 // Open opens the source: the standard input for "-", a file where one exists,
 // else the interface of that name, capturing only the spec's ports (cfg.Ports
-// is not used).
+// and cfg.UDP are not used).
 func (s Spec) Open(cfg LiveConfig) (Source, error) {
 	switch {
 	case s.Source == "-":
@@ -94,7 +106,7 @@ func (s Spec) Open(cfg LiveConfig) (Source, error) {
 	case !s.IsLive():
 		return OpenFile(s.Source)
 	}
-	cfg.Ports = s.Ports
+	cfg.Ports, cfg.UDP = s.Ports, s.UDP
 	return OpenLive(s.Source, cfg)
 }
 
@@ -110,9 +122,16 @@ func isFile(path string) bool {
 
 // LiveConfig sets a live capture up. The zero value is usable.
 type LiveConfig struct {
-	// Ports lets only packets from or to these ports through, in the kernel;
-	// empty means all TCP.
-	Ports []uint16
+	// Ports and UDP let only packets from or to these ports of TCP and UDP
+	// through, in the kernel. No UDP ports mean no UDP; no TCP ports mean all
+	// of TCP, or none where there are UDP ports.
+	Ports, UDP []uint16
+	// Tunnels also lets through what the assembler finds inside of VXLAN,
+	// GENEVE, GTP-U, GRE, ERSPAN, IP in IP, 6in4, PPPoE and MPLS. The kernel
+	// looks at the inner ports where the layout allows it: see
+	// filter_tunnel.go for what it passes on unseen. Where overlay traffic is also captured in the
+	// clear (on "any", or on a bridge), each connection then is two sessions.
+	Tunnels bool
 	// BlockSize and Blocks are the size of the ring that the kernel writes
 	// to: locked kernel memory of BlockSize × Blocks bytes. BlockSize must be
 	// a multiple of the page size and exceed the largest packet. The

@@ -53,3 +53,22 @@ func TestParseSpec(t *testing.T) {
 		}
 	}
 }
+
+func TestParseSpecUDP(t *testing.T) {
+	for _, c := range []struct{ in, ports, text, err string }{
+		{"eth0:53/udp", "[] [53]", "eth0:53/udp", ""},
+		{"eth0:53/udp,80,443/tcp,53/udp", "[80 443] [53]", "eth0:80,443,53/udp", ""},
+		{"shop.pcap:53/udp,53", "[53] [53]", "shop.pcap:53,53/udp", ""},
+		{"eth0:0/udp", "", "", `capture source "eth0:0/udp": port 0 is not in 1-65535`},
+		{"eth0:70000/udp", "", "", `capture source "eth0:70000/udp": port 70000 is not in 1-65535`},
+		{"eth0:dns/udp", "", "", `capture source "eth0:dns/udp": port "dns/udp" is not a number`},
+	} {
+		spec, err := capture.ParseSpec(c.in)
+		if errorText(err) != c.err {
+			t.Errorf("%q: error %q, want %q", c.in, errorText(err), c.err)
+		}
+		if got := fmt.Sprint(spec.Ports, spec.UDP); err == nil && (got != c.ports || spec.String() != c.text) {
+			t.Errorf("%q: %s, %s", c.in, got, spec)
+		}
+	}
+}

@@ -8,11 +8,13 @@ import (
 )
 
 // Writer writes packets as pcapng with nanosecond timestamps, one interface
-// for each link type that occurs.
+// for each link type that occurs. A VLAN tag that the kernel took off is put
+// back, without its priority.
 type Writer struct {
 	w   *bufio.Writer
 	app string
 	ifs map[LinkType]uint32
+	tag []byte // the latest frame that got its VLAN tag back
 	err error
 }
 
@@ -94,17 +96,23 @@ func (w *Writer) packet(p *Packet) {
 		fixed = append(fixed, 0, 0, 0, 0, 0, 0) // no snap length
 		w.block(blockInterface, fixed, nil, endOfOptions(option(optionResolution, "\x09")))
 	}
+	data, wire := p.Data, max(p.OrigLen, len(p.Data))
+	if p.VLAN != 0 && p.Link == LinkEthernet && len(data) >= 12 {
+		w.tag = append(append(w.tag[:0], data[:12]...), etherVLAN>>8, etherVLAN&0xff, byte(p.VLAN>>8), byte(p.VLAN))
+		w.tag = append(w.tag, data[12:]...)
+		data, wire = w.tag, wire+4
+	}
 	var fixed [20]byte
 	binary.LittleEndian.PutUint32(fixed[:], id)
 	binary.LittleEndian.PutUint32(fixed[4:], uint32(uint64(p.Time)>>32))
 	binary.LittleEndian.PutUint32(fixed[8:], uint32(p.Time))
-	binary.LittleEndian.PutUint32(fixed[12:], uint32(len(p.Data)))
-	binary.LittleEndian.PutUint32(fixed[16:], uint32(max(p.OrigLen, len(p.Data))))
+	binary.LittleEndian.PutUint32(fixed[12:], uint32(len(data)))
+	binary.LittleEndian.PutUint32(fixed[16:], uint32(wire))
 	var direction []byte
 	if p.Outgoing {
 		direction = outgoing
 	}
-	w.block(blockEnhanced, fixed[:], p.Data, direction)
+	w.block(blockEnhanced, fixed[:], data, direction)
 }
 
 // outgoing is the option epb_flags that says so.

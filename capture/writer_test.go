@@ -2,6 +2,7 @@ package capture_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/netip"
@@ -77,5 +78,38 @@ func TestSelector(t *testing.T) {
 	}
 	if kept := capture.NewSelector(nil).Keep(all); len(kept) != 6 {
 		t.Errorf("%d packets of all ports", len(kept))
+	}
+}
+
+// TestWriterTag puts back the tag that the kernel took off.
+func TestWriterTag(t *testing.T) {
+	const long = "longer than what Ethernet pads up to, which both would have"
+	tagged := script()
+	tagged.VLAN = []uint16{300}
+	want := batch(tagged.Client(long).Server(long).Packets)
+	bare := batch(script().Client(long).Server(long).Packets)
+	for i := range bare {
+		bare[i].VLAN = 300
+	}
+	var file bytes.Buffer
+	w := capture.NewWriter(&file, "test")
+	if err := errors.Join(w.Write(bare), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	src, err := capture.OpenStream(&file, "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	if err := src.Run(context.Background(), func(batch []capture.Packet) error {
+		for _, p := range batch {
+			if !bytes.Equal(p.Data, want[n].Data) || p.OrigLen != want[n].OrigLen {
+				t.Errorf("packet %d: got %x, want %x", n, p.Data, want[n].Data)
+			}
+			n++
+		}
+		return nil
+	}); err != nil || n != len(want) {
+		t.Errorf("%d packets, %v", n, err)
 	}
 }

@@ -36,7 +36,28 @@ func (s Side) String() string {
 // Other returns the opposite side.
 func (s Side) Other() Side { return s ^ 1 }
 
-// Session is one captured TCP connection. The exported fields are set before
+// Proto is the transport protocol of a session.
+type Proto uint8
+
+const (
+	TCP Proto = iota
+	UDP
+)
+
+// String returns "tcp" or "udp".
+func (p Proto) String() string {
+	if p == UDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// Session is one captured TCP connection, or one UDP flow: the datagrams
+// between one client address and port and one of the server's. Of a UDP flow
+// each datagram is one Data event with its boundaries kept, also an empty one;
+// one that was captured only in part is a Gap of its whole length. There are no
+// other events, and Seen is how many bytes of the server's were captured before
+// the datagram. The exported fields are set before
 // the session is handed to anyone and never change afterwards; the rest is
 // behind a lock of the session's own, so one writer (capture) and one reader
 // (the player) may use it at once.
@@ -45,7 +66,9 @@ type Session struct {
 	Client netip.AddrPort // as the production server saw it
 	Server netip.AddrPort // production's own address
 	Start  time.Time      // of the first captured packet
-	Joined bool           // the beginning (the client's SYN) was not captured
+	Joined bool           // the beginning (the client's SYN) was not captured; of UDP: the server's datagram came first
+	Proto  Proto
+	Via    string // VLAN tags and tunnels around it, outermost first: "vlan 10, vxlan 4711"; of the first packet
 
 	// Owner belongs to the reader, which alone may touch it: its place to hang
 	// what it knows of this session.
@@ -63,7 +86,8 @@ type Totals struct {
 	Missing  [2]int64      // acknowledged by the other side but never captured, by Side
 	FIN      [2]bool       // the side closed its direction
 	RST      [2]bool       // the side reset the connection
-	Accepted bool          // the server's SYN+ACK was captured
+	Accepted bool          // the server's SYN+ACK was captured, or the client's acknowledgement of it
+	Heard    [2]bool       // a packet of the side was captured; one only: a one-sided capture
 	Turns    int           // runs of data in one direction
 	Last     time.Duration // offset of the latest event
 	lastSide Side          // of the latest data
@@ -130,6 +154,45 @@ func (s *Session) Totals() (Totals, Cause) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.totals, s.end
+}
+
+// Hear notes that a packet of a side was captured.
+func (s *Session) Hear(side Side) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.totals.Heard[side] = true
+}
+
+// Opening is how production's server answered the client's attempt to connect.
+type Opening uint8
+
+const (
+	OpeningUnseen     Opening = iota // the session was joined: the attempt was not captured, or it is a UDP flow
+	OpeningAccepted                  // it accepted the connection
+	OpeningRefused                   // it reset instead
+	OpeningUnanswered                // neither was captured, so far
+)
+
+var openingNames = [...]string{"unseen", "accepted", "refused", "unanswered"}
+
+// String returns the word that reports use.
+func (o Opening) String() string { return openingNames[o] }
+
+// Opening returns what became of the client's SYN, as far as was captured. A
+// session OpeningAccepted whose client sent nothing before it ended Idle is that of a
+// silent client.
+func (s *Session) Opening() Opening {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch t := &s.totals; {
+	case s.Joined || s.Proto == UDP:
+		return OpeningUnseen
+	case t.Accepted, t.Bytes[Server] > 0:
+		return OpeningAccepted
+	case t.RST[Server]:
+		return OpeningRefused
+	}
+	return OpeningUnanswered
 }
 
 func (t *Totals) add(e *Event) {

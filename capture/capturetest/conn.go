@@ -36,6 +36,7 @@ type Conn struct {
 	MSS     int               // payload bytes in a packet; default 1460
 	Window  uint16            // default 65535
 	VLAN    []uint16          // tags, outermost first
+	Wrap    [2]Wrap           // of each side's packets; nil: none
 	Now     time.Time
 	Step    time.Duration // default 100 µs
 	Packets []Packet
@@ -155,7 +156,11 @@ func (c *Conn) Send(side int, tcp layers.TCP, payload []byte) int {
 // state, and returns its index.
 func (c *Conn) Raw(side int, tcp layers.TCP, payload []byte) int {
 	src, dst := c.Ends[side], c.Ends[side^1]
-	c.Packets = append(c.Packets, Packet{c.Now, Frame(src, dst, c.VLAN, tcp, payload)})
+	frame := Frame(src, dst, c.VLAN, tcp, payload)
+	if c.Wrap[side] != nil {
+		frame = c.Wrap[side](frame)
+	}
+	c.Packets = append(c.Packets, Packet{c.Now, frame})
 	return len(c.Packets) - 1
 }
 
@@ -168,14 +173,29 @@ func (c *Conn) Drop(i int) *Conn {
 // Frame builds one Ethernet frame with correct lengths and checksums.
 func Frame(src, dst netip.AddrPort, vlan []uint16, tcp layers.TCP, payload []byte) []byte {
 	tcp.SrcPort, tcp.DstPort = layers.TCPPort(src.Port()), layers.TCPPort(dst.Port())
+	all, network := headers(src.Addr(), dst.Addr(), vlan, layers.IPProtocolTCP)
+	tcp.SetNetworkLayerForChecksum(network)
+	return serialize(append(all, &tcp, gopacket.Payload(payload)))
+}
+
+// UDPFrame builds one Ethernet frame with a datagram.
+func UDPFrame(src, dst netip.AddrPort, vlan []uint16, payload []byte) []byte {
+	udp := layers.UDP{SrcPort: layers.UDPPort(src.Port()), DstPort: layers.UDPPort(dst.Port())}
+	all, network := headers(src.Addr(), dst.Addr(), vlan, layers.IPProtocolUDP)
+	udp.SetNetworkLayerForChecksum(network)
+	return serialize(append(all, &udp, gopacket.Payload(payload)))
+}
+
+// headers returns what goes before the transport layer.
+func headers(src, dst netip.Addr, vlan []uint16, proto layers.IPProtocol) ([]gopacket.SerializableLayer, gopacket.NetworkLayer) {
 	network := layers.EthernetTypeIPv4
-	if src.Addr().Is6() {
+	if src.Is6() {
 		network = layers.EthernetTypeIPv6
 	}
-	eth := layers.Ethernet{
+	eth := &layers.Ethernet{
 		SrcMAC: []byte{2, 0, 0, 0, 0, 1}, DstMAC: []byte{2, 0, 0, 0, 0, 2}, EthernetType: network,
 	}
-	all := []gopacket.SerializableLayer{&eth}
+	all := []gopacket.SerializableLayer{eth}
 	if len(vlan) > 0 {
 		eth.EthernetType = layers.EthernetTypeDot1Q
 	}
@@ -187,19 +207,14 @@ func Frame(src, dst netip.AddrPort, vlan []uint16, tcp layers.TCP, payload []byt
 		all = append(all, tag)
 	}
 	if network == layers.EthernetTypeIPv4 {
-		ip := &layers.IPv4{
-			Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice(),
-		}
-		tcp.SetNetworkLayerForChecksum(ip)
-		all = append(all, ip)
-	} else {
-		ip := &layers.IPv6{
-			Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolTCP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice(),
-		}
-		tcp.SetNetworkLayerForChecksum(ip)
-		all = append(all, ip)
+		ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: proto, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+		return append(all, ip), ip
 	}
-	all = append(all, &tcp, gopacket.Payload(payload))
+	ip := &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: proto, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	return append(all, ip), ip
+}
+
+func serialize(all []gopacket.SerializableLayer) []byte {
 	buf := gopacket.NewSerializeBuffer()
 	if err := gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...); err != nil {
 		panic("capturetest: " + err.Error()) // a payload over 64 KiB
