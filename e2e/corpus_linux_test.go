@@ -20,13 +20,6 @@ type corpusRow struct {
 	digest         string // beginning of the SHA-256 of the client's bytes
 }
 
-// corpusSkips are captures whose packets are wrapped in what is not unwrapped.
-var corpusSkips = map[string]string{
-	"encap/ndpi__vxlan.pcap":            "VXLAN",
-	"encap/zeek__erspan.pcap":           "ERSPAN in GRE",
-	"encap/suricata-verify__temp1.pcap": "GRE",
-}
-
 // TestCorpus plays captures that nobody here made into an application that
 // only listens: of each clean session captured from its SYN on, the client's
 // bytes reach it whole, from the client's address.
@@ -40,9 +33,6 @@ func TestCorpus(t *testing.T) {
 	}
 	for name, rows := range readCorpus(t, dir) {
 		t.Run(name, func(t *testing.T) {
-			if why := corpusSkips[name]; why != "" {
-				t.Skip(why)
-			}
 			t.Parallel()
 			playCapture(t, filepath.Join(dir, name), rows)
 		})

@@ -86,8 +86,8 @@ func record(spec capture.Spec, output string, duration time.Duration, con *conso
 		}
 	})
 	keep := func(batch []capture.Packet) []capture.Packet { return batch }
-	if len(spec.Ports) > 0 && !spec.IsLive() { // on an interface the kernel does it
-		keep = capture.NewSelector(spec.Ports).Keep
+	if len(spec.Ports)+len(spec.UDP) > 0 && !spec.IsLive() { // on an interface the kernel does it
+		keep = spec.Selector().Keep
 	}
 	err = src.Run(ctx, func(batch []capture.Packet) error {
 		mu.Lock()

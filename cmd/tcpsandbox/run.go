@@ -132,6 +132,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		if spec.Source == "-" {
 			stdin++
 		}
+		if len(spec.UDP) > 0 {
+			return misuse(cmd, "--capture %s: UDP is captured by record and show; it cannot be replayed yet", c)
+		}
 		o.specs = append(o.specs, spec)
 	}
 	if stdin > 1 {

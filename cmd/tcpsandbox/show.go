@@ -53,7 +53,7 @@ func show(out io.Writer, name string, spec capture.Spec) error {
 		return cannot(err)
 	}
 	defer src.Close()
-	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports})
+	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP})
 	var all []*session.Session
 	collect := func(batch []*session.Session) {
 		for _, s := range batch {
@@ -111,11 +111,18 @@ func state(s *session.Session, t session.Totals, why session.Cause) string {
 	if why == session.CaptureEnd {
 		text = "open"
 	}
-	if !s.Joined && !t.Accepted && t.Bytes == [2]int64{} {
-		text = "unanswered"
+	switch s.Opening() {
+	case session.OpeningUnanswered, session.OpeningRefused:
+		text = s.Opening().String()
+	}
+	if s.Proto == session.UDP {
+		text = "udp"
 	}
 	if s.Joined {
 		text += ", joined"
+	}
+	if s.Via != "" {
+		text += ", " + s.Via
 	}
 	return text
 }
