@@ -73,6 +73,10 @@ func Addresses(prefix netip.Prefix) uint64 {
 	return size
 }
 
+// IsMadeUp reports whether an address is one that no captured client can have,
+// and copies of sessions have.
+func IsMadeUp(addr netip.Addr) bool { return copies4.Contains(addr) || copies6.Contains(addr) }
+
 // server notes a server's address: a client must not have it.
 func (a *addresses) server(addr netip.Addr) { a.servers[addr.Unmap()] = struct{}{} }
 

@@ -230,13 +230,21 @@ func (p *player) end(state string, acked uint64) {
 	p.shard.engine.ended()
 }
 
+// Whole reports whether a session that has ended was captured whole: from its
+// beginning to its end, and without a hole in what the client sent.
+func Whole(s *session.Session, t session.Totals) bool { return whole(s.Joined, &t) }
+
+func whole(joined bool, t *session.Totals) bool {
+	closed := t.RST[0] || t.RST[1] || t.FIN[0] && t.FIN[1]
+	return !joined && closed && t.Missing[session.Client] == 0
+}
+
 func (t *tally) record(r *Record, totals session.Totals) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	res := &t.result
 	res.Seen++
-	closed := totals.RST[0] || totals.RST[1] || totals.FIN[0] && totals.FIN[1]
-	if !r.Joined && closed && totals.Missing[0] == 0 {
+	if whole(r.Joined, &totals) {
 		res.Complete++
 	}
 	if r.Joined {

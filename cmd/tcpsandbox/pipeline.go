@@ -17,7 +17,6 @@ import (
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
 	"tcpsandbox/sandbox"
-	"tcpsandbox/session"
 )
 
 // pipeline is a run: sources → assemblers → engine → netsim ═TUN═ sandbox.
@@ -31,6 +30,8 @@ type pipeline struct {
 	sources []*feed
 	engine  *replay.Engine
 	pace    *replay.Pace // nil: as fast as it comes
+	began   bool         // the pace was started for this pass; the reader's own
+	whole   wholeSessions
 	box     *sandbox.Sandbox
 	net     *netsim.Net
 	app     *sandbox.App
@@ -44,28 +45,18 @@ type pipeline struct {
 	enough  chan struct{}
 }
 
-// feed is one --capture on its way into the engine.
-type feed struct {
-	spec string
-	src  capture.Source
-	asm  *capture.Assembler
-	mu   sync.Mutex // of asm: batches and ticks come from two goroutines
-	err  error
-}
-
 // open builds everything up to the application's start.
 func (p *pipeline) open() error {
 	var id atomic.Uint64
 	for i, spec := range p.opt.specs {
-		src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
+			src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+			return src, capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
+		})
 		if err != nil {
 			return cannot(err)
 		}
-		p.sources = append(p.sources, &feed{
-			spec: p.opt.captures[i],
-			src:  src,
-			asm:  capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, NextID: func() uint64 { return id.Add(1) }}),
-		})
+		p.sources = append(p.sources, f)
 	}
 	box, err := sandbox.New(sandbox.Config{MTU: p.opt.mtu})
 	if err != nil {
@@ -84,13 +75,42 @@ func (p *pipeline) open() error {
 		return cannot(err)
 	}
 	p.pace = p.opt.newPace()
+	choice := replay.Choice{Sample: p.opt.sample, Ramp: p.opt.ramp}
+	if p.opt.onlyComplete {
+		choice.Only = p.whole.has
+	}
 	p.engine = replay.New(replay.Config{
 		Dial:          p.dial,
 		Pace:          p.pace,
 		AnswerTimeout: p.opt.answerTimeout,
+		NoWait:        p.opt.wait == "none",
+		StopEarly:     p.opt.onEarlyClose == "stop",
+		Choice:        choice,
+		Multiply:      p.opt.multiply,
+		Clients:       p.opt.clients,
+		MaxHeld:       p.opt.heldLimit(),
+		Hold:          true,
 		Ended:         p.sessionEnded,
 		Differs:       p.answerDiffers,
 	})
+	return nil
+}
+
+// findWhole reads files once to see which of their sessions are whole.
+func (p *pipeline) findWhole(ctx context.Context) error {
+	for i, spec := range p.opt.specs {
+		if p.sources[i].src.Live() {
+			continue
+		}
+		src, err := spec.Open(capture.LiveConfig{})
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		if err := p.whole.read(ctx, src, capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -108,27 +128,42 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 		}
 	}()
 
-	// Live traffic is followed from now on and waits in its sessions until
+	if p.opt.onlyComplete {
+		if err := p.findWhole(ctx); err != nil && ctx.Err() == nil {
+			return "", cannot(err)
+		}
+	}
+
+	// Live traffic is followed from now on and waits with the players until
 	// the application listens; files can wait themselves.
+	engineCtx, stopEngine := context.WithCancel(context.Background())
+	defer stopEngine()
+	var playing sync.WaitGroup
+	playing.Go(func() { p.engine.Run(engineCtx) })
 	feedCtx, stopFeeds := context.WithCancel(ctx)
 	defer stopFeeds()
 	var feeding sync.WaitGroup
-	start := func(live bool) {
-		for _, f := range p.sources {
-			if f.src.Live() == live {
-				feeding.Go(func() { p.feed(feedCtx, f) })
-			}
+	defer feeding.Wait()
+	var files []*feed
+	for _, f := range p.sources {
+		if f.src.Live() {
+			feeding.Go(func() { p.follow(feedCtx, f) })
+		} else {
+			files = append(files, f)
 		}
 	}
-	defer feeding.Wait()
-	start(true)
 	defer stopFeeds()
+	finish := func() {
+		stopEngine()
+		playing.Wait()
+		p.played = p.engine.Finish()
+	}
 
 	if err := p.startApp(ctx); err != nil {
 		stopFeeds()
 		feeding.Wait()
-		p.flush()
-		p.played = p.engine.Finish()
+		p.flushAll()
+		finish()
 		var setup *sandbox.SetupError
 		switch {
 		case ctx.Err() != nil:
@@ -140,12 +175,11 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	}
 	defer p.app.Stop(p.opt.grace)
 
-	engineCtx, stopEngine := context.WithCancel(context.Background())
-	defer stopEngine()
-	engineDone := make(chan struct{})
-	go func() { p.engine.Run(engineCtx); close(engineDone) }()
+	p.engine.Begin()
 	p.started = time.Now()
-	start(false)
+	if len(files) > 0 {
+		feeding.Go(func() { p.playFiles(feedCtx, files) })
+	}
 	exhausted := make(chan struct{})
 	go func() { feeding.Wait(); close(exhausted) }()
 	var timeUp <-chan time.Time
@@ -169,16 +203,14 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	}
 	stopFeeds()
 	feeding.Wait()
-	p.flush()
+	p.flushAll()
 	p.drain(ended)
 	select {
 	case <-p.app.Exited(): // nobody asked it to
 		ended = report.EndedAppExited
 	default:
 	}
-	stopEngine()
-	<-engineDone
-	p.played = p.engine.Finish()
+	finish()
 	if err := p.feedError(); err != nil {
 		return ended, cannot(err)
 	}
@@ -252,116 +284,9 @@ func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
 	}
 }
 
-// feed hands one source's sessions to the engine until it ends.
-func (p *pipeline) feed(ctx context.Context, f *feed) {
-	if f.src.Live() {
-		ticks := time.NewTicker(time.Second)
-		defer ticks.Stop()
-		stop := make(chan struct{})
-		defer close(stop)
-		go func() {
-			for {
-				select {
-				case now := <-ticks.C:
-					f.mu.Lock()
-					p.give(f.asm.Tick(now))
-					f.mu.Unlock()
-				case <-stop:
-					return
-				}
-			}
-		}()
-	}
-	f.err = f.src.Run(ctx, func(batch []capture.Packet) error {
-		if p.pace == nil || f.src.Live() {
-			p.packets(f, batch)
-			return p.holdBack(ctx, f)
-		}
-		return p.paced(ctx, f, batch)
-	})
-	if errors.Is(f.err, context.Canceled) {
-		f.err = nil
-	}
-}
-
-func (p *pipeline) packets(f *feed, batch []capture.Packet) {
-	f.mu.Lock()
-	p.give(f.asm.Packets(batch))
-	f.mu.Unlock()
-}
-
-// readAhead is how far a file is read before its packets are due: the players
-// then never wait for the reader, and hold a second of traffic in memory.
-const readAhead = time.Second
-
-// paced hands over a file's packets shortly before they are due.
-func (p *pipeline) paced(ctx context.Context, f *feed, batch []capture.Packet) error {
-	for len(batch) > 0 {
-		first := time.Unix(0, batch[0].Time)
-		p.mu.Lock()
-		if !p.pace.Started() {
-			p.pace.Start(first, time.Now())
-		}
-		p.mu.Unlock()
-		if err := p.pace.Wait(ctx, first, readAhead); err != nil {
-			return err
-		}
-		horizon := time.Now().Add(readAhead)
-		n := 1
-		for n < len(batch) && !p.pace.Due(time.Unix(0, batch[n].Time)).After(horizon) {
-			n++
-		}
-		p.packets(f, batch[:n])
-		batch = batch[n:]
-	}
-	return p.holdBack(ctx, f)
-}
-
-// Limits on what is read from a file and not yet played.
-const (
-	maxBusy    = 512      // sessions at work; each is a connection that the application must have room for
-	maxPending = 64 << 20 // bytes
-)
-
-// holdBack lets the players catch up before more is read. An interface cannot
-// wait: what it loses meanwhile is lost.
-func (p *pipeline) holdBack(ctx context.Context, f *feed) error {
-	if f.live() {
-		return nil
-	}
-	for ctx.Err() == nil {
-		_, busy := p.engine.Active()
-		if busy < maxBusy && p.engine.Progress().Pending < maxPending {
-			return nil
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return ctx.Err()
-}
-
-func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
-
-// give passes sessions on, as far as --max-sessions allows.
-func (p *pipeline) give(batch []*session.Session) {
-	if limit := p.opt.maxSessions; limit > 0 {
-		kept := batch[:0]
-		for _, s := range batch {
-			if s.ID <= uint64(limit) {
-				kept = append(kept, s)
-			} else {
-				s.Take(nil) // nobody will
-			}
-		}
-		batch = kept
-	}
-	p.engine.Feed(batch)
-}
-
-func (p *pipeline) flush() {
+func (p *pipeline) flushAll() {
 	for _, f := range p.sources {
-		f.mu.Lock()
-		p.give(f.asm.Flush())
-		f.mu.Unlock()
+		p.flush(f)
 	}
 }
 
@@ -392,7 +317,7 @@ func (p *pipeline) feedError() error {
 // close frees what is left; it may be called in any state.
 func (p *pipeline) close() {
 	for _, f := range p.sources {
-		f.src.Close()
+		f.close()
 	}
 	if p.net != nil {
 		p.net.Close()
@@ -404,7 +329,14 @@ func (p *pipeline) close() {
 
 // dial connects a client to where the application listens.
 func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
-	if !sandbox.Replayable(client.Addr(), server.Addr()) {
+	if !client.IsValid() {
+		return nil, fmt.Errorf("%s: no address is left for its client: %w", server, replay.ErrUnsupported)
+	}
+	asked := client.Addr()
+	if replay.IsMadeUp(asked) {
+		asked = server.Addr() // the kernel takes it, and nothing else has it
+	}
+	if !sandbox.Replayable(asked, server.Addr()) {
 		return nil, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
 	}
 	if err := p.box.AddServer(server.Addr()); err != nil {
@@ -428,8 +360,15 @@ func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn
 
 func (p *pipeline) sessionEnded(r *replay.Record) {
 	p.mu.Lock()
-	p.result.AddDetail(detail(r))
+	if r.State == "filtered" {
+		p.result.DetailOmitted++ // it was not asked for
+	} else {
+		p.result.AddDetail(detail(r))
+	}
 	p.mu.Unlock()
+	if r.Copy > 0 {
+		return
+	}
 	if n := p.ended.Add(1); p.opt.maxSessions > 0 && n == int64(p.opt.maxSessions) {
 		close(p.enough)
 	}

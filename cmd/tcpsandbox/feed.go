@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tcpsandbox/capture"
+	"tcpsandbox/session"
+)
+
+// feed is one --capture on its way into the engine.
+type feed struct {
+	spec string
+	open func() (capture.Source, *capture.Assembler, error)
+	err  error
+
+	mu  sync.Mutex // of asm's use: batches and ticks come from two goroutines
+	asm *capture.Assembler
+
+	// A file that is played again is a new source with a new assembler.
+	swap     sync.Mutex
+	src      capture.Source
+	packets  capture.Stats // of the sources before
+	segments capture.AssemblerStats
+}
+
+// newFeed opens a source.
+func newFeed(spec string, open func() (capture.Source, *capture.Assembler, error)) (*feed, error) {
+	f := &feed{spec: spec, open: open}
+	var err error
+	f.src, f.asm, err = open()
+	return f, err
+}
+
+// again opens the source anew.
+func (f *feed) again() error {
+	src, asm, err := f.open()
+	if err != nil {
+		return err
+	}
+	packets, segments := f.stats()
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	f.src.Close()
+	f.packets, f.segments, f.src, f.asm = packets, segments, src, asm
+	return nil
+}
+
+// stats returns the counts that a result shows.
+func (f *feed) stats() (p capture.Stats, a capture.AssemblerStats) {
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	p, a = f.src.Stats(), f.asm.Stats()
+	p.Packets += f.packets.Packets
+	p.Bytes += f.packets.Bytes
+	p.KernelDrops += f.packets.KernelDrops
+	p.Malformed += f.packets.Malformed
+	a.Segments += f.segments.Segments
+	a.Malformed += f.segments.Malformed
+	a.Unsupported += f.segments.Unsupported
+	a.Refused += f.segments.Refused
+	return p, a
+}
+
+func (f *feed) close() {
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	f.src.Close()
+}
+
+// live reports whether the source is an interface, which cannot wait.
+func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
+
+// follow hands a live source's sessions to the engine until it ends.
+func (p *pipeline) follow(ctx context.Context, f *feed) {
+	ticks := time.NewTicker(time.Second)
+	defer ticks.Stop()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		for {
+			select {
+			case now := <-ticks.C:
+				f.mu.Lock()
+				p.give(f.asm.Tick(now))
+				f.mu.Unlock()
+			case <-stop:
+				return
+			}
+		}
+	}()
+	f.end(f.src.Run(ctx, func(batch []capture.Packet) error {
+		p.packets(f, batch)
+		return p.holdBack(ctx, f, maxBusy)
+	}))
+}
+
+// end notes why a source has ended.
+func (f *feed) end(err error) {
+	if !errors.Is(err, context.Canceled) {
+		f.err = err
+	}
+}
+
+// playFiles hands over the sessions of all files, as often as --repeat says.
+// Each pass begins when the sessions of the one before have ended: they have
+// the same clients.
+func (p *pipeline) playFiles(ctx context.Context, files []*feed) {
+	for pass := 1; ; pass++ {
+		p.began = false
+		merge(ctx, files, func(f *feed, batch []capture.Packet) error {
+			if p.pace == nil {
+				p.packets(f, batch)
+				return p.holdBack(ctx, f, maxBusy)
+			}
+			return p.paced(ctx, f, batch)
+		})
+		if pass == p.opt.repeat || ctx.Err() != nil || p.feedError() != nil {
+			return
+		}
+		for _, f := range files {
+			p.flush(f)
+		}
+		if p.engine.Drain(ctx) != nil {
+			return
+		}
+		for _, f := range files {
+			if f.err = f.again(); f.err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (p *pipeline) packets(f *feed, batch []capture.Packet) {
+	f.mu.Lock()
+	p.give(f.asm.Packets(batch))
+	f.mu.Unlock()
+}
+
+// readAhead is how far a file is read before its packets are due: the players
+// then never wait for the reader, and hold a second of traffic in memory.
+const readAhead = time.Second
+
+// paced hands over a file's packets shortly before they are due.
+func (p *pipeline) paced(ctx context.Context, f *feed, batch []capture.Packet) error {
+	for len(batch) > 0 {
+		first := time.Unix(0, batch[0].Time)
+		if !p.began {
+			p.began = true
+			p.pace.Start(first, time.Now())
+		}
+		p.pace.Saw(first)
+		if err := p.pace.Wait(ctx, first, readAhead); err != nil {
+			return err
+		}
+		horizon := time.Now().Add(readAhead)
+		n := 1
+		for ; n < len(batch); n++ {
+			next := time.Unix(0, batch[n].Time)
+			p.pace.Saw(next)
+			if p.pace.Due(next).After(horizon) {
+				break
+			}
+		}
+		p.packets(f, batch[:n])
+		batch = batch[n:]
+	}
+	return p.holdBack(ctx, f, 1<<30)
+}
+
+// Limits on what is read from a file and not yet played.
+const (
+	maxBusy    = 512      // sessions at work, where nothing else sets the pace; each is a connection that the application must have room for
+	maxPending = 64 << 20 // bytes
+)
+
+// holdBack lets the players catch up before more is read. An interface cannot
+// wait: what it loses meanwhile is lost.
+func (p *pipeline) holdBack(ctx context.Context, f *feed, maxBusy int) error {
+	if f.live() {
+		return nil
+	}
+	for ctx.Err() == nil {
+		_, busy := p.engine.Active()
+		if busy < maxBusy*p.opt.multiply && p.engine.Progress().Pending < min(maxPending, p.opt.heldLimit()/4) {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return ctx.Err()
+}
+
+// give passes sessions on, as far as --max-sessions allows.
+func (p *pipeline) give(batch []*session.Session) {
+	if limit := p.opt.maxSessions; limit > 0 {
+		kept := batch[:0]
+		for _, s := range batch {
+			if s.ID <= uint64(limit) {
+				kept = append(kept, s)
+			} else {
+				s.Take(nil) // nobody will
+			}
+		}
+		batch = kept
+	}
+	p.engine.Feed(batch)
+}
+
+// flush ends the sessions of a source.
+func (p *pipeline) flush(f *feed) {
+	f.mu.Lock()
+	p.give(f.asm.Flush())
+	f.mu.Unlock()
+}
