@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -17,7 +18,10 @@ type failure struct {
 	fate session.Fate // of what was not delivered
 }
 
-var errClosed = errors.New("the application closed the connection")
+var (
+	errClosed    = errors.New("the application closed the connection")
+	errNoAddress = fmt.Errorf("no address is left for the client: %w", ErrUnsupported)
+)
 
 // read takes in what the application has answered.
 func (p *player) read(now time.Time) {
@@ -105,7 +109,10 @@ func (p *player) open(now time.Time) bool {
 	if p.conn != nil {
 		return true // the client's SYN, sent again
 	}
-	conn, err := p.shard.cfg.Dial(p.addr, p.s.Server, p.wake)
+	conn, err := Conn(nil), errNoAddress
+	if p.addr.IsValid() {
+		conn, err = p.shard.cfg.Dial(p.addr, p.s.Server, p.wake)
+	}
 	switch {
 	case errors.Is(err, ErrInUse):
 		// The client's earlier connection on this port is not over yet, as the

@@ -112,8 +112,7 @@ func (p *pipeline) playFiles(ctx context.Context, files []*feed) {
 		p.began = false
 		merge(ctx, files, func(f *feed, batch []capture.Packet) error {
 			if p.pace == nil {
-				p.packets(f, batch)
-				return p.holdBack(ctx, f, maxBusy)
+				return p.unpaced(ctx, f, batch)
 			}
 			return p.paced(ctx, f, batch)
 		})
@@ -138,6 +137,20 @@ func (p *pipeline) packets(f *feed, batch []capture.Packet) {
 	f.mu.Lock()
 	p.give(f.asm.Packets(batch))
 	f.mu.Unlock()
+}
+
+// unpaced hands over a file's packets as the players come to an end with those
+// before. Of many copies that is a few packets at a time.
+func (p *pipeline) unpaced(ctx context.Context, f *feed, batch []capture.Packet) error {
+	for len(batch) > 0 {
+		n := min(len(batch), max(1, maxBusy/p.opt.multiply))
+		p.packets(f, batch[:n])
+		if err := p.holdBack(ctx, f, maxBusy); err != nil {
+			return err
+		}
+		batch = batch[n:]
+	}
+	return nil
 }
 
 // readAhead is how far a file is read before its packets are due: the players
@@ -185,7 +198,7 @@ func (p *pipeline) holdBack(ctx context.Context, f *feed, maxBusy int) error {
 	}
 	for ctx.Err() == nil {
 		_, busy := p.engine.Active()
-		if busy < maxBusy*p.opt.multiply && p.engine.Progress().Pending < min(maxPending, p.opt.heldLimit()/4) {
+		if busy < maxBusy && p.engine.Progress().Pending < min(maxPending, p.opt.heldLimit()/4) {
 			return nil
 		}
 		time.Sleep(time.Millisecond)
