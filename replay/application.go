@@ -19,7 +19,7 @@ func (x *exchanges) application(p []byte, now time.Time) {
 		case e != nil && e.sent:
 		case x.framed(protocol.Application):
 			// An answer to nothing; the framer must see it all the same.
-			n, _ := x.framer().Feed(protocol.Application, p)
+			n, _ := x.framer(protocol.Application).Feed(protocol.Application, p)
 			p = p[n:]
 			continue
 		case e == nil:
@@ -32,9 +32,9 @@ func (x *exchanges) application(p []byte, now time.Time) {
 		}
 		n, m := len(p), protocol.More
 		if x.framed(protocol.Application) {
-			n, m = x.framer().Feed(protocol.Application, p)
+			n, m = x.framer(protocol.Application).Feed(protocol.Application, p)
 		}
-		e.application.Add(p[:n])
+		x.add(&e.application, p[:n])
 		p = p[n:]
 		if m == protocol.End {
 			p0.answers++
@@ -73,7 +73,7 @@ func (x *exchanges) applicationEOF() {
 		return
 	}
 	if x.framed(protocol.Application) {
-		if x.framer().Close(protocol.Application) == protocol.End {
+		if x.framer(protocol.Application).Close(protocol.Application) == protocol.End {
 			x.player.answers++
 			x.applicationDone(e)
 		}
@@ -102,6 +102,14 @@ func (x *exchanges) released(st *step, why Cause) {
 	if st.Kind != session.Data || st.turn < 0 {
 		return
 	}
+	if why == Unawaited {
+		// Where the answers to this turn and to those before end, nobody knows.
+		for n := x.app; n <= st.turn; n++ {
+			if e := x.at(n); e != nil {
+				e.spoiled = true
+			}
+		}
+	}
 	var tail []byte
 	for x.app < st.turn {
 		e := x.at(x.app)
@@ -127,7 +135,7 @@ func (x *exchanges) released(st *step, why Cause) {
 		x.applicationDone(e)
 	}
 	if e := x.at(x.app); e != nil && len(tail) > 0 {
-		e.application.Add(tail)
+		x.add(&e.application, tail)
 		e.firstAt = p.lastByte
 	}
 }

@@ -150,21 +150,21 @@ func TestClose(t *testing.T) {
 			received: []string{""}, state: "pending", bytes: fateBytes{session.Pending: asked}, cut: time.Second,
 		},
 		{
-			name: "the application resets in the middle", tape: keepAlive(),
+			name: "the application resets in the middle", tape: keepAlive(), config: stopEarly,
 			serve:    web(say(ok("one")), reply{after: 10 * ms, then: "reset"}),
 			received: []string{get(1) + get(2)}, state: "reset",
 			bytes:    fateBytes{session.Delivered: 2 * asked, session.Refused: asked},
 			verdicts: verdictCount{compare.Identical: 1, compare.Missing: 2},
 		},
 		{
-			name: "the application resets in the middle of an answer", tape: keepAlive(),
+			name: "the application resets in the middle of an answer", tape: keepAlive(), config: stopEarly,
 			serve:    web(say(ok("one")), reply{after: 10 * ms, pieces: []string{ok("two")[:20], ""}, pause: ms, then: "reset"}),
 			received: []string{get(1) + get(2)}, state: "reset",
 			bytes:    fateBytes{session.Delivered: 2 * asked, session.Refused: asked},
 			verdicts: verdictCount{compare.Identical: 1, compare.Different: 1, compare.Missing: 1},
 		},
 		{
-			name: "the application closes early", tape: keepAlive(),
+			name: "the application closes early", tape: keepAlive(), config: stopEarly,
 			serve:    web(say(ok("one")), reply{pieces: []string{ok("two")}, then: "close"}),
 			received: []string{get(1) + get(2)}, state: "closed-early",
 			bytes:    fateBytes{session.Delivered: 2 * asked, session.ClosedEarly: asked},
@@ -251,7 +251,7 @@ func TestClose(t *testing.T) {
 			received: []string{"quit\n"}, order: []string{"csef"},
 		},
 		{
-			name: "Write fails", tape: keepAlive(), serve: web(say(ok("one")), say(ok("two")), say(ok("three"))), wire: wire{failsAt: int(asked) + 10},
+			name: "Write fails", tape: keepAlive(), config: stopEarly, serve: web(say(ok("one")), say(ok("two")), say(ok("three"))), wire: wire{failsAt: int(asked) + 10},
 			received: []string{get(1) + get(2)[:10]}, state: "reset", bytes: fateBytes{session.Delivered: asked + 10, session.Refused: 2*asked - 10},
 			verdicts: verdictCount{compare.Identical: 1, compare.Missing: 2},
 		},

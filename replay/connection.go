@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -17,7 +18,10 @@ type failure struct {
 	fate session.Fate // of what was not delivered
 }
 
-var errClosed = errors.New("the application closed the connection")
+var (
+	errClosed    = errors.New("the application closed the connection")
+	errNoAddress = fmt.Errorf("no address is left for the client: %w", ErrUnsupported)
+)
 
 // read takes in what the application has answered.
 func (p *player) read(now time.Time) {
@@ -101,11 +105,14 @@ func (p *player) broke(err error, fate session.Fate) {
 }
 
 // open connects, at the session's start or again after a gap.
-func (p *player) open(st *step, now time.Time) bool {
+func (p *player) open(now time.Time) bool {
 	if p.conn != nil {
 		return true // the client's SYN, sent again
 	}
-	conn, err := p.shard.cfg.Dial(p.s.Client, p.s.Server, p.wake)
+	conn, err := Conn(nil), errNoAddress
+	if p.addr.IsValid() {
+		conn, err = p.shard.cfg.Dial(p.addr, p.s.Server, p.wake)
+	}
 	switch {
 	case errors.Is(err, ErrInUse):
 		// The client's earlier connection on this port is not over yet, as the
@@ -124,6 +131,7 @@ func (p *player) open(st *step, now time.Time) bool {
 		p.broke(err, session.Refused)
 	default:
 		p.conn, p.connecting, p.established = conn, true, false
+		p.hold(connCost)
 		if p.fail.err != nil {
 			p.failed, p.fail = p.fail, failure{}
 		}
@@ -146,6 +154,7 @@ func (p *player) leave(fate session.Fate) {
 	p.delivered += acked
 	p.ledger[fate] += int64(p.written - acked)
 	p.conn.Abort()
+	p.hold(-connCost)
 	p.conn, p.connecting, p.established = nil, false, false
 	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
 	p.requests, p.answers, p.anyTurn = 0, 0, false

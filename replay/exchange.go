@@ -28,7 +28,7 @@ type exchange struct {
 	sent        bool
 	whole       bool  // all of its request was captured, or it is a client turn
 	gone        bool  // its request was not played
-	spoiled     bool  // part of production's answer was not captured
+	spoiled     bool  // part of production's answer was not captured, or the application's cannot be told apart
 	interim     int64 // where production's latest interim answer ends in its answer
 	missing     int64 // bytes of production's answer that were not captured
 }
@@ -55,6 +55,10 @@ type exchanges struct {
 	started   bool
 	guessed   bool // the latest exchange was begun before the protocol was known
 
+	// anew follows the application's answers where the session went on over
+	// another connection; see goOn.
+	anew protocol.Framer
+
 	longestPause time.Duration // inside production's answers
 }
 
@@ -65,11 +69,17 @@ func (x *exchanges) at(n int) *exchange {
 	return nil
 }
 
-func (x *exchanges) framer() protocol.Framer { return x.player.framer }
+// framer returns what follows a stream; nil: the protocol is not known yet.
+func (x *exchanges) framer(s protocol.Stream) protocol.Framer {
+	if s == protocol.Application && x.anew != nil {
+		return x.anew
+	}
+	return x.player.framer
+}
 
 // framed reports whether a stream's answers end where the framer says.
 func (x *exchanges) framed(s protocol.Stream) bool {
-	f := x.framer()
+	f := x.framer(s)
 	return f != nil && f.InSync(s)
 }
 
@@ -93,7 +103,10 @@ func (x *exchanges) begin(label string) *exchange {
 // request takes in client data, data being all of it that the framer has not
 // had, and tells the step which requests end in it.
 func (x *exchanges) request(st *step, data []byte) {
-	f := x.framer()
+	f := x.framer(protocol.Requests)
+	if x.anew != nil {
+		feedRequests(x.anew, data)
+	}
 	framed := f != nil && f.InSync(protocol.Requests)
 	open := 0 // bytes since the end of a message
 	for len(data) > 0 && framed && f.InSync(protocol.Requests) {
@@ -184,6 +197,7 @@ func (x *exchanges) pop() {
 	x.base++
 	x.prod, x.app = max(x.prod, x.base), max(x.app, x.base)
 	sh := x.player.shard
+	x.player.hold(-int64(cap(e.production.Head) + cap(e.application.Head)))
 	e.production.Reset()
 	e.application.Reset()
 	*e = exchange{}
@@ -222,6 +236,7 @@ func (x *exchanges) verdict(e *exchange) {
 // client had seen this much of the server's stream.
 func (x *exchanges) restart(seen uint64) {
 	x.abandon()
+	x.anew = nil
 	x.started, x.seen, x.lost, x.guessed = false, 0, false, false
 	x.skip = seen - min(seen, x.total)
 	x.offset = x.total - min(seen, x.total)
@@ -230,7 +245,7 @@ func (x *exchanges) restart(seen uint64) {
 
 // broken: the client's stream has a gap here. What was not sent never will be.
 func (x *exchanges) broken() {
-	if x.framer() != nil {
+	if x.framer(protocol.Requests) != nil {
 		x.lost = true
 		x.judge()
 	}

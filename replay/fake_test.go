@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -377,6 +378,17 @@ func web(replies ...reply) func(*peer) {
 				return
 			}
 		}
+	}
+}
+
+// each returns an application that treats its connections differently: the
+// first, the second, … and all others as the last.
+func each(serve ...func(*peer)) func(*peer) {
+	return func(p *peer) {
+		p.net.mu.Lock()
+		n := slices.Index(p.net.peers, p)
+		p.net.mu.Unlock()
+		serve[min(n, len(serve)-1)](p)
 	}
 }
 

@@ -34,8 +34,14 @@ func (p *player) recordEnded() {
 // event takes in the next event of either side.
 func (p *player) event(e *session.Event) {
 	switch {
+	case p.out:
+		if e.Kind == session.Data && e.Side == session.Client {
+			p.ledger[session.Filtered] += int64(len(e.Data))
+		}
 	case p.next != nil: // of another connection's
 		p.next.events = append(p.next.events, *e)
+		p.next.held += p.cost(e)
+		p.hold(p.cost(e))
 	case e.Side == session.Server:
 		p.production(e)
 	default:
@@ -67,7 +73,9 @@ func (p *player) production(e *session.Event) {
 func (p *player) client(e *session.Event) {
 	switch e.Kind {
 	case session.Open:
-		p.steps = append(p.steps, step{Event: *e, turn: -1})
+		if !p.joining {
+			p.append(step{Event: *e, turn: -1})
+		}
 	case session.Data:
 		if p.joining {
 			p.join(e)
@@ -77,7 +85,7 @@ func (p *player) client(e *session.Event) {
 		st.Seen = e.Seen - min(e.Seen, p.base)
 		st.ahead = p.exchanges.productionOffset() - min(p.exchanges.productionOffset(), st.Seen)
 		p.frame(&st)
-		p.steps = append(p.steps, st)
+		p.append(st)
 		p.shard.tally.pending.Add(int64(len(e.Data)))
 	case session.Gap:
 		p.gap(e)
@@ -88,8 +96,15 @@ func (p *player) client(e *session.Event) {
 		p.settleForRaw()
 		st := step{Event: *e, turn: -1}
 		st.Seen = e.Seen - min(e.Seen, p.base)
-		p.steps = append(p.steps, st)
+		p.append(st)
 	}
+}
+
+// append adds a step to those that are to be played.
+func (p *player) append(st step) {
+	st.held = p.cost(&st.Event)
+	p.hold(st.held)
+	p.steps = append(p.steps, st)
 }
 
 // started reports whether anything of the session was or is to be played.

@@ -15,12 +15,17 @@ type segment struct {
 	seen   uint64          // server stream offset where it begins
 	at     time.Duration   // captured offset of its first byte
 	events []session.Event // from its first client data on
+	held   int64           // what they cost; see memory.go
 }
 
 // join looks for a place at which a session that lacks its beginning may
 // start: a message's first byte, or, where the client does not speak HTTP, its
 // first turn that follows data of the server. What comes before is of no use.
 func (p *player) join(e *session.Event) {
+	if p.shard.cfg.when(p.s.Start.Add(e.At)).Before(p.until) {
+		p.ledger[session.Filtered] += int64(len(e.Data))
+		return
+	}
 	raw := p.framer != nil && !p.framer.InSync(protocol.Requests)
 	f, at := protocol.Framer(nil), -1
 	if !raw {
@@ -37,7 +42,8 @@ func (p *player) join(e *session.Event) {
 	p.ledger[p.lostFate()] += int64(at)
 	first := *e
 	first.Data = e.Data[at:]
-	p.next = &segment{framer: f, seen: e.Seen, at: e.At, events: []session.Event{first}}
+	p.next = &segment{framer: f, seen: e.Seen, at: e.At, events: []session.Event{first}, held: p.cost(&first)}
+	p.hold(p.next.held)
 	if !p.started() {
 		p.begin()
 	}
@@ -45,10 +51,13 @@ func (p *player) join(e *session.Event) {
 
 // lostFate is the bin for what is skipped while joining.
 func (p *player) lostFate() session.Fate {
-	if p.s.Joined && !p.started() {
-		return session.BeforeJoin
+	switch {
+	case p.started():
+		return session.InGap
+	case !p.until.IsZero():
+		return session.Filtered
 	}
-	return session.InGap
+	return session.BeforeJoin
 }
 
 // gap: production has bytes that were never captured. The rest of the broken
@@ -74,6 +83,7 @@ func (p *player) gap(e *session.Event) {
 			last.tail = 0
 			break
 		}
+		p.hold(-last.held)
 		p.steps[len(p.steps)-1] = step{}
 		p.steps = p.steps[:len(p.steps)-1]
 	}
@@ -106,9 +116,11 @@ func (p *player) begin() {
 	next := p.next
 	fresh := step{Event: session.Event{Kind: session.Open, At: next.at}, turn: -1, fresh: p.started()}
 	p.next = nil
+	p.hold(-next.held)
 	p.joining, p.framer, p.base = false, next.framer, next.seen
+	p.reopen = false
 	p.exchanges.restart(next.seen)
-	p.steps = append(p.steps, fresh)
+	p.append(fresh)
 	for i := range next.events {
 		p.event(&next.events[i])
 	}

@@ -144,7 +144,7 @@ func TestGap(t *testing.T) {
 			bytes: fateBytes{session.Delivered: 6},
 		},
 		{
-			name: "the application closes early, then a gap",
+			name: "the application closes early, then a gap", config: stopEarly,
 			tape: record().client(get(1)).answer(ok("one")).client(get(2)).answer(ok("two")).clientGap(10).answer(ok("lost")).client(get(3)).answer(ok("three")).clientFIN().serverFIN(),
 			serve: func(p *peer) {
 				p.get()

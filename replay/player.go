@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,13 @@ import (
 type player struct {
 	shard  *shard
 	s      *session.Session
+	addr   netip.AddrPort // the client, as the application sees it
 	queued atomic.Bool
+
+	copy    int       // which copy of the session it plays, from 0
+	sharers int64     // players that share the captured bytes
+	out     bool      // the session is left out: its bytes are only counted
+	until   time.Time // it is left out until then; see choose
 
 	// timer is the index in the shard's heap (-1: none), at its moment.
 	timer int
@@ -53,8 +60,9 @@ type player struct {
 	appEOF      bool
 	finSent     bool
 	blocked     bool // the connection took only a part of the step at hand
+	reopen      bool // the next step needs a connection; see goOn
 	fail        failure
-	failed      failure // of the connection before
+	failed      failure // of a connection before, that lost something
 	known       bool    // to the shard
 	ended       bool
 	isBusy      bool
@@ -71,6 +79,14 @@ type player struct {
 	requests   int // complete requests sent on this connection
 	answers    int // complete answers received on this connection
 	closeUntil time.Time
+
+	// What was last played or dropped, for goOn.
+	inMessage bool // it ended inside a message
+	lastTurn  int  // the exchange that it belonged to
+
+	held    int64     // bytes; see memory.go
+	settled int64     // of those, what the engine knows of
+	touched time.Time // when it last had news
 
 	exchanges exchanges
 	ledger    session.Ledger
@@ -89,6 +105,7 @@ type step struct {
 	fresh  bool   // the connection must be a new one from here on
 	due    bool   // its time has come
 	free   bool   // it was released
+	held   int64  // what it costs; see memory.go
 	// afterFIN: production's server had closed before.
 	afterFIN bool
 }
@@ -97,7 +114,7 @@ type step struct {
 const keepRoom = 32
 
 func newPlayer(sh *shard, s *session.Session) *player {
-	p := &player{shard: sh, s: s, timer: -1, joining: s.Joined, record: &Record{}}
+	p := &player{shard: sh, s: s, addr: s.Client, timer: -1, joining: s.Joined, record: &Record{}, sharers: 1, lastTurn: -1}
 	p.exchanges.player = p
 	p.sink = func(b []byte) { p.exchanges.application(b, p.lastByte) }
 	return p
@@ -117,8 +134,18 @@ func (p *player) step(now time.Time) {
 	if !p.known {
 		p.known = true
 		p.shard.live[p] = struct{}{}
+		p.hold(playerCost)
 	}
+	p.touched = now
 	p.take()
+	if p.shard.begun || p.out {
+		p.advance(now)
+	}
+	p.settleHeld()
+}
+
+// advance plays what can be played now.
+func (p *player) advance(now time.Time) {
 	p.read(now)
 	wrote := false
 	for {
@@ -155,7 +182,12 @@ func (p *player) setBusy(b bool) {
 
 // pop forgets the step that was played.
 func (p *player) pop() {
-	p.steps[p.head] = step{}
+	st := &p.steps[p.head]
+	if st.Kind == session.Data {
+		p.inMessage, p.lastTurn = st.tail > 0, st.turn
+	}
+	p.hold(-st.held)
+	*st = step{}
 	p.head++
 	switch {
 	case p.head == len(p.steps) && cap(p.steps) > keepRoom:
@@ -173,7 +205,7 @@ func (p *player) pop() {
 // went out.
 func (p *player) play(now time.Time) (ok, sent bool) {
 	st := &p.steps[p.head]
-	if p.fail.err != nil && !st.fresh {
+	if p.fail.err != nil && !st.fresh && !p.goOn(st) {
 		p.drop(st, p.fail.fate)
 		return true, false
 	}
@@ -186,16 +218,22 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 			p.shard.tally.late(now.Sub(due))
 		}
 	}
+	if p.reopen && p.fail.err == nil {
+		if !p.open(now) {
+			return false, false
+		}
+		p.reopen = false
+		return p.play(now)
+	}
 	if st.Kind == session.Open {
-		return p.open(st, now), true
+		return p.open(now), true
 	}
 	if !p.established || p.connecting {
 		return false, false
 	}
 	if st.Kind == session.Data && p.appEOF && !st.afterFIN {
 		p.broke(errClosed, session.ClosedEarly)
-		p.drop(st, session.ClosedEarly)
-		return true, false
+		return p.play(now)
 	}
 	if !st.free && !p.release(st, now) {
 		return false, false
@@ -231,6 +269,9 @@ func (p *player) release(st *step, now time.Time) bool {
 	if !ok && p.appEOF {
 		ok, cause = true, Boundary // it will not answer any more
 	}
+	if !ok && p.shard.cfg.NoWait {
+		ok, cause = true, Unawaited
+	}
 	if !ok {
 		p.shard.timers.set(p, now.Add(max(wait, time.Millisecond)))
 		return false
@@ -258,12 +299,12 @@ func (p *player) gate(st *step, now time.Time) gate {
 		timeout: p.shard.cfg.AnswerTimeout,
 	}
 	if st.Kind == session.Data {
-		g.framed = st.framed && p.framer.InSync(protocol.Application)
+		g.framed = st.framed && p.exchanges.framed(protocol.Application)
 	} else {
-		g.framed = p.framer != nil && p.framer.InSync(protocol.Requests) && p.framer.InSync(protocol.Application)
+		g.framed = p.exchanges.framed(protocol.Requests) && p.exchanges.framed(protocol.Application)
 	}
 	if g.framed {
-		g.complete = p.answers >= p.requests && !p.framer.Open(protocol.Application) &&
+		g.complete = p.answers >= p.requests && !p.exchanges.framer(protocol.Application).Open(protocol.Application) &&
 			(p.since > 0 || st.Seen <= p.released)
 		if want, got, early := p.exchanges.early(st.Seen); early && !g.complete {
 			g.early, g.want, g.got = true, want, got
@@ -281,6 +322,7 @@ func (p *player) drop(st *step, fate session.Fate) {
 	p.ledger[fate] += rest
 	p.shard.tally.pending.Add(-rest)
 	p.offset = 0
+	p.exchanges.forgo(st.turn, fate)
 }
 
 // maybeEnd ends the session when its record is played and the application has

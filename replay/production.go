@@ -46,11 +46,11 @@ func (x *exchanges) production(p []byte, at time.Duration) {
 		}
 		n, m := len(p), protocol.More
 		if x.framed(protocol.Production) {
-			n, m = x.framer().Feed(protocol.Production, p)
+			n, m = x.framer(protocol.Production).Feed(protocol.Production, p)
 		} else if e.cut {
 			n = int(min(uint64(n), e.prodEnd-x.offset))
 		}
-		e.production.Add(p[:n])
+		x.add(&e.production, p[:n])
 		x.offset += uint64(n)
 		p = p[n:]
 		switch {
@@ -94,7 +94,7 @@ func (x *exchanges) settle() {
 			ok = ok && !e.spoiled
 			e.spoiled = !ok
 			if next := x.at(x.prod + 1); next != nil {
-				next.production.Add(tail)
+				x.add(&next.production, tail)
 				next.answer = x.last
 				next.spoiled = !ok
 			}
@@ -148,11 +148,11 @@ func (x *exchanges) bridge(e *exchange, n int64) bool {
 	e.spoiled = true
 	e.missing += n
 	head := e.production.Head[min(e.interim, int64(len(e.production.Head))):]
-	if !bytes.Contains(head, []byte("\r\n\r\n")) || !x.framer().Open(protocol.Production) {
+	if !bytes.Contains(head, []byte("\r\n\r\n")) || !x.framer(protocol.Production).Open(protocol.Production) {
 		return false
 	}
 	for n > 0 {
-		used, m := x.framer().Feed(protocol.Production, zeros[:min(n, int64(len(zeros)))])
+		used, m := x.framer(protocol.Production).Feed(protocol.Production, zeros[:min(n, int64(len(zeros)))])
 		if !x.framed(protocol.Production) {
 			return false
 		}
@@ -171,7 +171,7 @@ func (x *exchanges) productionFIN() {
 	if e == nil || x.lost {
 		return
 	}
-	if x.framed(protocol.Production) && x.framer().Close(protocol.Production) == protocol.End {
+	if x.framed(protocol.Production) && x.framer(protocol.Production).Close(protocol.Production) == protocol.End {
 		x.productionDone(e)
 	}
 }

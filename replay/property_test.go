@@ -223,6 +223,19 @@ func TestRawProperty(t *testing.T) {
 	})
 }
 
+// drawControls adds to a configuration what a user may ask for.
+func drawControls(t *rapid.T, more func(*Config)) func(*Config) {
+	early, noWait := rapid.Bool().Draw(t, "stop early"), rapid.IntRange(0, 4).Draw(t, "wait") == 0
+	limit := rapid.SampledFrom([]int64{0, 0, 0, 1, playerCost + connCost + 1000, playerCost + connCost + 3000}).Draw(t, "memory")
+	ramp := rapid.SampledFrom([]time.Duration{0, 0, 0, 0, 10 * time.Millisecond, time.Second}).Draw(t, "ramp")
+	return func(c *Config) {
+		if more != nil {
+			more(c)
+		}
+		c.StopEarly, c.NoWait, c.MaxHeld, c.Ramp = early, noWait, limit, ramp
+	}
+}
+
 // Events in any order and applications that do anything: the engine ends, its
 // books balance, and nothing is sent twice.
 func TestChaosProperty(t *testing.T) {
@@ -277,6 +290,7 @@ func TestChaosProperty(t *testing.T) {
 		if rapid.Bool().Draw(rt, "paced") {
 			s.config = func(c *Config) { c.Pace = NewPace(1) }
 		}
+		s.config = drawControls(rt, s.config)
 		if rapid.IntRange(0, 4).Draw(rt, "cut") == 0 {
 			s.cut = 1 + drawDelay(rt, "cut short")
 		}

@@ -15,12 +15,16 @@ import (
 // Record is what became of one session.
 type Record struct {
 	ID             uint64
-	Client, Server string
-	State          string // "finished", "refused", "reset", "closed-early", "unanswered", "pending", "skipped", …
+	Copy           int    // which copy of the session it is, from 0
+	Client, Server string // as captured
+	As             string // the client's address that the application saw; empty if Client
+	State          string // "finished", "refused", "reset", "closed-early", "unanswered", "pending", "filtered", "shed", "skipped", …
 	Joined         bool
 	Connected      bool // a connection into the application was established
 	Reset          bool // ended as production's client did, with RST
+	Shed           bool // something of it was dropped over the limit on memory
 	Gaps           int  // in the client's stream
+	Reconnects     int  // connections that took the place of one that broke
 	Requests       int  // requests or client turns compared
 	Bytes          session.Ledger
 	Captured       int64 // client bytes
@@ -47,6 +51,11 @@ type Result struct {
 	Seen, Complete, Joined     int // sessions captured; those captured from SYN to end; those without beginning
 	Replayed, Finished, Failed int // connected; played to the end as captured; not
 	Skipped                    int // never connected, though nothing failed
+	Filtered                   int // of those: left out on purpose
+	Copies                     int // of those seen: second and later copies of a session
+	Shed                       int // of those failed: shed over the limit on memory, or in part
+	Reconnects                 int
+	PeakHeld                   int64 // most bytes that the players held at once; see Held
 	Bytes                      session.Ledger
 	Captured, Missing          int64
 	Release                    [causes]int64
@@ -133,6 +142,8 @@ func (p *player) finish() {
 		state = p.failure(p.fail)
 	case p.failed.err != nil:
 		state = p.failure(p.failed)
+	case p.out, !p.record.Connected && !p.until.IsZero():
+		state = "filtered"
 	case !p.record.Connected:
 		state = "skipped"
 	case p.ledger[session.Pending] > 0 || p.conn != nil && p.conn.Acked() < p.written:
@@ -166,14 +177,19 @@ func (p *player) cutShort() {
 	if p.fail.err != nil {
 		state, fate = p.failure(p.fail), p.fail.fate
 	}
+	if p.out {
+		state = "filtered"
+	}
 	for ; p.head < len(p.steps); p.pop() {
 		p.drop(&p.steps[p.head], fate)
 	}
+	p.dropNext(fate)
 	p.end(state, acked)
 }
 
 // end closes the books on a session: what was acknowledged is delivered, what
-// was sent and was not has the failure's fate, or is pending.
+// was sent and was not has the failure's fate, or is pending. It does not make
+// the bins fit what was captured: that is for Ledger.Check to see.
 func (p *player) end(state string, acked uint64) {
 	unacked := session.Pending
 	if p.fail.err != nil {
@@ -181,9 +197,7 @@ func (p *player) end(state string, acked uint64) {
 	}
 	totals, _ := p.s.Totals()
 	p.ledger[session.Delivered] += int64(acked)
-	if rest := totals.Bytes[session.Client] - p.ledger.Sum(); rest > 0 {
-		p.ledger[unacked] += rest
-	}
+	p.ledger[unacked] += int64(p.delivered + p.written - acked)
 	if p.conn != nil {
 		if p.fail.err != nil || p.ledger[session.Pending] > 0 {
 			p.conn.Abort()
@@ -196,9 +210,14 @@ func (p *player) end(state string, acked uint64) {
 	p.ended = true
 	p.setBusy(false)
 	delete(p.shard.live, p)
+	p.held = 0
+	p.settleHeld()
 
 	r := p.record
-	r.ID, r.Client, r.Server = p.s.ID, p.s.Client.String(), p.s.Server.String()
+	r.ID, r.Copy, r.Client, r.Server = p.s.ID, p.copy, p.s.Client.String(), p.s.Server.String()
+	if p.addr != p.s.Client && p.addr.IsValid() {
+		r.As = p.addr.String()
+	}
 	r.State, r.Joined = state, p.s.Joined
 	r.Bytes, r.Captured, r.Missing = p.ledger, totals.Bytes[session.Client], totals.Missing[session.Client]
 	if r.Requests == 0 {
@@ -211,13 +230,21 @@ func (p *player) end(state string, acked uint64) {
 	p.shard.engine.ended()
 }
 
+// Whole reports whether a session that has ended was captured whole: from its
+// beginning to its end, and without a hole in what the client sent.
+func Whole(s *session.Session, t session.Totals) bool { return whole(s.Joined, &t) }
+
+func whole(joined bool, t *session.Totals) bool {
+	closed := t.RST[0] || t.RST[1] || t.FIN[0] && t.FIN[1]
+	return !joined && closed && t.Missing[session.Client] == 0
+}
+
 func (t *tally) record(r *Record, totals session.Totals) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	res := &t.result
 	res.Seen++
-	closed := totals.RST[0] || totals.RST[1] || totals.FIN[0] && totals.FIN[1]
-	if !r.Joined && closed && totals.Missing[0] == 0 {
+	if whole(r.Joined, &totals) {
 		res.Complete++
 	}
 	if r.Joined {
@@ -226,12 +253,22 @@ func (t *tally) record(r *Record, totals session.Totals) {
 	if r.Connected {
 		res.Replayed++
 	}
+	if r.Copy > 0 {
+		res.Copies++
+	}
+	res.Reconnects += r.Reconnects
 	switch r.State {
 	case "finished":
 		res.Finished++
 		t.finished.Add(1)
+	case "filtered":
+		res.Filtered++
+		res.Skipped++
 	case "skipped":
 		res.Skipped++
+	case "shed":
+		res.Shed++
+		fallthrough
 	default:
 		res.Failed++
 		t.failed.Add(1)
@@ -242,71 +279,4 @@ func (t *tally) record(r *Record, totals session.Totals) {
 	if err := r.Bytes.Check(r.Captured); err != nil && len(res.Defects) < 10 {
 		res.Defects = append(res.Defects, fmt.Sprintf("session %d (%s): %v", r.ID, r.Client, err))
 	}
-}
-
-// Result returns the sum so far.
-func (e *Engine) Result() *Result {
-	out := &Result{Verdicts: map[compare.Verdict]int64{}}
-	var production, application, lateness *hdrhistogram.Histogram
-	merge := func(to **hdrhistogram.Histogram, from *hdrhistogram.Histogram) {
-		if *to == nil {
-			*to = hdrhistogram.Import(from.Export())
-		} else {
-			(*to).Merge(from)
-		}
-	}
-	for _, sh := range e.shards {
-		t := &sh.tally
-		t.mu.Lock()
-		r := &t.result
-		out.Complete += r.Complete
-		out.Joined += r.Joined
-		out.Replayed += r.Replayed
-		out.Finished += r.Finished
-		out.Failed += r.Failed
-		out.Skipped += r.Skipped
-		out.Bytes.Add(&r.Bytes)
-		out.Captured += r.Captured
-		out.Missing += r.Missing
-		for i, n := range r.Release {
-			out.Release[i] += n
-		}
-		for v, n := range r.Verdicts {
-			out.Verdicts[v] += n
-		}
-		out.Defects = append(out.Defects, r.Defects...)
-		merge(&production, t.production)
-		merge(&application, t.application)
-		merge(&lateness, t.lateness)
-		t.mu.Unlock()
-	}
-	out.Seen = int(e.seen.Load())
-	out.Production, out.Application, out.Lateness = latency(production), latency(application), latency(lateness)
-	return out
-}
-
-func latency(h *hdrhistogram.Histogram) Latency {
-	at := func(q float64) time.Duration { return time.Duration(h.ValueAtQuantile(q)) * time.Microsecond }
-	return Latency{P50: at(50), P90: at(90), P99: at(99), Count: h.TotalCount()}
-}
-
-// Progress is what a progress line shows.
-type Progress struct {
-	Seen, Active, Finished, Failed int64
-	Answers, Different             int64 // judged; those that differ or are missing
-	Pending                        int64 // client bytes waiting to be sent
-}
-
-// Progress returns the counters; it may be called at any time.
-func (e *Engine) Progress() Progress {
-	p := Progress{Seen: e.seen.Load(), Active: e.active.Load()}
-	for _, sh := range e.shards {
-		t := &sh.tally
-		p.Finished += t.finished.Load()
-		p.Failed += t.failed.Load()
-		p.Answers += t.answers.Load()
-		p.Different += t.differs.Load()
-		p.Pending += t.pending.Load()
-	}
-	return p
 }

@@ -7,15 +7,16 @@ import "time"
 type Cause uint8
 
 const (
-	Exact    Cause = iota // the application has sent what production's client had seen
-	Boundary              // the answers to all requests sent so far are complete
-	Quiet                 // the application has answered something and fallen silent
-	Timeout               // nothing came; the answer counts as missing
+	Exact     Cause = iota // the application has sent what production's client had seen
+	Boundary               // the answers to all requests sent so far are complete
+	Quiet                  // the application has answered something and fallen silent
+	Timeout                // nothing came; the answer counts as missing
+	Unawaited              // nothing else held, and nothing is waited for
 
 	causes
 )
 
-var causeNames = [causes]string{"exact", "boundary", "quiet", "timeout"}
+var causeNames = [causes]string{"exact", "boundary", "quiet", "timeout", "unawaited"}
 
 // String returns the word that reports use.
 func (c Cause) String() string { return causeNames[c] }

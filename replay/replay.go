@@ -13,6 +13,8 @@
 //	               production's client had seen
 //	player.go      the step: what can be done now
 //	connection.go  connect, send, half-close, reset
+//	again.go       where a session goes on after its connection broke
+//	memory.go      what a player holds, and what is shed over the limit
 //	exchange.go    the answers, paired: production.go and application.go say
 //	               which bytes are whose
 //	record.go      the result: what became of each byte, and the verdicts
@@ -27,7 +29,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,8 +73,31 @@ type Config struct {
 	// MinQuiet is the shortest silence that ends an answer of a protocol
 	// without a framer (20 ms).
 	MinQuiet time.Duration
+	// NoWait: nothing waits for the application's answers, a client's data goes
+	// out when its time has come.
+	NoWait bool
+	// StopEarly: a session whose connection the application closes early ends
+	// there. Otherwise it goes on at its next message over a new connection,
+	// if its protocol is known and the application had answered something.
+	StopEarly bool
 	// Rules are handed to compare.
 	Rules compare.Rules
+
+	// Choice says which sessions are played.
+	Choice
+	// Multiply plays each session this many times (1), from a client address
+	// of its own each.
+	Multiply int
+	// Clients, at most one of each family, are where the clients' addresses
+	// are taken from; see addresses.
+	Clients []netip.Prefix
+
+	// MaxHeld bounds what the players hold in memory, in bytes; see Held. Over
+	// it sessions are shed. 0: no limit.
+	MaxHeld int64
+	// Hold: sessions are taken in, and none is played before Begin.
+	Hold bool
+
 	// Shards is the number of goroutines that play (1).
 	Shards int
 	// Ended is told of each session that has ended; the record is the
@@ -85,14 +109,22 @@ type Config struct {
 	Differs func(session uint64, request string, d *compare.Difference)
 }
 
-// Engine plays sessions. Make it with New, feed it from one goroutine, and
-// run it in another.
+// Engine plays sessions. Make it with New, run it in one goroutine, and feed
+// it from others.
 type Engine struct {
 	cfg    Config
 	shards []*shard
 	seen   atomic.Int64
-	next   int // shard of the next session; Feed's own
+	begun  atomic.Bool
 
+	mu      sync.Mutex // of what Feed does
+	next    int        // shard of the next session
+	origin  time.Time  // when the first session began; see when
+	clients *addresses // nil: all play from their own
+	fans    map[*fan]struct{}
+
+	held   atomic.Int64 // by the players; see memory.go
+	peak   atomic.Int64
 	active atomic.Int64 // players that have not ended
 	busy   atomic.Int64 // of those, the ones with something to play
 	queued atomic.Int64 // players with news that nobody has looked at yet
@@ -110,7 +142,12 @@ func New(cfg Config) *Engine {
 	if cfg.Shards <= 0 {
 		cfg.Shards = 1
 	}
-	e := &Engine{cfg: cfg, idle: make(chan struct{}, 1)}
+	cfg.Multiply = max(cfg.Multiply, 1)
+	e := &Engine{cfg: cfg, idle: make(chan struct{}, 1), fans: map[*fan]struct{}{}}
+	if cfg.Multiply > 1 || len(cfg.Clients) > 0 {
+		e.clients = newAddresses(cfg.Multiply, cfg.Clients)
+	}
+	e.begun.Store(!cfg.Hold)
 	for range cfg.Shards {
 		e.shards = append(e.shards, newShard(e))
 	}
@@ -118,22 +155,72 @@ func New(cfg Config) *Engine {
 }
 
 // Feed tells that these sessions have new events or have ended; a session is
-// met for the first time in its first batch. It does not block.
+// met for the first time in its first batch. It does not block, and may be
+// called from several goroutines, for different sessions.
 func (e *Engine) Feed(batch []*session.Session) {
+	e.mu.Lock()
 	for _, s := range batch {
-		p, ok := s.Owner.(*player)
-		if !ok {
-			p = newPlayer(e.shards[e.next], s)
-			e.next = (e.next + 1) % len(e.shards)
-			s.Owner = p
-			e.seen.Add(1)
-			e.active.Add(1)
+		switch owner := s.Owner.(type) {
+		case *player:
+			owner.shard.push(owner)
+		case *fan:
+			owner.pass(e)
+		default:
+			e.meet(s)
 		}
-		p.shard.push(p)
 	}
+	e.mu.Unlock()
+	e.signal()
+}
+
+// meet finds players for a session that was not seen before.
+func (e *Engine) meet(s *session.Session) {
+	out, until := e.choose(s)
+	if e.clients != nil {
+		e.clients.server(s.Server.Addr())
+	}
+	if e.cfg.Multiply > 1 && !out {
+		f := newFan(s, e.cfg.Multiply)
+		for i, own := range f.copies {
+			f.players[i] = e.enlist(own, i, until)
+		}
+		s.Owner = f
+		e.fans[f] = struct{}{}
+		f.pass(e)
+		return
+	}
+	p := e.enlist(s, 0, until)
+	p.out = out
+	p.shard.push(p)
+}
+
+// enlist makes the player of a session, or of its n-th copy.
+func (e *Engine) enlist(s *session.Session, n int, until time.Time) *player {
+	p := newPlayer(e.shards[e.next], s)
+	e.next = (e.next + 1) % len(e.shards)
+	p.copy, p.sharers = n, int64(e.cfg.Multiply)
+	if e.clients != nil {
+		p.addr = e.clients.of(s.Client, n)
+	}
+	if !until.IsZero() {
+		p.joining, p.until = true, until
+	}
+	s.Owner = p
+	e.seen.Add(1)
+	e.active.Add(1)
+	return p
+}
+
+func (e *Engine) signal() {
 	for _, sh := range e.shards {
 		sh.signal()
 	}
+}
+
+// Begin lets the sessions of an engine with Config.Hold be played.
+func (e *Engine) Begin() {
+	e.begun.Store(true)
+	e.signal()
 }
 
 // Run plays until ctx ends. What is not played by then stays where it is, for
@@ -170,6 +257,11 @@ func (e *Engine) Drain(ctx context.Context) error {
 // Finish closes what is still open and returns the result. Run must have
 // returned.
 func (e *Engine) Finish() *Result {
+	e.mu.Lock()
+	for f := range e.fans {
+		f.pass(e)
+	}
+	e.mu.Unlock()
 	for _, sh := range e.shards {
 		sh.finish()
 	}
@@ -181,107 +273,6 @@ func (e *Engine) ended() {
 		select {
 		case e.idle <- struct{}{}:
 		default:
-		}
-	}
-}
-
-// shard is one goroutine's share of the players.
-type shard struct {
-	engine *Engine
-	cfg    *Config
-
-	mu    sync.Mutex
-	ready []*player // with news; each once
-	wake  chan struct{}
-
-	// Only the shard's goroutine touches the rest, except for the tally.
-	spare  []*player
-	timers timerHeap
-	live   map[*player]struct{}
-	tally  tally
-	free   []*exchange
-}
-
-func newShard(e *Engine) *shard {
-	sh := &shard{engine: e, cfg: &e.cfg, wake: make(chan struct{}, 1), live: map[*player]struct{}{}}
-	sh.tally.init()
-	return sh
-}
-
-// push queues a player without waking the shard.
-func (sh *shard) push(p *player) {
-	if p.queued.Swap(true) {
-		return
-	}
-	sh.engine.queued.Add(1)
-	sh.mu.Lock()
-	sh.ready = append(sh.ready, p)
-	sh.mu.Unlock()
-}
-
-func (sh *shard) signal() {
-	select {
-	case sh.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (sh *shard) run(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	var armed time.Time
-	for ctx.Err() == nil {
-		sh.mu.Lock()
-		ready := sh.ready
-		sh.ready = sh.spare[:0]
-		sh.mu.Unlock()
-		now := time.Now()
-		for i, p := range ready {
-			ready[i] = nil
-			p.queued.Store(false)
-			sh.engine.queued.Add(-1)
-			p.step(now)
-			if i%64 == 63 {
-				now = time.Now()
-			}
-		}
-		sh.spare = ready
-		for p := sh.timers.due(now); p != nil; p = sh.timers.due(now) {
-			p.step(now)
-		}
-		if len(ready) > 0 {
-			// What the steps set in motion (answers of a fast application) is
-			// often here already: look again before sleeping.
-			runtime.Gosched()
-			continue
-		}
-		if at, ok := sh.timers.next(); ok && !at.Equal(armed) {
-			armed = at
-			timer.Reset(time.Until(at))
-		}
-		select {
-		case <-sh.wake:
-		case <-timer.C:
-			armed = time.Time{}
-		case <-ctx.Done():
-		}
-	}
-}
-
-// finish ends the players that are left; the shard no longer runs.
-func (sh *shard) finish() {
-	for p := range sh.live {
-		p.take()
-		p.cutShort()
-	}
-	sh.mu.Lock()
-	ready := sh.ready
-	sh.ready = nil
-	sh.mu.Unlock()
-	for _, p := range ready { // never stepped
-		if !p.ended {
-			p.take()
-			p.cutShort()
 		}
 	}
 }

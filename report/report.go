@@ -51,6 +51,8 @@ type Result struct {
 	Release     Release     `json:"release"`
 	Answers     Answers     `json:"answers"`
 	Latency     Latency     `json:"latency"`
+	Lateness    Percentiles `json:"lateness"`        // of chunks behind their time, where there is a pace
+	PeakHeld    int64       `json:"peak_held_bytes"` // captured and not yet played, at most
 	Egress      []Egress    `json:"egress"`
 	App         App         `json:"app"`
 	Warnings    []string    `json:"warnings"` // one line each
@@ -116,6 +118,11 @@ type Sessions struct {
 	Finished int64 `json:"finished"` // of those: played to their end
 	Failed   int64 `json:"failed"`   // refused, reset, closed early, unanswered, or not played to the end
 	Skipped  int64 `json:"skipped"`  // not replayed
+
+	Filtered   int64 `json:"filtered"`   // of those skipped: left out on purpose
+	Copies     int64 `json:"copies"`     // of those seen: made by --multiply
+	Shed       int64 `json:"shed"`       // of those failed: dropped over the limit on memory, or in part
+	Reconnects int64 `json:"reconnects"` // connections made anew after the application had ended one early
 }
 
 // ClientBytes is the ledger: each captured client byte is in exactly one bin
@@ -160,6 +167,8 @@ type Release struct {
 	Boundary int64 `json:"boundary"`
 	Quiet    int64 `json:"quiet"`
 	Timeout  int64 `json:"timeout"`
+
+	Unawaited int64 `json:"unawaited"` // with --wait none
 }
 
 // Answers counts answers by verdict.
@@ -226,7 +235,9 @@ type App struct {
 // Detail is one session.
 type Detail struct {
 	ID          uint64      `json:"id"`
-	Client      string      `json:"client"` // address and port
+	Copy        int64       `json:"copy"`   // which of those made by --multiply, from 0
+	Client      string      `json:"client"` // address and port, as captured
+	As          string      `json:"as"`     // what the application saw instead; "" if the same
 	Server      string      `json:"server"`
 	State       string      `json:"state"` // "finished", "skipped", or what went wrong: "refused", "reset", "closed-early", "unanswered", "pending" …
 	Joined      bool        `json:"joined"`

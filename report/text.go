@@ -118,6 +118,9 @@ func (t *text) captureAndSessions() {
 	t.row("sessions", "%s seen%s", number(s.Seen), nonZero(
 		bin{"complete", s.Complete}, bin{"joined", s.Joined}, bin{"replayed", s.Replayed},
 		bin{"finished", s.Finished}, bin{"failed", s.Failed}, bin{"skipped", s.Skipped}))
+	if more := nonZero(bin{"left out on purpose", s.Filtered}, bin{"copies", s.Copies}, bin{"shed", s.Shed}, bin{"reconnected", s.Reconnects}); more != "" {
+		t.row("", "%s", strings.TrimPrefix(more, ", "))
+	}
 }
 
 func (t *text) bytes() {
@@ -138,7 +141,8 @@ func (t *text) bytes() {
 
 func (t *text) release() {
 	r := &t.Release
-	if words := nonZero(bin{"exact", r.Exact}, bin{"boundary", r.Boundary}, bin{"quiet", r.Quiet}, bin{"timeout", r.Timeout}); words != "" {
+	if words := nonZero(bin{"exact", r.Exact}, bin{"boundary", r.Boundary}, bin{"quiet", r.Quiet}, bin{"timeout", r.Timeout},
+		bin{"unawaited", r.Unawaited}); words != "" {
 		t.row("release", "%s", strings.TrimPrefix(words, ", "))
 	}
 }
@@ -151,14 +155,14 @@ func (t *text) answers() {
 }
 
 func (t *text) latency() {
-	if t.Latency == (Latency{}) {
+	if t.Latency == (Latency{}) && t.Lateness == (Percentiles{}) {
 		return
 	}
 	rows := [][]string{{"", "p50", "p90", "p99"}}
 	for _, side := range []struct {
 		name string
 		p    Percentiles
-	}{{"production", t.Latency.Production}, {"application", t.Latency.Application}} {
+	}{{"production", t.Latency.Production}, {"application", t.Latency.Application}, {"behind pace", t.Lateness}} {
 		if side.p == (Percentiles{}) {
 			continue
 		}

@@ -10,36 +10,118 @@ import (
 	"tcpsandbox/session"
 )
 
-// Sources feed the engine: live ones as packets come, files at their pace or as
-// fast as the players keep up.
-
 // feed is one --capture on its way into the engine.
 type feed struct {
 	spec string
-	src  capture.Source
-	asm  *capture.Assembler
-	mu   sync.Mutex // of asm: batches and ticks come from two goroutines
+	open func() (capture.Source, *capture.Assembler, error)
 	err  error
+
+	mu  sync.Mutex // of asm's use: batches and ticks come from two goroutines
+	asm *capture.Assembler
+
+	// A file that is played again is a new source with a new assembler.
+	swap     sync.Mutex
+	src      capture.Source
+	packets  capture.Stats // of the sources before
+	segments capture.AssemblerStats
 }
 
-// feed hands one source's sessions to the engine until it ends.
-func (p *pipeline) feed(ctx context.Context, f *feed) {
-	if f.src.Live() {
-		defer every(time.Second, func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			p.give(f.asm.Tick(time.Now()))
-		})()
+// newFeed opens a source.
+func newFeed(spec string, open func() (capture.Source, *capture.Assembler, error)) (*feed, error) {
+	f := &feed{spec: spec, open: open}
+	var err error
+	f.src, f.asm, err = open()
+	return f, err
+}
+
+// again opens the source anew.
+func (f *feed) again() error {
+	src, asm, err := f.open()
+	if err != nil {
+		return err
 	}
-	f.err = f.src.Run(ctx, func(batch []capture.Packet) error {
-		if p.pace == nil || f.src.Live() {
-			p.packets(f, batch)
-			return p.holdBack(ctx, f)
+	packets, segments := f.stats()
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	f.src.Close()
+	f.packets, f.segments, f.src, f.asm = packets, segments, src, asm
+	return nil
+}
+
+// stats returns the counts that a result shows.
+func (f *feed) stats() (p capture.Stats, a capture.AssemblerStats) {
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	p, a = f.src.Stats(), f.asm.Stats()
+	p.Packets += f.packets.Packets
+	p.Bytes += f.packets.Bytes
+	p.KernelDrops += f.packets.KernelDrops
+	p.Malformed += f.packets.Malformed
+	a.Segments += f.segments.Segments
+	a.Malformed += f.segments.Malformed
+	a.Unsupported += f.segments.Unsupported
+	a.Refused += f.segments.Refused
+	a.Ignored += f.segments.Ignored
+	a.Orphaned += f.segments.Orphaned
+	a.Shed += f.segments.Shed
+	return p, a
+}
+
+func (f *feed) close() {
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	f.src.Close()
+}
+
+// live reports whether the source is an interface, which cannot wait.
+func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
+
+// follow hands a live source's sessions to the engine until it ends.
+func (p *pipeline) follow(ctx context.Context, f *feed) {
+	defer every(time.Second, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		p.give(f.asm.Tick(time.Now()))
+	})()
+	f.end(f.src.Run(ctx, func(batch []capture.Packet) error {
+		p.packets(f, batch)
+		return p.holdBack(ctx, f, maxBusy)
+	}))
+}
+
+// end notes why a source has ended.
+func (f *feed) end(err error) {
+	if !errors.Is(err, context.Canceled) {
+		f.err = err
+	}
+}
+
+// playFiles hands over the sessions of all files, as often as --repeat says.
+// Each pass begins when the sessions of the one before have ended: they have
+// the same clients.
+func (p *pipeline) playFiles(ctx context.Context, files []*feed) {
+	for pass := 1; ; pass++ {
+		p.began = false
+		merge(ctx, files, func(f *feed, batch []capture.Packet) error {
+			if p.pace == nil {
+				return p.unpaced(ctx, f, batch)
+			}
+			return p.paced(ctx, f, batch)
+		})
+		if pass == p.opt.repeat || ctx.Err() != nil || p.feedError() != nil {
+			return
 		}
-		return p.paced(ctx, f, batch)
-	})
-	if errors.Is(f.err, context.Canceled) {
-		f.err = nil
+		for _, f := range files {
+			p.flush(f)
+		}
+		if p.engine.Drain(ctx) != nil {
+			return
+		}
+		for _, f := range files {
+			if f.err = f.again(); f.err != nil {
+				return
+			}
+		}
 	}
 }
 
@@ -47,6 +129,20 @@ func (p *pipeline) packets(f *feed, batch []capture.Packet) {
 	f.mu.Lock()
 	p.give(f.asm.Packets(batch))
 	f.mu.Unlock()
+}
+
+// unpaced hands over a file's packets as the players come to an end with those
+// before. Of many copies that is a few packets at a time.
+func (p *pipeline) unpaced(ctx context.Context, f *feed, batch []capture.Packet) error {
+	for len(batch) > 0 {
+		n := min(len(batch), max(1, maxBusy/p.opt.multiply))
+		p.packets(f, batch[:n])
+		if err := p.holdBack(ctx, f, maxBusy); err != nil {
+			return err
+		}
+		batch = batch[n:]
+	}
+	return nil
 }
 
 // readAhead is how far a file is read before its packets are due: the players
@@ -57,48 +153,50 @@ const readAhead = time.Second
 func (p *pipeline) paced(ctx context.Context, f *feed, batch []capture.Packet) error {
 	for len(batch) > 0 {
 		first := time.Unix(0, batch[0].Time)
-		p.mu.Lock()
-		if !p.pace.Started() {
+		if !p.began {
+			p.began = true
 			p.pace.Start(first, time.Now())
 		}
-		p.mu.Unlock()
+		p.pace.Saw(first)
 		if err := p.pace.Wait(ctx, first, readAhead); err != nil {
 			return err
 		}
 		horizon := time.Now().Add(readAhead)
 		n := 1
-		for n < len(batch) && !p.pace.Due(time.Unix(0, batch[n].Time)).After(horizon) {
-			n++
+		for ; n < len(batch); n++ {
+			next := time.Unix(0, batch[n].Time)
+			p.pace.Saw(next)
+			if p.pace.Due(next).After(horizon) {
+				break
+			}
 		}
 		p.packets(f, batch[:n])
 		batch = batch[n:]
 	}
-	return p.holdBack(ctx, f)
+	return p.holdBack(ctx, f, 1<<30)
 }
 
 // Limits on what is read from a file and not yet played.
 const (
-	maxBusy    = 512      // sessions at work; each is a connection that the application must have room for
+	maxBusy    = 512      // sessions at work, where nothing else sets the pace; each is a connection that the application must have room for
 	maxPending = 64 << 20 // bytes
 )
 
 // holdBack lets the players catch up before more is read. An interface cannot
 // wait: what it loses meanwhile is lost.
-func (p *pipeline) holdBack(ctx context.Context, f *feed) error {
+func (p *pipeline) holdBack(ctx context.Context, f *feed, maxBusy int) error {
 	if f.live() {
 		return nil
 	}
 	for ctx.Err() == nil {
 		_, busy := p.engine.Active()
-		if busy < maxBusy && p.engine.Progress().Pending < maxPending {
+		if busy < maxBusy && p.engine.Progress().Pending < min(maxPending, p.opt.heldLimit()/4) {
 			return nil
 		}
 		time.Sleep(time.Millisecond)
 	}
 	return ctx.Err()
 }
-
-func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
 
 // give passes sessions on, as far as --max-sessions allows.
 func (p *pipeline) give(batch []*session.Session) {
@@ -116,12 +214,11 @@ func (p *pipeline) give(batch []*session.Session) {
 	p.engine.Feed(batch)
 }
 
-func (p *pipeline) flush() {
-	for _, f := range p.sources {
-		f.mu.Lock()
-		p.give(f.asm.Flush())
-		f.mu.Unlock()
-	}
+// flush ends the sessions of a source.
+func (p *pipeline) flush(f *feed) {
+	f.mu.Lock()
+	p.give(f.asm.Flush())
+	f.mu.Unlock()
 }
 
 // feedError returns what broke a source, if anything did.

@@ -31,6 +31,8 @@ type pipeline struct {
 	sources []*feed
 	engine  *replay.Engine
 	pace    *replay.Pace // nil: as fast as it comes
+	began   bool         // the pace was started for this pass; the reader's own
+	whole   wholeSessions
 	box     *sandbox.Sandbox
 	net     *netsim.Net
 	app     *sandbox.App
@@ -50,7 +52,10 @@ type pipeline struct {
 func (p *pipeline) open() error {
 	var id atomic.Uint64
 	for i, spec := range p.opt.specs {
-		src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
+			src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+			return src, capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
+		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
 			// The capture's capability alone would only lead to the next refusal.
 			return cannot(hinted{err, "sudo " + commandLine(os.Args)})
@@ -58,11 +63,7 @@ func (p *pipeline) open() error {
 		if err != nil {
 			return cannot(err)
 		}
-		p.sources = append(p.sources, &feed{
-			spec: p.opt.captures[i],
-			src:  src,
-			asm:  capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, NextID: func() uint64 { return id.Add(1) }}),
-		})
+		p.sources = append(p.sources, f)
 	}
 	box, err := sandbox.New(sandbox.Config{MTU: p.opt.mtu})
 	if err != nil {
@@ -81,13 +82,42 @@ func (p *pipeline) open() error {
 		return cannot(err)
 	}
 	p.pace = p.opt.newPace()
+	choice := replay.Choice{Sample: p.opt.sample, Ramp: p.opt.ramp}
+	if p.opt.onlyComplete {
+		choice.Only = p.whole.has
+	}
 	p.engine = replay.New(replay.Config{
 		Dial:          p.dial,
 		Pace:          p.pace,
 		AnswerTimeout: p.opt.answerTimeout,
+		NoWait:        p.opt.wait == "none",
+		StopEarly:     p.opt.onEarlyClose == "stop",
+		Choice:        choice,
+		Multiply:      p.opt.multiply,
+		Clients:       p.opt.clients,
+		MaxHeld:       p.opt.heldLimit(),
+		Hold:          true,
 		Ended:         p.sessionEnded,
 		Differs:       p.answerDiffers,
 	})
+	return nil
+}
+
+// findWhole reads files once to see which of their sessions are whole.
+func (p *pipeline) findWhole(ctx context.Context) error {
+	for i, spec := range p.opt.specs {
+		if p.sources[i].src.Live() {
+			continue
+		}
+		src, err := spec.Open(capture.LiveConfig{})
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		if err := p.whole.read(ctx, src, capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -105,27 +135,42 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 		}
 	}()
 
-	// Live traffic is followed from now on and waits in its sessions until
+	if p.opt.onlyComplete {
+		if err := p.findWhole(ctx); err != nil && ctx.Err() == nil {
+			return "", cannot(err)
+		}
+	}
+
+	// Live traffic is followed from now on and waits with the players until
 	// the application listens; files can wait themselves.
+	engineCtx, stopEngine := context.WithCancel(context.Background())
+	defer stopEngine()
+	var playing sync.WaitGroup
+	playing.Go(func() { p.engine.Run(engineCtx) })
 	feedCtx, stopFeeds := context.WithCancel(ctx)
 	defer stopFeeds()
 	var feeding sync.WaitGroup
-	start := func(live bool) {
-		for _, f := range p.sources {
-			if f.src.Live() == live {
-				feeding.Go(func() { p.feed(feedCtx, f) })
-			}
+	defer feeding.Wait()
+	var files []*feed
+	for _, f := range p.sources {
+		if f.src.Live() {
+			feeding.Go(func() { p.follow(feedCtx, f) })
+		} else {
+			files = append(files, f)
 		}
 	}
-	defer feeding.Wait()
-	start(true)
 	defer stopFeeds()
+	finish := func() {
+		stopEngine()
+		playing.Wait()
+		p.played = p.engine.Finish()
+	}
 
 	if err := p.startApp(ctx); err != nil {
 		stopFeeds()
 		feeding.Wait()
-		p.flush()
-		p.played = p.engine.Finish()
+		p.flushAll()
+		finish()
 		var setup *sandbox.SetupError
 		switch {
 		case ctx.Err() != nil:
@@ -137,12 +182,11 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	}
 	defer p.app.Stop(p.opt.grace)
 
-	engineCtx, stopEngine := context.WithCancel(context.Background())
-	defer stopEngine()
-	engineDone := make(chan struct{})
-	go func() { p.engine.Run(engineCtx); close(engineDone) }()
+	p.engine.Begin()
 	p.started = time.Now()
-	start(false)
+	if len(files) > 0 {
+		feeding.Go(func() { p.playFiles(feedCtx, files) })
+	}
 	exhausted := make(chan struct{})
 	go func() { feeding.Wait(); close(exhausted) }()
 	var timeUp <-chan time.Time
@@ -166,16 +210,14 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	}
 	stopFeeds()
 	feeding.Wait()
-	p.flush()
+	p.flushAll()
 	p.drain(ctx, ended)
 	select {
 	case <-p.app.Exited(): // nobody asked it to
 		ended = report.EndedAppExited
 	default:
 	}
-	stopEngine()
-	<-engineDone
-	p.played = p.engine.Finish()
+	finish()
 	if err := p.feedError(); err != nil {
 		return ended, cannot(err)
 	}
@@ -252,6 +294,12 @@ func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
 	}
 }
 
+func (p *pipeline) flushAll() {
+	for _, f := range p.sources {
+		p.flush(f)
+	}
+}
+
 // drain gives the players time for what they have: less if nobody will answer,
 // and none any more when a signal comes meanwhile.
 func (p *pipeline) drain(ctx context.Context, ended string) {
@@ -273,7 +321,7 @@ func (p *pipeline) drain(ctx context.Context, ended string) {
 // close frees what is left; it may be called in any state.
 func (p *pipeline) close() {
 	for _, f := range p.sources {
-		f.src.Close()
+		f.close()
 	}
 	if p.net != nil {
 		p.net.Close()
@@ -285,7 +333,11 @@ func (p *pipeline) close() {
 
 // dial connects a client to where the application listens.
 func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
-	if !sandbox.Replayable(client.Addr(), server.Addr()) || client.Port() == 0 || server.Port() == 0 {
+	asked := client.Addr()
+	if replay.IsMadeUp(asked) {
+		asked = server.Addr() // the kernel takes it, and nothing else has it
+	}
+	if !sandbox.Replayable(asked, server.Addr()) || client.Port() == 0 || server.Port() == 0 {
 		return nil, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
 	}
 	if err := p.box.AddServer(server.Addr()); err != nil {
@@ -309,8 +361,15 @@ func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn
 
 func (p *pipeline) sessionEnded(r *replay.Record) {
 	p.mu.Lock()
-	p.result.AddDetail(detail(r))
+	if r.State == "filtered" {
+		p.result.DetailOmitted++ // it was not asked for
+	} else {
+		p.result.AddDetail(detail(r))
+	}
 	p.mu.Unlock()
+	if r.Copy > 0 {
+		return
+	}
 	if n := p.ended.Add(1); p.opt.maxSessions > 0 && n == int64(p.opt.maxSessions) {
 		close(p.enough)
 	}

@@ -29,16 +29,21 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Seen: int64(played.Seen), Complete: int64(played.Complete), Joined: int64(played.Joined),
 		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
 		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
+		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
+		Reconnects: int64(played.Reconnects),
 	}
 	r.ClientBytes = report.Bytes(played.Captured, played.Bytes, played.Missing)
 	r.Release = report.Release{
 		Exact: played.Release[replay.Exact], Boundary: played.Release[replay.Boundary],
 		Quiet: played.Release[replay.Quiet], Timeout: played.Release[replay.Timeout],
+		Unawaited: played.Release[replay.Unawaited],
 	}
 	for verdict, n := range played.Verdicts {
 		r.Answers.Count(verdict, n)
 	}
 	r.Latency.Production, r.Latency.Application = percentiles(played.Production), percentiles(played.Application)
+	r.Lateness = percentiles(played.Lateness)
+	r.PeakHeld = played.PeakHeld
 	for _, e := range p.net.Egress() {
 		dst := "elsewhere"
 		if e.Dst.IsValid() {
@@ -58,15 +63,12 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	if r.ClientBytes.Refused > 0 {
 		p.warnLoopback()
 	}
-	for _, d := range played.Defects {
-		r.Warnings = append(r.Warnings, "defect of tcpsandbox: "+d)
-	}
 	return r
 }
 
 // captured sums up one source, and warns of what it could not give.
 func (p *pipeline) captured(f *feed) report.Source {
-	src, asm := f.src.Stats(), f.asm.Stats()
+	src, asm := f.stats()
 	warn := func(format string, args ...any) {
 		text := f.spec + ": " + fmt.Sprintf(format, args...)
 		p.con.warn("%s", text)
@@ -124,7 +126,7 @@ func percentiles(l replay.Latency) report.Percentiles {
 // detail is a session's entry in the report.
 func detail(r *replay.Record) report.Detail {
 	d := report.Detail{
-		ID: r.ID, Client: r.Client, Server: r.Server, State: r.State, Joined: r.Joined,
+		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: r.As, Server: r.Server, State: r.State, Joined: r.Joined,
 		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
 		Verdict: r.Verdict.String(),
 	}
@@ -159,7 +161,8 @@ func (p *pipeline) progressLine() string {
 	}
 	var drops uint64
 	for _, f := range p.sources {
-		drops += f.src.Stats().KernelDrops
+		packets, _ := f.stats()
+		drops += packets.KernelDrops
 	}
 	if drops > 0 {
 		line += fmt.Sprintf(", %s packets dropped by the kernel", number(drops))

@@ -29,11 +29,11 @@ type runOptions struct {
 	specs    []capture.Spec
 	command  []string
 
-	appPortFlag   string
-	allPorts      uint16            // the application's port, whatever the captured one; 0: see portMap
-	portMap       map[uint16]uint16 // captured port → the application's
-	paceFlag      string
-	speed         float64
+	appPortFlag string
+	allPorts    uint16            // the application's port, whatever the captured one; 0: see portMap
+	portMap     map[uint16]uint16 // captured port → the application's
+	paceFlag    string
+	controls
 	answerTimeout time.Duration
 	listenTimeout time.Duration
 	duration      time.Duration
@@ -88,7 +88,7 @@ Exit: 0 all compared answers match, 1 they differ, 2 misuse, 3 cannot run here,
 	f.StringArrayVar(&opt.captures, "capture", nil, "where the packets come from, and the server's ports (may repeat)")
 	f.StringVar(&opt.appPortFlag, "app-port", "", "where the application listens: PORT, or FROM=TO,… (default: the captured port)")
 	f.StringVar(&opt.paceFlag, "pace", "live", "live: not before its captured time; asap: as soon as the application has answered")
-	f.Float64Var(&opt.speed, "speed", 1, "play a file this many times as fast as it was captured")
+	opt.controls.flags(f)
 	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
 	f.DurationVar(&opt.listenTimeout, "listen-timeout", 30*time.Second, "give the application this long until it listens")
 	f.DurationVar(&opt.duration, "duration", 0, "stop the capture after this long")
@@ -144,18 +144,20 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return usageError{cmd.CommandPath(), err}
 	}
 	for flag, ok := range map[string]bool{
-		"--pace must be live or asap, not " + strconv.Quote(o.paceFlag):                   o.paceFlag == "live" || o.paceFlag == "asap",
-		fmt.Sprintf("--speed must be more than 0 and at most 1,000,000, not %v", o.speed): o.speed > 0 && o.speed <= 1e6,
-		"--egress must be drop or refuse, not " + strconv.Quote(o.egress):                 o.egress == "drop" || o.egress == "refuse",
-		"--fail-on must be different, loss or never, not " + strconv.Quote(o.failOn):      o.failOn == "different" || o.failOn == "loss" || o.failOn == "never",
-		fmt.Sprintf("--mtu must lie between 1280 and 65535, not %d", o.mtu):               o.mtu >= 1280 && o.mtu <= 65535,
-		fmt.Sprintf("--cpus must be at least 1, not %d", o.cpus):                          o.cpus >= 1,
-		fmt.Sprintf("--max-sessions must not be negative: %d", o.maxSessions):             o.maxSessions >= 0,
-		"--answer-timeout, --listen-timeout, --duration and --drain cannot be negative":   min(o.answerTimeout, o.listenTimeout, o.duration, o.drain) >= 0,
+		"--pace must be live or asap, not " + strconv.Quote(o.paceFlag):                 o.paceFlag == "live" || o.paceFlag == "asap",
+		"--egress must be drop or refuse, not " + strconv.Quote(o.egress):               o.egress == "drop" || o.egress == "refuse",
+		"--fail-on must be different, loss or never, not " + strconv.Quote(o.failOn):    o.failOn == "different" || o.failOn == "loss" || o.failOn == "never",
+		fmt.Sprintf("--mtu must lie between 1280 and 65535, not %d", o.mtu):             o.mtu >= 1280 && o.mtu <= 65535,
+		fmt.Sprintf("--cpus must be at least 1, not %d", o.cpus):                        o.cpus >= 1,
+		fmt.Sprintf("--max-sessions must not be negative: %d", o.maxSessions):           o.maxSessions >= 0,
+		"--answer-timeout, --listen-timeout, --duration and --drain cannot be negative": min(o.answerTimeout, o.listenTimeout, o.duration, o.drain) >= 0,
 	} {
 		if !ok {
 			return misuse(cmd, "%s", flag)
 		}
+	}
+	if err := o.controls.complete(o.specs); err != nil {
+		return usageError{cmd.CommandPath(), err}
 	}
 	for _, e := range o.env {
 		if k, _, ok := strings.Cut(e, "="); !ok || k == "" {
@@ -254,7 +256,16 @@ func (o *runOptions) newPace() *replay.Pace {
 			return nil
 		}
 	}
-	return replay.NewPace(o.speed)
+	pace := replay.NewPace(o.speed)
+	if o.skipIdle > 0 {
+		pace.SkipIdle(o.skipIdle)
+	}
+	return pace
+}
+
+// assembler says how packets of a source become sessions.
+func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.AssemblerConfig {
+	return capture.AssemblerConfig{Ports: spec.Ports, IdleTimeout: o.idleTimeout, MaxBuffered: o.bufferLimit(), NextID: nextID}
 }
 
 // appOutput returns where the application's lines go.
@@ -275,14 +286,17 @@ func (o *runOptions) appOutput(con *console) func(sandbox.Stream, []byte) {
 // replayInto makes a run and returns the exit code.
 func replayInto(o *runOptions) (int, error) {
 	con := newConsole(o.quiet)
-	if o.speed != 1 && o.newPace() == nil {
-		con.warn("--speed has no effect: only files are played at a pace, and with --pace live")
+	if (o.speed != 1 || o.skipIdle > 0) && o.newPace() == nil {
+		con.warn("--speed and --skip-idle have no effect: only files are played at a pace, and with --pace live")
 	}
 	// A connection costs some 10 KB of short-lived memory. Collecting at four
 	// times what lives, instead of twice, halves the collector's share of the
 	// CPU at 4,000 connections/s, for some 30 MB.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(o.memory / 8 * 7)
 	}
 	// Between a packet and its answer lie several hand-overs from one goroutine
 	// to another. On one processor they cost nothing; with two the runtime wakes
@@ -342,6 +356,11 @@ func replayInto(o *runOptions) (int, error) {
 			result.ExitCode = coded.code
 		}
 	}
+	if defects := p.played.Defects; len(defects) > 0 {
+		con.fail(defectError(defects))
+		result.ExitCode = exitCannot
+		result.Warnings = append(result.Warnings, defectError(defects).Error())
+	}
 	if err != nil {
 		con.fail(err)
 		result.Warnings = append(result.Warnings, err.Error())
@@ -386,6 +405,18 @@ func (o *runOptions) publish(con *console, r *report.Result) (int, error) {
 		}
 	}
 	return r.ExitCode, nil
+}
+
+// defectError is a result that contradicts itself.
+type defectError []string
+
+func (e defectError) Error() string {
+	return "defect of tcpsandbox: the books do not balance: " + strings.Join(e, "; ")
+}
+
+// Hint implements hinter.
+func (defectError) Hint() string {
+	return "do not trust this result; please report it with the command line and, if you can, the capture"
 }
 
 // diedError is an application that ended while it was needed.

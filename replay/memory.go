@@ -1,0 +1,131 @@
+package replay
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"tcpsandbox/compare"
+	"tcpsandbox/session"
+)
+
+// What a player holds is counted as it comes and goes, in bytes of memory: the
+// captured bytes that are not played yet, the answers that wait for the other
+// side's, and flat prices for what surrounds them.
+const (
+	// playerCost is a player without a connection and its session, and what
+	// capture keeps of it.
+	playerCost = 3 << 10
+	// connCost is a connection: 6.4 KB of netstack's when idle, some 12 KB with
+	// its buffers once a request has been answered.
+	connCost = 12 << 10
+	// stepCost is a client's event without its bytes.
+	stepCost = 256
+)
+
+// errShed is why a session that was shed goes no further.
+var errShed = errors.New("dropped over the limit on memory")
+
+// hold counts n more bytes, or less.
+func (p *player) hold(n int64) { p.held += n }
+
+// settleHeld tells the engine of what changed.
+func (p *player) settleHeld() {
+	if p.held == p.settled {
+		return
+	}
+	e := p.shard.engine
+	now := e.held.Add(p.held - p.settled)
+	p.settled = p.held
+	if now > e.peak.Load() {
+		e.peak.Store(now) // another shard's may be lost: they differ by a step
+	}
+}
+
+// cost is what an event of the client's is counted with. Players that play the
+// same session share its bytes.
+func (p *player) cost(e *session.Event) int64 {
+	return stepCost + (int64(len(e.Data))+p.sharers-1)/p.sharers
+}
+
+// add adds bytes to an answer.
+func (x *exchanges) add(a *compare.Answer, b []byte) {
+	before := cap(a.Head)
+	a.Add(b)
+	x.player.hold(int64(cap(a.Head) - before))
+}
+
+// Held returns how many bytes the players hold now, and the most they ever
+// did: what was captured and is not played yet, answers that wait to be
+// compared, and connections. Data that no player has taken yet is not counted.
+func (e *Engine) Held() (now, peak int64) { return e.held.Load(), e.peak.Load() }
+
+// shed makes room where the players hold more than they may: first those drop
+// what they have that hold more than a quarter of it all, then those that have
+// had nothing to do for the longest time. It makes some more room than is
+// needed, and when that fails it does not look again for a while, since a look
+// goes through all players: 20,000 take 2 ms.
+func (sh *shard) shed(now time.Time) {
+	limit := sh.cfg.MaxHeld
+	over := func() bool { return sh.engine.held.Load() > limit }
+	if limit <= 0 || !over() || now.Before(sh.nextShed) {
+		return
+	}
+	var waiting []*player
+	for p := range sh.live {
+		switch {
+		case p.held > limit/4:
+			p.shed(now)
+		case p.held > playerCost:
+			waiting = append(waiting, p)
+		}
+	}
+	if over() {
+		slices.SortFunc(waiting, func(a, b *player) int { return cmp.Or(a.touched.Compare(b.touched), cmp.Compare(a.s.ID, b.s.ID)) })
+		for _, p := range waiting {
+			if sh.engine.held.Load() <= limit-limit/8 {
+				break
+			}
+			p.shed(now)
+		}
+	}
+	if over() {
+		sh.nextShed = now.Add(100 * time.Millisecond)
+		sh.engine.signal() // it is another shard's
+	}
+}
+
+// shed drops all that the player holds. The session may go on at its next
+// message.
+func (p *player) shed(now time.Time) {
+	p.record.Shed = true
+	p.broke(errShed, session.Shed)
+	for ; p.head < len(p.steps); p.pop() {
+		p.drop(&p.steps[p.head], p.fail.fate)
+	}
+	p.dropNext(p.fail.fate)
+	p.leave(p.fail.fate)
+	p.exchanges.forgo(p.exchanges.turnsBegun()-1, p.fail.fate)
+	p.shard.timers.drop(p)
+	if p.shard.begun {
+		p.maybeEnd(now)
+	}
+	p.setBusy(!p.ended && p.cause != session.Live)
+	p.settleHeld()
+}
+
+// dropNext drops what was to be played on the next connection. What the
+// session then does is skipped up to the next place where it can start.
+func (p *player) dropNext(fate session.Fate) {
+	if p.next == nil {
+		return
+	}
+	for i := range p.next.events {
+		if e := &p.next.events[i]; e.Kind == session.Data && e.Side == session.Client {
+			p.ledger[fate] += int64(len(e.Data))
+		}
+	}
+	p.hold(-p.next.held)
+	p.next, p.joining = nil, true
+}
