@@ -32,16 +32,21 @@ type controls struct {
 	onEarlyClose string
 	idleTimeout  time.Duration
 	memoryFlag   string
-	memory       int64 // bytes; 0: no limit
+	memory       int64 // bytes
+	live         int   // sources that are interfaces
 }
 
 // Limits of what may be asked for.
 const (
 	maxCopies = 1000
 	maxRepeat = 1_000_000
-	// minMemory is what a run needs with next to no traffic: 64 MiB of it is
-	// the ring of a live capture.
-	minMemory = 128 << 20
+	// ringMemory is the ring of a live capture, and baseMemory what a run takes
+	// beside rings and Go's heap: 30 MB of text and stacks (measured as RSS less
+	// both, uploading at 100 MB/s).
+	ringMemory = 64 << 20
+	baseMemory = 32 << 20
+	// minHeap is what a run needs with next to no traffic.
+	minHeap = 32 << 20
 )
 
 func (c *controls) flags(f *pflag.FlagSet) {
@@ -64,6 +69,9 @@ func (c *controls) complete(specs []capture.Spec) error {
 	files := false
 	for _, s := range specs {
 		files = files || !s.IsLive() && s.Source != "-"
+		if s.IsLive() && s.Source != "-" {
+			c.live++
+		}
 		if c.repeat > 1 && (s.IsLive() || s.Source == "-") {
 			return fmt.Errorf("--repeat %d: %s can be played only once, as it is not a file", c.repeat, s.Source)
 		}
@@ -96,14 +104,14 @@ func (c *controls) complete(specs []capture.Spec) error {
 		return err
 	}
 	if c.memoryFlag == "" {
-		c.memory = max(machineMemory()/2, min(minMemory, machineMemory()))
+		c.memory = max(machineMemory()/2, c.minMemory())
 		return nil
 	}
 	if c.memory, err = parseSize(c.memoryFlag); err != nil {
 		return fmt.Errorf("--max-memory %s: %w", c.memoryFlag, err)
 	}
-	if c.memory < minMemory {
-		return fmt.Errorf("--max-memory %s: less than %dM is not enough to run with", c.memoryFlag, minMemory>>20)
+	if least := c.minMemory(); c.memory < least {
+		return fmt.Errorf("--max-memory %s: it needs at least %dM", c.memoryFlag, least>>20)
 	}
 	return nil
 }
@@ -171,13 +179,17 @@ func parseSize(text string) (int64, error) {
 	return int64(n * unit), nil
 }
 
-// heldLimit is how much of the memory the players may hold. The rest is for
-// packets on their way through capture and the stack, and for what the
-// collector has not collected yet.
-func (c *controls) heldLimit() int64 { return c.memory / 3 }
+// outside is what a run takes beside Go's heap, in bytes.
+func (c *controls) outside() int64 { return baseMemory + int64(c.live)*ringMemory }
 
-// bufferLimit is how much of the memory packets may take that wait for
-// earlier ones.
-func (c *controls) bufferLimit() int {
-	return int(min(64<<20, max(c.memory/8, 1<<20)))
-}
+func (c *controls) minMemory() int64 { return c.outside() + minHeap }
+
+// heapLimit is what the collector is to keep Go's heap below.
+func (c *controls) heapLimit() int64 { return c.memory - c.outside() }
+
+// heldLimit is how much of that the players may hold. The rest is for packets
+// on their way through capture and the stack, and for garbage.
+func (c *controls) heldLimit() int64 { return c.heapLimit() / 2 }
+
+// bufferLimit is how much of it packets may take that wait for earlier ones.
+func (c *controls) bufferLimit() int { return int(min(64<<20, c.heapLimit()/8)) }

@@ -30,7 +30,7 @@ func TestControls(t *testing.T) {
 		{"--sample", "0.1%"}, {"--sample", "50"}, {"--sample", "100%"}, {"--ramp", "1m"}, {"--multiply", "1000"},
 		{"--client-ip", "10.9.0.0/16"}, {"--client-ip", "10.9.0.0/16,2001:db8::/64"}, {"--client-ip", "fd00::/8"}, {"--client-ip", "10.9.0.1/32"},
 		{"--client-ip", "10.9.0.0/29", "--multiply", "6"}, {"--skip-idle", "1s"}, {"--repeat", "10"}, {"--wait", "none"}, {"--on-early-close", "stop"},
-		{"--idle-timeout", "1h"}, {"--max-memory", "128M"}, {"--speed", "0.5"}, {"--only-complete"},
+		{"--idle-timeout", "1h"}, {"--max-memory", "64M"}, {"--speed", "0.5"}, {"--only-complete"},
 	} {
 		if _, err := parse(t, file, args...); err != nil {
 			t.Errorf("%q: %v", args, err)
@@ -77,7 +77,8 @@ func TestControls(t *testing.T) {
 		{file, []string{"--max-memory", "1X"}, "not a size"},
 		{file, []string{"--max-memory", "0x1p9M"}, "not a size"},
 		{file, []string{"--max-memory", "infinity"}, "not a size"},
-		{file, []string{"--max-memory", "1M"}, "not enough"},
+		{file, []string{"--max-memory", "1M"}, "at least 64M"},
+		{"eth0", []string{"--max-memory", "127M"}, "at least 128M"},
 		{file, []string{"--speed", "0"}, "more than 0"},
 		{file, []string{"--speed", "NaN"}, "more than 0"},
 		{file, []string{"--speed", "-1"}, "more than 0"},
@@ -97,7 +98,7 @@ func TestControlsDefaults(t *testing.T) {
 	if c.sample != 1 || c.multiply != 1 || c.repeat != 1 || c.speed != 1 || c.clients != nil || c.idleTimeout != 10*time.Minute {
 		t.Errorf("%+v", c)
 	}
-	if c.memory < minMemory && c.memory < machineMemory() || c.heldLimit() <= 0 || c.heldLimit() >= c.memory || c.bufferLimit() <= 0 {
+	if c.memory < c.minMemory() || c.heldLimit() <= 0 || c.heldLimit() >= c.memory || c.bufferLimit() <= 0 {
 		t.Errorf("memory %d of %d, held %d, buffered %d", c.memory, machineMemory(), c.heldLimit(), c.bufferLimit())
 	}
 	c, err = parse(t, "a.pcap", "--sample", "12.5%", "--client-ip", "10.9.1.7/16", "--client-ip", "2001:db8::/64", "--max-memory", "1.5GiB")

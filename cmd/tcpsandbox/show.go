@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
+	"tcpsandbox/replay"
 	"tcpsandbox/session"
 )
 
@@ -73,8 +74,15 @@ func show(out io.Writer, name string, spec capture.Spec) error {
 
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tCLIENT\tSERVER\tSTATE\tTURNS\tTO SERVER\tTO CLIENT\tDURATION\tMISSING")
+	var whole int
+	var captured, lacking int64
 	for _, s := range all {
 		t, why := s.Totals()
+		if replay.Whole(s, t) {
+			whole++
+		}
+		captured += t.Bytes[session.Client]
+		lacking += t.Missing[session.Client]
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\t%s\t%v\t%s\n", s.ID, s.Client, s.Server, state(s, t, why), t.Turns,
 			number(t.Bytes[session.Client]), number(t.Bytes[session.Server]), t.Last.Round(time.Microsecond), missing(s, t))
 	}
@@ -92,7 +100,7 @@ func show(out io.Writer, name string, spec capture.Spec) error {
 	if n := packets.Cut; n > 0 {
 		fmt.Fprintf(out, ", %s cut by the snap length", number(n))
 	}
-	fmt.Fprintln(out)
+	fmt.Fprintf(out, "\n%s of them whole; %s client bytes captured, %s missing\n", number(whole), number(captured), number(lacking))
 	if packets.Truncated != "" {
 		con.warn("%s: the capture is cut off: %s", name, packets.Truncated)
 	}
