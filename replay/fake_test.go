@@ -78,16 +78,15 @@ type peer struct {
 	aborted  bool
 	closed   bool
 
-	out       []byte // the application's, not yet read by the player
-	shut      bool   // the application closed its direction
-	dead      bool   // the application closed both
-	wasReset  bool   // the application, or its kernel, reset the connection
-	flushes   int
-	misuse    string // the first call that makes no sense
-	order     []byte // 'c' and 's': who spoke, in runs
-	at        []time.Duration
-	starved   bool // a Write took less than it was given
-	ackedLate uint64
+	out      []byte // the application's, not yet read by the player
+	shut     bool   // the application closed its direction
+	dead     bool   // the application closed both
+	wasReset bool   // the application, or its kernel, reset the connection
+	flushes  int
+	misuse   string // the first call that makes no sense
+	order    []byte // 'c' and 's': who spoke, in runs
+	at       []time.Duration
+	starved  bool // a Write took less than it was given
 }
 
 func (p *peer) run() {
