@@ -117,6 +117,31 @@ func TestGoOn(t *testing.T) {
 	})
 }
 
+// What production did about a connection, in every order.
+func TestProductionCloses(t *testing.T) {
+	asked := get(1)
+	answered := func() *tape { return record().client(asked).answer(ok("one")) }
+	web := web(say(ok("one")))
+	stage(t, []scene{
+		{name: "the client first", tape: answered().clientFIN().serverFIN(), serve: web, received: []string{asked}, order: []string{"csfe"}},
+		{
+			name: "the server first", tape: answered().serverFIN().clientFIN(), received: []string{asked}, order: []string{"csef"},
+			serve: turns(asked, reply{pieces: []string{ok("one")}, then: "close"}),
+		},
+		{name: "both at once", tape: answered().serverFIN().clientFIN().unaware(), serve: web, received: []string{asked}, order: []string{"csfe"}},
+		{name: "the server resets instead of answering", tape: record().client(asked).serverRST(), end: session.Reset, serve: web, received: []string{asked},
+			took: 5 * time.Second, verdicts: verdictCount{compare.Uncompared: 1}, // for the application's close
+			timing: true},
+		{name: "the client resets with data in flight", tape: answered().client(get(2)).clientRST(), end: session.Reset, serve: web,
+			received: []string{asked + get(2)}, order: []string{"cscr"}},
+		{name: "it refused the connection", tape: resume().add(session.Event{Kind: session.Open}).serverRST(), end: session.Reset, serve: web,
+			received: []string{""}, bytes: fateBytes{}},
+		{name: "it did not answer the SYN", tape: resume().add(session.Event{Kind: session.Open}), end: session.Idle, serve: web,
+			received: []string{""}, bytes: fateBytes{}},
+		{name: "nobody says anything", tape: record(), end: session.Idle, serve: web, received: []string{""}, bytes: fateBytes{}},
+	})
+}
+
 // Nothing waits for the application.
 func TestNoWait(t *testing.T) {
 	const ms = time.Millisecond

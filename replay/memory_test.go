@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,8 +81,14 @@ func TestIdleSessionsAreShed(t *testing.T) {
 				s.Append(session.Event{Kind: session.Open})
 				request(s, 0)
 				open := 0
-				for _, p := range net.peers {
-					if !p.aborted {
+				net.mu.Lock()
+				peers := slices.Clone(net.peers)
+				net.mu.Unlock()
+				for _, p := range peers {
+					p.mu.Lock()
+					aborted := p.aborted
+					p.mu.Unlock()
+					if !aborted {
 						open++
 					} else if open > 0 {
 						t.Errorf("of %d, one was shed that is younger than another", i+1)

@@ -109,6 +109,7 @@ func (p *pipeline) findWhole(ctx context.Context) error {
 		if p.sources[i].src.Live() {
 			continue
 		}
+		p.con.say("reading %s to see which sessions are whole", spec.Source)
 		src, err := spec.Open(capture.LiveConfig{})
 		if err != nil {
 			return err
