@@ -54,7 +54,7 @@ func (p *pipeline) open() error {
 	for i, spec := range p.opt.specs {
 		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
 			src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
-			return src, capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
+			return withFilter(src, p.opt.filter), capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
 		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
 			// The capture's capability alone would only lead to the next refusal.
@@ -115,7 +115,7 @@ func (p *pipeline) findWhole(ctx context.Context) error {
 			return err
 		}
 		defer src.Close()
-		if err := p.whole.read(ctx, src, capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
+		if err := p.whole.read(ctx, withFilter(src, p.opt.filter), capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
 			return err
 		}
 	}

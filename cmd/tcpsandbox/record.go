@@ -12,10 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
+	"tcpsandbox/capture/expr"
 )
 
 func recordCommand() *cobra.Command {
-	var source, output string
+	var source, output, filterText string
 	var duration time.Duration
 	var quiet bool
 	cmd := &cobra.Command{
@@ -38,23 +39,29 @@ interrupted. -o - writes to the standard output:
 			if err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			return record(spec, output, duration, newConsole(quiet))
+			filter, err := parseFilter(filterText)
+			if err != nil {
+				return usageError{cmd.CommandPath(), err}
+			}
+			return record(spec, filter, output, duration, newConsole(quiet))
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&source, "capture", "", "where the packets come from, and the server's ports")
 	f.StringVarP(&output, "output", "o", "", "the pcapng file to write, - for the standard output")
+	f.StringVar(&filterText, "filter", "", "only packets that match this expression in tcpdump's language")
 	f.DurationVar(&duration, "duration", 0, "stop after this long")
 	f.BoolVar(&quiet, "quiet", false, "only warnings and errors")
 	return cmd
 }
 
-func record(spec capture.Spec, output string, duration time.Duration, con *console) error {
+func record(spec capture.Spec, filter *expr.Filter, output string, duration time.Duration, con *console) error {
 	src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
 	if err != nil {
 		return cannot(err)
 	}
 	defer src.Close()
+	src = withFilter(src, filter)
 	file := &recording{File: os.Stdout, begun: true}
 	if output != "-" {
 		if in, err := os.Stat(spec.Source); err == nil {

@@ -13,12 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
+	"tcpsandbox/capture/expr"
 	"tcpsandbox/replay"
 	"tcpsandbox/session"
 )
 
 func showCommand() *cobra.Command {
-	return &cobra.Command{
+	var filterText string
+	cmd := &cobra.Command{
 		Use:   "show FILE[:PORT,…]",
 		Short: "List the sessions in a capture file",
 		Long: `Lists the TCP sessions in a capture file (pcap or pcapng, either gzipped; - for
@@ -36,12 +38,18 @@ how long it lasted, and what the capture lacks.`,
 			if err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			return show(os.Stdout, args[0], spec)
+			filter, err := parseFilter(filterText)
+			if err != nil {
+				return usageError{cmd.CommandPath(), err}
+			}
+			return show(os.Stdout, args[0], spec, filter)
 		},
 	}
+	cmd.Flags().StringVar(&filterText, "filter", "", "only packets that match this expression in tcpdump's language")
+	return cmd
 }
 
-func show(out io.Writer, name string, spec capture.Spec) error {
+func show(out io.Writer, name string, spec capture.Spec, filter *expr.Filter) error {
 	con := newConsole(false)
 	var src capture.Source
 	var err error
@@ -54,6 +62,7 @@ func show(out io.Writer, name string, spec capture.Spec) error {
 		return cannot(err)
 	}
 	defer src.Close()
+	src = withFilter(src, filter)
 	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP})
 	var all []*session.Session
 	collect := func(batch []*session.Session) {
