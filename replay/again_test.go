@@ -135,9 +135,9 @@ func TestProductionCloses(t *testing.T) {
 		{name: "the client resets with data in flight", tape: answered().client(get(2)).clientRST(), end: session.Reset, serve: web,
 			received: []string{asked + get(2)}, order: []string{"cscr"}},
 		{name: "it refused the connection", tape: resume().add(session.Event{Kind: session.Open}).serverRST(), end: session.Reset, serve: web,
-			received: []string{""}, bytes: fateBytes{}},
+			state: "skipped", bytes: fateBytes{}},
 		{name: "it did not answer the SYN", tape: resume().add(session.Event{Kind: session.Open}), end: session.Idle, serve: web,
-			received: []string{""}, bytes: fateBytes{}},
+			state: "skipped", bytes: fateBytes{}},
 		{name: "nobody says anything", tape: record(), end: session.Idle, serve: web, received: []string{""}, bytes: fateBytes{}},
 	})
 }

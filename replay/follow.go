@@ -53,6 +53,8 @@ func (p *player) event(e *session.Event) {
 func (p *player) production(e *session.Event) {
 	p.serverHeard = true
 	switch e.Kind {
+	case session.Open:
+		p.accepted()
 	case session.Data:
 		if p.framer == nil {
 			p.greeted = len(p.sniff) == 0
@@ -73,14 +75,16 @@ func (p *player) production(e *session.Event) {
 func (p *player) client(e *session.Event) {
 	switch e.Kind {
 	case session.Open:
-		if !p.joining {
-			p.append(step{Event: *e, turn: -1})
+		if !p.joining && !p.started() && p.syn == nil {
+			syn := *e
+			p.syn = &syn
 		}
 	case session.Data:
 		if p.joining {
 			p.join(e)
 			return
 		}
+		p.accepted()
 		st := step{Event: *e, turn: -1, afterFIN: p.serverFIN}
 		st.Seen = e.Seen - min(e.Seen, p.base)
 		st.ahead = p.exchanges.productionOffset() - min(p.exchanges.productionOffset(), st.Seen)
@@ -90,8 +94,8 @@ func (p *player) client(e *session.Event) {
 	case session.Gap:
 		p.gap(e)
 	default:
-		if p.joining && !p.started() {
-			return
+		if !p.started() {
+			return // it gave up, or was joined and said nothing
 		}
 		p.settleForRaw()
 		st := step{Event: *e, turn: -1}
@@ -141,4 +145,14 @@ func (p *player) settleForRaw() {
 		return
 	}
 	p.framer, p.sniff = protocol.NewRaw(), nil
+}
+
+// accepted tells that production's server has taken the connection: from now on
+// the client's SYN is to be played. A port scan, a SYN flood and what production
+// refused never come so far, and the application is spared them.
+func (p *player) accepted() {
+	if p.syn != nil {
+		p.append(step{Event: *p.syn, turn: -1})
+		p.syn = nil
+	}
 }
