@@ -37,6 +37,8 @@ import (
 //	report FILE CONDITION…      such as 'answers.different == 1'; see report_test.go
 //	sameclients SENT RECEIVED   two connection logs agree on addresses, bytes, ends;
 //	                            FROM=TO behind them: the server's port is another
+//	beginnings SENT RECEIVED    each received stream is the beginning of the one that
+//	                            its client sent (with load -marks)
 //	entry FILE N CONDITION…     conditions on the N-th line of a connection log
 //	samelines FILE FILE         the same lines, in any order
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -55,6 +57,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"sandbox":     command(2, -1, cmdSandbox),
 	"report":      command(2, -1, cmdReport),
 	"sameclients": command(2, 3, cmdSameClients),
+	"beginnings":  command(2, 2, cmdBeginnings),
 	"entry":       command(3, -1, cmdEntry),
 	"samelines":   command(2, 2, cmdSameLines),
 }

@@ -192,6 +192,39 @@ func cmdSameClients(ts *testscript.TestScript, w *world, args []string) error {
 	return sameSet(args, logs)
 }
 
+// cmdBeginnings compares what the clients sent with what a server had received
+// when it went away: from each client's address and port, the first bytes of
+// what that client sent, up to the end of one of its writes.
+func cmdBeginnings(ts *testscript.TestScript, w *world, args []string) error {
+	sent, err := connlog.Read(ts.MkAbs(args[0]))
+	if err != nil {
+		return err
+	}
+	received, err := connlog.Read(ts.MkAbs(args[1]))
+	if err != nil {
+		return err
+	}
+	byClient := map[string]connlog.Entry{}
+	for _, e := range sent {
+		byClient[e.Client+" to "+e.Server] = e
+	}
+	total := int64(0)
+	for _, e := range received {
+		whole, known := byClient[e.Client+" to "+e.Server]
+		if !known {
+			return fmt.Errorf("nobody sent anything from %s to %s", e.Client, e.Server)
+		}
+		if e.Bytes > 0 && whole.Marks[e.Bytes] != e.SHA256 {
+			return fmt.Errorf("%s: the %d bytes received are not the first of the %d sent", e.Client, e.Bytes, whole.Bytes)
+		}
+		total += e.Bytes
+	}
+	if total == 0 {
+		return fmt.Errorf("%s: nothing was received", args[1])
+	}
+	return nil
+}
+
 // cmdSameLines compares two files' lines in any order, such as access logs.
 func cmdSameLines(ts *testscript.TestScript, w *world, args []string) error {
 	var files [2][]string

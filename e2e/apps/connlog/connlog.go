@@ -37,6 +37,9 @@ type Entry struct {
 	Bytes  int64  `json:"bytes"`  // of the client's stream
 	SHA256 string `json:"sha256"` // of the same bytes, in hexadecimal digits
 	End    string `json:"end"`    // one of the constants above
+	// Marks holds, where the log keeps them, the digest up to the end of each
+	// write: what a receiver that stopped in the middle may have.
+	Marks map[int64]string `json:"marks,omitempty"`
 }
 
 // Log is a file of entries. Its methods may be called concurrently.
@@ -44,6 +47,9 @@ type Log struct {
 	mu   sync.Mutex
 	file *os.File
 	open map[*Connection]bool
+
+	// Marks keeps Entry.Marks; set it before the first connection.
+	Marks bool
 }
 
 // Create makes or empties the file.
@@ -83,7 +89,14 @@ func (c *Connection) Write(p []byte) (int, error) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.entry.Bytes += int64(len(p))
-	return c.digest.Write(p)
+	n, err := c.digest.Write(p)
+	if c.log.Marks {
+		if c.entry.Marks == nil {
+			c.entry.Marks = make(map[int64]string)
+		}
+		c.entry.Marks[c.entry.Bytes] = hex.EncodeToString(c.digest.Sum(nil))
+	}
+	return n, err
 }
 
 // End writes the entry. Only the first call counts.

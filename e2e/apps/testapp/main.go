@@ -35,6 +35,7 @@ type behaviour struct {
 	crash      string        // "exit" or "kill"
 	resetAfter int64         // bytes received on one connection; 0: never
 	call       string        // address to connect to before each answer
+	log        *connlog.Log  // nil: none
 
 	requests atomic.Int64
 }
@@ -81,6 +82,7 @@ func main() {
 		var err error
 		log, err = connlog.Create(*record)
 		check(err)
+		b.log = log
 	}
 	for *listenAfter != "" {
 		if _, err := os.Stat(*listenAfter); err == nil {
@@ -158,6 +160,9 @@ func (b *behaviour) count() {
 	}
 	fmt.Fprintln(os.Stderr, "testapp: assertion failed: the table is not empty")
 	fmt.Fprintln(os.Stderr, "testapp: crashing now")
+	if b.log != nil {
+		b.log.Close() // what was received until now
+	}
 	if b.crash == "kill" {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
