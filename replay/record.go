@@ -30,8 +30,12 @@ type Record struct {
 	Captured       int64 // client bytes
 	Missing        int64 // client bytes that production had and the capture had not
 	Verdict        compare.Verdict
+	Answers        Verdicts
 	First          *Difference // the first answer that differs
 }
+
+// Verdicts counts answers by compare.Verdict.
+type Verdicts [compare.Uncompared + 1]int64
 
 // Difference is an answer that is not production's.
 type Difference struct {
@@ -75,6 +79,7 @@ func (r *Record) judged(e *exchange, res compare.Result) {
 		r.Verdict = res.Verdict
 	}
 	r.Requests++
+	r.Answers[res.Verdict]++
 	if res.Verdict == compare.Different && r.First == nil && res.Difference != nil {
 		r.First = &Difference{e.label, *res.Difference}
 	}

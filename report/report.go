@@ -245,6 +245,7 @@ type Detail struct {
 	ClientBytes ClientBytes `json:"client_bytes"`
 	// Verdict is the worst of the session's answers.
 	Verdict         string      `json:"verdict"`
+	Answers         Answers     `json:"answers"`
 	FirstDifference *Difference `json:"first_difference"` // null if none
 }
 

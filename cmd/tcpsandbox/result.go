@@ -130,6 +130,9 @@ func detail(r *replay.Record) report.Detail {
 		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
 		Verdict: r.Verdict.String(),
 	}
+	for verdict, n := range r.Answers {
+		d.Answers.Count(compare.Verdict(verdict), n)
+	}
 	if r.First != nil {
 		d.FirstDifference = report.NewDifference(r.First.Request, &r.First.Difference)
 	}
