@@ -2,6 +2,7 @@ package netsim
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/gopacket/layers"
@@ -174,6 +175,29 @@ func TestFlowTable(t *testing.T) {
 	n.flows.remove(c)
 	if n.flows.len() != 0 || !n.flows.add(second.flow, second) {
 		t.Error("the 4-tuple stays taken")
+	}
+}
+
+func TestServerPorts(t *testing.T) {
+	n := bare(false)
+	for i, to := range []netip.AddrPort{server4, server4, other4} {
+		n.know(netip.AddrPortFrom(client4.Addr(), uint16(40000+i)), to, 0)
+	}
+	n.know(client6, server6, 0)
+	n.know(server4, client4, 0) // its ports are no client's of client4
+	for _, tt := range []struct {
+		client netip.Addr
+		want   []uint16
+	}{
+		{client4.Addr(), []uint16{80, 443}},
+		{client6.Addr(), []uint16{80}},
+		{server4.Addr(), []uint16{40000}},
+		{other4.Addr(), nil},
+	} {
+		got := n.ServerPorts(tt.client)
+		if slices.Sort(got); !slices.Equal(got, tt.want) {
+			t.Errorf("%v has connections to the ports %v, want %v", tt.client, got, tt.want)
+		}
 	}
 }
 

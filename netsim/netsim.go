@@ -18,8 +18,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -246,6 +248,20 @@ func (t *flowTable) remove(c *Conn) {
 		delete(t.m, c.flow)
 	}
 	t.mu.Unlock()
+}
+
+// ServerPorts returns the ports that a client address has connections to, each
+// once, in no order. It looks at all connections.
+func (n *Net) ServerPorts(client netip.Addr) []uint16 {
+	ip, ports := client.As16(), map[uint16]bool{}
+	n.flows.mu.RLock()
+	defer n.flows.mu.RUnlock()
+	for f := range n.flows.m {
+		if f.client == ip {
+			ports[f.serverPort] = true
+		}
+	}
+	return slices.Collect(maps.Keys(ports))
 }
 
 func (t *flowTable) len() int {

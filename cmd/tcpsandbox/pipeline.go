@@ -332,34 +332,6 @@ func (p *pipeline) close() {
 	}
 }
 
-// dial connects a client to where the application listens.
-func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
-	asked := client.Addr()
-	if replay.IsMadeUp(asked) {
-		asked = server.Addr() // the kernel takes it, and nothing else has it
-	}
-	if !sandbox.Replayable(asked, server.Addr()) || client.Port() == 0 || server.Port() == 0 {
-		return nil, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
-	}
-	if err := p.box.AddServer(server.Addr()); err != nil {
-		return nil, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
-	}
-	to := netip.AddrPortFrom(server.Addr(), p.opt.appPort(server.Port()))
-	if p.box.IsLocal(client.Addr()) {
-		if err := p.box.AllowLocalClient(to.Port()); err != nil {
-			return nil, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
-		}
-	}
-	conn, err := p.net.Dial(client, to, wake)
-	switch {
-	case errors.Is(err, netsim.ErrInUse):
-		return nil, fmt.Errorf("%w: %w", replay.ErrInUse, err)
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", replay.ErrRefused, err)
-	}
-	return conn, nil
-}
-
 func (p *pipeline) sessionEnded(r *replay.Record) {
 	p.mu.Lock()
 	if r.State == "filtered" {
