@@ -51,6 +51,7 @@ func feedRequests(f protocol.Framer, data []byte) {
 // the application would not have lacks an answer, what was shed has none to
 // judge.
 func (x *exchanges) forgo(turn int, fate session.Fate) {
+	x.resolve(true)
 	for ; x.app <= turn; x.app++ {
 		e := x.at(x.app)
 		if e == nil || e.appDone {

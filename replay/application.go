@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"time"
 
 	"tcpsandbox/protocol"
@@ -88,18 +89,23 @@ func (x *exchanges) applicationEOF() {
 // application's answer to the turn before ends here.
 func (x *exchanges) released(st *step, why Cause) {
 	p := x.player
+	x.resolve(true)
 	surplus := int64(p.got) - p.shift - int64(st.Seen) // sent beyond what production's client had seen
 	if x.framed(protocol.Application) {
 		p.shift = 0 // the count is trusted only while both agree; see early
 		return
 	}
-	keep := int64(0)
+	turn := st.Kind == session.Data && st.turn >= 0
+	keep, crossed := int64(0), false
 	if why == Exact && surplus > 0 {
 		// Production, too, had sent more by then: that begins the next answer.
 		keep = min(surplus, int64(st.ahead))
+		if surplus > keep && turn && x.mayCross(st.turn, surplus) {
+			keep, crossed = surplus, true
+		}
 	}
 	p.shift = int64(p.got) - keep - int64(st.Seen)
-	if st.Kind != session.Data || st.turn < 0 {
+	if !turn {
 		return
 	}
 	if why == Unawaited {
@@ -124,6 +130,10 @@ func (x *exchanges) released(st *step, why Cause) {
 				if next := x.at(st.turn); next != nil {
 					next.spoiled = true
 				}
+			} else if crossed {
+				x.crossing = &crossing{turn: st.turn, bytes: bytes.Clone(tail)}
+				x.app++ // it is judged once the crossing is resolved
+				continue
 			}
 		}
 		if why == Timeout && e.application.Len == 0 {
@@ -138,6 +148,7 @@ func (x *exchanges) released(st *step, why Cause) {
 		x.add(&e.application, tail)
 		e.firstAt = p.lastByte
 	}
+	x.resolve(false)
 }
 
 // sending tells that the first byte of a step goes out.

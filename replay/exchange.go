@@ -29,6 +29,7 @@ type exchange struct {
 	whole       bool  // all of its request was captured, or it is a client turn
 	gone        bool  // its request was not played
 	spoiled     bool  // part of production's answer was not captured, or the application's cannot be told apart
+	part        bool  // production's answer ends with the capture, or with the client's reset
 	interim     int64 // where production's latest interim answer ends in its answer
 	missing     int64 // bytes of production's answer that were not captured
 }
@@ -58,6 +59,8 @@ type exchanges struct {
 	// anew follows the application's answers where the session went on over
 	// another connection; see goOn.
 	anew protocol.Framer
+
+	crossing *crossing // nil: none is unresolved
 
 	longestPause time.Duration // inside production's answers
 }
@@ -211,11 +214,13 @@ func (x *exchanges) verdict(e *exchange) {
 	p := x.player
 	var res compare.Result
 	switch {
-	case e.gone || e.spoiled || x.lost && !e.prodDone || !e.production.Complete:
+	case e.gone || e.spoiled || x.lost && !e.prodDone || !e.production.Complete && !e.part:
 		res.Verdict = compare.Uncompared
+	case e.part:
+		res = compare.Parts(&e.production, &e.application, p.record.Reset)
 	default:
 		var app *compare.Answer
-		if e.appDone && e.application.Complete || e.application.Len > 0 {
+		if e.appDone && e.application.Complete || e.application.Len > 0 || e.sent && e.production.Len == 0 {
 			app = &e.application
 		}
 		res = compare.Answers(&e.production, app, p.shard.cfg.Rules)
@@ -253,6 +258,7 @@ func (x *exchanges) broken() {
 
 // conclude judges what is left when the session is over.
 func (x *exchanges) conclude() {
+	x.resolve(true)
 	if e := x.at(x.app); e != nil && e.sent && !e.appDone && !x.framed(protocol.Application) && e.application.Len > 0 {
 		e.application.Complete, e.appDone = true, true
 	}
@@ -261,6 +267,7 @@ func (x *exchanges) conclude() {
 
 // abandon judges what is left as far as it goes.
 func (x *exchanges) abandon() {
+	x.resolve(true)
 	for len(x.queue) > 0 {
 		e := x.queue[0]
 		e.gone = !e.sent && !x.player.denied()

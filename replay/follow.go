@@ -100,6 +100,12 @@ func (p *player) client(e *session.Event) {
 		p.settleForRaw()
 		st := step{Event: *e, turn: -1}
 		st.Seen = e.Seen - min(e.Seen, p.base)
+		if e.Kind == session.RST && p.clientFIN {
+			// The client had closed and read no more: its kernel reset the
+			// connection over what the server still said, and that is all of it.
+			st.Seen = max(st.Seen, p.exchanges.productionOffset())
+		}
+		p.clientFIN = p.clientFIN || e.Kind == session.FIN
 		p.append(st)
 	}
 }

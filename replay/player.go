@@ -50,6 +50,7 @@ type player struct {
 	// What production's server did about the connection.
 	serverFIN, serverRST bool
 	serverHeard          bool // its direction is captured
+	clientFIN            bool // production's client had closed
 	// syn is the client's SYN while nobody is known to have accepted it.
 	syn *session.Event
 

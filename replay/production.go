@@ -15,6 +15,7 @@ func (x *exchanges) productionOffset() uint64 { return x.offset }
 
 // production takes in what production answered.
 func (x *exchanges) production(p []byte, at time.Duration) {
+	defer x.resolve(false)
 	if x.total == 0 && bytes.HasPrefix(p, []byte("HTTP/1.")) {
 		x.looksHTTP = true
 	}
@@ -178,10 +179,20 @@ func (x *exchanges) productionFIN() {
 
 // productionEnded: nothing more of production's comes.
 func (x *exchanges) productionEnded(why session.Cause) {
-	if x.framed(protocol.Production) || x.lost || why == session.CaptureEnd {
+	defer x.resolve(true)
+	if x.framed(protocol.Production) || x.lost {
 		return
 	}
-	if e := x.at(x.prod); e != nil && !e.prodDone && e.production.Len > 0 {
-		x.productionDone(e)
+	e := x.at(x.prod)
+	if e == nil || e.prodDone {
+		return
+	}
+	p := x.player
+	switch {
+	case why == session.CaptureEnd, why == session.Reset && !p.serverRST:
+		// Nobody knows how it went on.
+		e.part = e.production.Len > 0
+	case e.production.Len > 0, p.serverHeard && e.whole:
+		x.productionDone(e) // to say nothing is an answer, too
 	}
 }

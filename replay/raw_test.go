@@ -126,7 +126,79 @@ func TestRaw(t *testing.T) {
 			tape:     record().client("PING\r\n").answer("+PONG\r\n").client("QUIT\r\n").clientFIN().serverFIN(),
 			serve:    turns("PING\r\n", say("+PONG\r\n"), "QUIT\r\n"),
 			received: []string{"PING\r\nQUIT\r\n"}, order: []string{"cscfe"},
+			verdicts: verdictCount{compare.Identical: 2},
+		},
+		{
+			name:     "a last turn that only the application answers",
+			tape:     record().client("PING\r\n").answer("+PONG\r\n").client("QUIT\r\n").clientFIN().serverFIN(),
+			serve:    turns("PING\r\n", say("+PONG\r\n"), "QUIT\r\n", say("+OK\r\n")),
+			received: []string{"PING\r\nQUIT\r\n"}, timing: true,
+			verdicts: verdictCount{compare.Identical: 1, compare.Different: 1},
+		},
+		{
+			name: "a last turn before the capture ends", end: session.CaptureEnd,
+			tape:     record().client("PING\r\n").answer("+PONG\r\n").client("LIST\r\n"),
+			serve:    turns("PING\r\n", say("+PONG\r\n"), "LIST\r\n"),
+			received: []string{"PING\r\nLIST\r\n"}, order: []string{"csce"},
 			verdicts: verdictCount{compare.Identical: 1, compare.Uncompared: 1},
+		},
+		{
+			name: "one-sided, nothing is known of the answers", end: session.Closed,
+			tape:     (&tape{}).add(session.Event{Kind: session.Open}).client("PING\r\n").client("QUIT\r\n").saw(7).clientFIN(),
+			serve:    turns("PING\r\n", say("+PONG\r\n"), "QUIT\r\n", say("+OK\r\n")),
+			received: []string{"PING\r\nQUIT\r\n"},
+			verdicts: verdictCount{compare.Uncompared: 2},
+		},
+		{
+			name: "the capture ends in an answer, which is the same so far", end: session.CaptureEnd,
+			tape:     record().client("PING\r\n").answer("+PONG\r\n").client("LIST\r\n").answer("abc"),
+			serve:    turns("PING\r\n", say("+PONG\r\n"), "LIST\r\n", say("abc")),
+			received: []string{"PING\r\nLIST\r\n"}, order: []string{"cscse"},
+			verdicts: verdictCount{compare.Identical: 2},
+		},
+		{
+			name: "the capture ends in an answer, which is another", end: session.CaptureEnd,
+			tape:     record().client("PING\r\n").answer("+PONG\r\n").client("LIST\r\n").answer("abc"),
+			serve:    turns("PING\r\n", say("+PONG\r\n"), "LIST\r\n", say("axcdef")),
+			received: []string{"PING\r\nLIST\r\n"},
+			verdicts: verdictCount{compare.Identical: 1, compare.Different: 1},
+		},
+		{
+			name: "the capture ends in an answer that never comes", end: session.CaptureEnd,
+			tape:     record().client("PING\r\n").answer("+PONG\r\n").client("LIST\r\n").answer("abc"),
+			serve:    turns("PING\r\n", say("+PONG\r\n"), "LIST\r\n"),
+			received: []string{"PING\r\nLIST\r\n"}, took: 5 * time.Second, state: "unanswered",
+			verdicts: verdictCount{compare.Identical: 1, compare.Missing: 1},
+		},
+		{
+			name: "the client resets in the middle of an answer", end: session.Reset,
+			tape:     record().client("LIST\r\n").answer("abc").clientRST(),
+			serve:    turns("LIST\r\n", say("abcdef")),
+			received: []string{"LIST\r\n"}, order: []string{"csr"},
+			verdicts: verdictCount{compare.Uncompared: 1},
+		},
+		{
+			name: "the client resets before all of an answer has come", end: session.Reset,
+			tape:     record().client("LIST\r\n").answer("abc").answer("def").clientRST().saw(3),
+			serve:    turns("LIST\r\n", say("abc")),
+			received: []string{"LIST\r\n"}, order: []string{"csr"},
+			verdicts: verdictCount{compare.Uncompared: 1},
+		},
+		{
+			name: "the client has closed, and resets over what still comes", end: session.Reset,
+			tape: record().client("EXIT\r\n").clientFIN().answer("too late").clientRST().saw(0),
+			serve: func(p *peer) {
+				for {
+					if _, err := p.get(); err != nil {
+						break
+					}
+				}
+				time.Sleep(300 * ms)
+				p.send("too late")
+				p.gone()
+			},
+			received: []string{"EXIT\r\n"}, order: []string{"cfsr"}, took: 300 * ms,
+			verdicts: verdictCount{compare.Identical: 1},
 		},
 		{
 			name:     "the server had sent more than is kept, and than the client had seen",
