@@ -115,6 +115,12 @@ func playCapture(t *testing.T, path string, f *corpusFile) *corpusRun {
 	if r.entries, err = connlog.Read(filepath.Join(dir, "app.log")); err != nil {
 		t.Fatal(err)
 	}
+	for i := range r.entries {
+		// What the kernel does not take from a device is played by stand-ins.
+		e := &r.entries[i]
+		e.Client = strings.Replace(e.Client, "[fd74:6370:7363::2]", "[::1]", 1)
+		e.Server = strings.Replace(e.Server, "[fd74:6370:7363::1]", "[::1]", 1)
+	}
 	return r
 }
 
@@ -193,10 +199,17 @@ func fates(b *report.ClientBytes) (n int64) {
 func (r *corpusRun) checkSessions(t *testing.T, f *corpusFile) {
 	for i := range f.sessions {
 		s := &f.sessions[i]
+		key := f.name + " " + s.n
+		for range corpusTwins[key].times {
+			twin := *s
+			twin.digest = corpusTwins[key].digest
+			if wrong := r.judge(&twin); wrong != "" {
+				t.Errorf("%v: %s", s, wrong)
+			}
+		}
 		if !s.whole() {
 			continue
 		}
-		key := f.name + " " + s.n
 		wrong := r.judge(s)
 		if want, known := corpusExceptions[key]; known {
 			if wrong != want.outcome {
@@ -261,7 +274,31 @@ func (r *corpusRun) judge(s *corpusSession) string {
 // corpusExceptions are the sessions, by file and number, that do not end as
 // the others. What they end with is asserted: one that comes right fails the
 // test, and is to be taken off the list.
-var corpusExceptions = map[string]struct{ outcome, why string }{}
+var corpusExceptions = map[string]struct{ outcome, why string }{
+	"malformed/suricata-verify__bug-76.pcap 8": {
+		"not in the report",
+		"it is one packet, a SYN whose TCP header is longer than the packet: no kernel would take it, and it is counted as malformed",
+	},
+	"tls/ndpi__tls_with_huge_ch.pcapng 0": {
+		"of 69 answers 68 are identical, 0 equivalent, 0 different, 0 missing, 1 uncompared",
+		"the capture ends after the client's last turn: what production answered is not in it",
+	},
+	"formats/pcapplusplus__raw_ip.pcap 1": {
+		"of 4 answers 3 are identical, 0 equivalent, 0 different, 0 missing, 1 uncompared",
+		"the capture ends in the last answer's body: the rest of it is not known",
+	},
+}
+
+// corpusTwins are rows that SESSIONS.tsv calls ambiguous because the same
+// connection is in several tunnels: here each is a session of its own. All carry
+// the request of http1/zeek__get.pcap.
+var corpusTwins = map[string]struct {
+	times  int
+	digest string
+}{
+	"encap/zeek__vlan-collisions.pcap 0":            {3, "2bb0935aa9b1c1b3"},
+	"encap/zeek__vxlan-overlapping-http-get.pcap 0": {3, "2bb0935aa9b1c1b3"},
+}
 
 // checkMalformed: what is wrong with a capture is counted.
 func (r *corpusRun) checkMalformed(t *testing.T, f *corpusFile) {

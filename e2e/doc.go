@@ -12,9 +12,9 @@
 //	go test ./e2e -run TestScripts/keepalive -v
 //	go test -race ./e2e                            # the program, too, has the race detector
 //
-// TestCorpus plays a folder of captures, which TCPSANDBOX_CORPUS names, into an
-// application that only listens; house_test.go holds the rules for the
-// repository as a whole.
+// TestCorpus plays a folder of captures, which TCPSANDBOX_CORPUS names, into the
+// oracle (apps/oracle), which does what production's server did in each;
+// house_test.go holds the rules for the repository as a whole.
 //
 // A script that fails leaves its directory behind, with the report, the
 // output of every process and a capture of production's interface, and says

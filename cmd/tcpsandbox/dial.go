@@ -12,6 +12,10 @@ import (
 
 // dial connects a client to where the application listens.
 func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
+	if c, s := standIns(client, server); c != client || s != server {
+		p.stoodIn.Store(true)
+		client, server = c, s
+	}
 	asked := client.Addr()
 	if replay.IsMadeUp(asked) {
 		asked = server.Addr() // the kernel takes it, and nothing else has it

@@ -46,6 +46,7 @@ type pipeline struct {
 	enough  chan struct{}
 
 	loopbackOnly netip.Addr // where the application listens, if only there
+	stoodIn      atomic.Bool
 }
 
 // open builds everything up to the application's start.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -63,6 +64,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	if r.ClientBytes.Refused > 0 {
 		p.warnLoopback()
 	}
+	p.warnStandIns()
 	return r
 }
 
@@ -126,7 +128,7 @@ func percentiles(l replay.Latency) report.Percentiles {
 // detail is a session's entry in the report.
 func detail(r *replay.Record) report.Detail {
 	d := report.Detail{
-		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: r.As, Server: r.Server, State: r.State, Joined: r.Joined,
+		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: cmp.Or(r.As, seenAs(r.Client)), Server: r.Server, State: r.State, Joined: r.Joined,
 		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
 		Verdict: r.Verdict.String(),
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -109,8 +108,16 @@ func (t *theater) next(c *net.TCPConn) (s *script, fromBeginning bool) {
 	return s, fromBeginning
 }
 
+// standIns are the addresses that sessions on ::1 are played between, since no
+// kernel takes ::1 from a device.
+var standIns = netip.MustParsePrefix("fd74:6370:7363::/48")
+
+// plain returns an address as the capture has it.
 func plain(a net.Addr) netip.AddrPort {
 	p := a.(*net.TCPAddr).AddrPort()
+	if standIns.Contains(p.Addr()) {
+		return netip.AddrPortFrom(netip.IPv6Loopback(), p.Port())
+	}
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
@@ -228,7 +235,7 @@ func (p *play) act() {
 		}
 		said += len(m.data)
 		if m.rst {
-			p.sent()
+			sent(p.conn)
 			p.conn.SetLinger(0)
 			p.mu.Lock()
 			p.end = connlog.Reset
@@ -253,22 +260,17 @@ func (p *play) await(c cause) bool {
 	return p.aligned && !c.after(p.got) && p.end != connlog.Reset
 }
 
-// sent waits until the client has acknowledged what was sent: a reset takes
-// back what has not left.
-func (p *play) sent() {
-	raw, err := p.conn.SyscallConn()
+// sent waits until all that was written has been acknowledged: a reset takes
+// back what has not.
+func sent(c *net.TCPConn) {
+	raw, err := c.SyscallConn()
 	for err == nil {
-		left := 0
-		err = raw.Control(func(fd uintptr) { left, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
-		if left == 0 {
-			return
-		}
-		var end syscall.Errno
-		raw.Control(func(fd uintptr) {
-			n, _ := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-			end = syscall.Errno(n)
+		left, failed := 0, 0
+		err = raw.Control(func(fd uintptr) {
+			left, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+			failed, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		})
-		if end != 0 {
+		if left == 0 || failed != 0 {
 			return
 		}
 		time.Sleep(time.Millisecond)

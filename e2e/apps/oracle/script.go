@@ -59,7 +59,12 @@ func (c cause) after(o cause) bool {
 // readScripts returns the scripts of a capture file's connections, in the
 // order of their first packets. Of a connection without SYN nobody knows who
 // the client is: it comes twice, once each way.
-func readScripts(path string) (all []*script, err error) {
+func readScripts(path string) ([]*script, error) {
+	return scripts(func(f func(layers.LinkType, []byte)) error { return readFile(path, f) })
+}
+
+// scripts does so for packets from anywhere.
+func scripts(read func(func(layers.LinkType, []byte)) error) (all []*script, err error) {
 	type key struct {
 		a, b netip.AddrPort
 		via  string
@@ -67,7 +72,7 @@ func readScripts(path string) (all []*script, err error) {
 	var connections []*connection
 	latest := map[key]*connection{}
 	d := newDecoder()
-	err = readFile(path, func(link layers.LinkType, data []byte) {
+	err = read(func(link layers.LinkType, data []byte) {
 		s := d.segment(link, data)
 		if s == nil {
 			return
@@ -116,8 +121,8 @@ func (c *connection) scripts() []*script {
 }
 
 // most is how much of a stream is believed: what lies beyond comes from a
-// sequence number that is wrong.
-const most = 64 << 20
+// sequence number that is wrong. The longest one of the corpus is 1.7 MB.
+const most = 4 << 20
 
 // script lays out the streams, and the server's moves.
 func (c *connection) script(from, to netip.AddrPort) *script {
