@@ -157,7 +157,7 @@ app{command exit_code signal listen}
 warnings[]
 differences[{request count missing session example{request offset production application}}]
 differences_omitted detail_omitted
-detail[{id copy client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict first_difference{request offset production application}}]`
+detail[{id copy client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared} first_difference{request offset production application}}]`
 
 // promised is the part of it that the design page promises.
 const promised = `version tool started duration_s
