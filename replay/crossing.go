@@ -85,7 +85,9 @@ func (x *exchanges) resolve(last bool) {
 // longer than production's.
 func (x *exchanges) giveBack(c *crossing, before *exchange) {
 	x.add(&before.application, c.bytes)
-	x.player.shift += int64(len(c.bytes))
+	if x.player.conn != nil { // another connection counts anew
+		x.player.shift += int64(len(c.bytes))
+	}
 	e := x.at(c.turn)
 	if e == nil {
 		return
