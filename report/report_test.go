@@ -146,7 +146,7 @@ func TestJSONReadsBack(t *testing.T) {
 // written once. The line of fields is a promise: add to it, change nothing.
 const fields = `version tool started duration_s ended exit_code
 capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes}] unordered_bytes}
-sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects}
+sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}
 release{exact boundary quiet timeout unawaited}
 answers{compared identical equivalent different missing uncompared}
@@ -154,7 +154,7 @@ latency{production{p50_ms p90_ms p99_ms} application{p50_ms p90_ms p99_ms}}
 lateness{p50_ms p90_ms p99_ms} peak_held_bytes
 egress[{proto dst port packets bytes policy name}]
 app{command exit_code signal listen}
-warnings[]
+warnings[] defects[]
 differences[{request count missing session example{request offset production application}}]
 differences_omitted detail_omitted
 detail[{id copy client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict first_difference{request offset production application}}]`
@@ -317,12 +317,17 @@ func TestBytes(t *testing.T) {
 		var l session.Ledger
 		l[f] = 5
 		c := Bytes(5, l, 0)
-		sum := c.Delivered + c.Filtered
-		for _, b := range c.undelivered() {
-			sum += b.n
+		var words []string
+		for _, b := range c.bins() {
+			if b.n == 5 {
+				words = append(words, b.word)
+			}
 		}
-		if sum != 5 {
-			t.Errorf("%v: %+v", f, c)
+		if wrong := c.check(); wrong != "" || len(words) != 1 || words[0] != f.String() {
+			t.Errorf("%v is in the bins %q: %s", f, words, wrong)
+		}
+		if kept := f == session.Delivered || f == session.Filtered; kept != (c.lost() == 0) {
+			t.Errorf("%v: %d lost", f, c.lost())
 		}
 	}
 }
