@@ -123,3 +123,32 @@ func TestLossyDetailStays(t *testing.T) {
 		t.Errorf("first is %d", w.Detail[0].ID)
 	}
 }
+
+// What show cannot bin is a defect of its list, and the list says so.
+func TestListingDefects(t *testing.T) {
+	for _, f := range session.Fates() {
+		var l session.Ledger
+		l[f] = 5
+		d, err := Outlook(5, l, 0)
+		decided := f == session.Delivered || f == session.InGap || f == session.BeforeJoin || f == session.Unsupported
+		if (err == nil) != decided {
+			t.Errorf("%v: %v", f, err)
+		}
+		if sum := d.Deliverable + d.Gap + d.BeforeJoin + d.Unsupported; decided && sum != 5 {
+			t.Errorf("%v: %+v", f, d)
+		}
+		if _, err := Outlook(6, l, 0); err == nil {
+			t.Errorf("%v: 5 bytes of 6 are in the bins, and nobody notices", f)
+		}
+	}
+	var l Listing
+	_, err := Outlook(6, session.Ledger{}, 0)
+	l.Add(ListedSession{ID: 4}, false, err)
+	var b bytes.Buffer
+	if err := l.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "\ndefects of tcpsandbox\n  session 4: ledger holds 0 bytes, captured were 6\n") {
+		t.Errorf("%s", b.String())
+	}
+}

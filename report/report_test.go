@@ -159,6 +159,30 @@ differences[{request count missing session example{request offset production app
 differences_omitted detail_omitted
 detail[{id copy client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict first_difference{request offset production application}}]`
 
+// listed is all of the JSON form of a Listing; as much of a promise.
+const listed = `version tool
+capture{source packets bytes kernel_drops malformed filtered ignored cut unordered_bytes}
+sessions{seen complete joined}
+client_bytes{captured deliverable gap before_join unsupported not_captured}
+server_bytes{captured not_captured}
+warnings[] defects[]
+detail[{id client server proto via state joined turns client_bytes{captured deliverable gap before_join unsupported not_captured} server_bytes{captured not_captured} start duration_s}]`
+
+func TestListingFields(t *testing.T) {
+	l := &Listing{}
+	l.Add(ListedSession{ID: 1}, true, nil)
+	var b bytes.Buffer
+	if err := l.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var shape strings.Builder
+	writeShape(t, json.NewDecoder(&b), &shape)
+	got := strings.Fields(strings.Trim(shape.String(), "{}"))
+	if diff := cmp.Diff(strings.Fields(listed), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // promised is the part of it that the design page promises.
 const promised = `version tool started duration_s
 capture{source packets bytes kernel_drops malformed}
