@@ -38,7 +38,7 @@ import (
 //	sameclients SENT RECEIVED   two connection logs agree on addresses, bytes, ends;
 //	                            FROM=TO behind them: the server's port is another
 //	beginnings SENT RECEIVED    each received stream is the beginning of the one that
-//	                            its client sent (with load -marks)
+//	                            its client sent (with load -content)
 //	entry FILE N CONDITION…     conditions on the N-th line of a connection log
 //	samelines FILE FILE         the same lines, in any order
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){

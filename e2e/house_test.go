@@ -223,20 +223,31 @@ func TestReadmeFlags(t *testing.T) {
 	for _, m := range flagWord.FindAllSubmatch(readme, -1) {
 		written[string(m[1])] = true
 	}
-	help, err := exec.Command("go", "run", module+"/cmd/tcpsandbox", "run", "--help").Output()
+	for _, f := range flagsOf(t, "run") {
+		if f != "help" && !written[f] {
+			t.Errorf("README.md lacks --%s", f)
+		}
+	}
+}
+
+// flagsOf returns the flags of a sub-command, as its help lists them.
+func flagsOf(t *testing.T, command ...string) (all []string) {
+	t.Helper()
+	help, err := exec.Command("go", slices.Concat([]string{"run", module + "/cmd/tcpsandbox"}, command, []string{"--help"})...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, flags, found := strings.Cut(string(help), "\nFlags:\n")
 	if !found {
-		t.Fatalf("run --help has no flags:\n%s", help)
+		t.Fatalf("%s --help has no flags:\n%s", command, help)
 	}
 	flags, _, _ = strings.Cut(flags, "\n\n")
 	for line := range strings.Lines(flags) {
 		// The flag stands at the line's beginning; what follows may name others.
 		m := regexp.MustCompile(`^ +(?:-\w, )?--([a-z][a-z-]+)`).FindStringSubmatch(line)
-		if m != nil && m[1] != "help" && !written[m[1]] {
-			t.Errorf("README.md lacks --%s", m[1])
+		if m != nil {
+			all = append(all, m[1])
 		}
 	}
+	return all
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -194,7 +195,8 @@ func cmdSameClients(ts *testscript.TestScript, w *world, args []string) error {
 
 // cmdBeginnings compares what the clients sent with what a server had received
 // when it went away: from each client's address and port, the first bytes of
-// what that client sent, up to the end of one of its writes.
+// what that client sent. How many is up to the moment: net/http, for one, reads
+// a single byte ahead while it answers.
 func cmdBeginnings(ts *testscript.TestScript, w *world, args []string) error {
 	sent, err := connlog.Read(ts.MkAbs(args[0]))
 	if err != nil {
@@ -214,7 +216,8 @@ func cmdBeginnings(ts *testscript.TestScript, w *world, args []string) error {
 		if !known {
 			return fmt.Errorf("nobody sent anything from %s to %s", e.Client, e.Server)
 		}
-		if e.Bytes > 0 && whole.Marks[e.Bytes] != e.SHA256 {
+		n := min(e.Bytes, int64(len(whole.Content)))
+		if fmt.Sprintf("%x", sha256.Sum256(whole.Content[:n])) != e.SHA256 || n < e.Bytes {
 			return fmt.Errorf("%s: the %d bytes received are not the first of the %d sent", e.Client, e.Bytes, whole.Bytes)
 		}
 		total += e.Bytes

@@ -47,6 +47,9 @@ func await(what string, holds func() bool) error {
 // close ends what the script started, and fails the test if tcpsandbox left
 // anything behind.
 func (w *world) close() {
+	if w.t.Failed() {
+		w.lastReports()
+	}
 	for i := len(w.order) - 1; i >= 0; i-- {
 		w.order[i].end()
 	}
@@ -73,6 +76,22 @@ func (w *world) close() {
 	}
 	if w.wire != nil {
 		w.wire.close()
+	}
+}
+
+// lastReports has every tcpsandbox that still runs say what it knows: the
+// report it leaves is what tells why the script waited in vain.
+func (w *world) lastReports() {
+	for _, p := range w.order {
+		if p.args[0] != "tcpsandbox" || !p.running() {
+			continue
+		}
+		p.signal("INT")
+		if err := await(p.name+" ends", func() bool { return !p.running() }); err != nil {
+			w.t.Log(err)
+			continue
+		}
+		w.t.Logf("%s, asked for its report:%s", p.name, p.lastWords())
 	}
 }
 

@@ -82,6 +82,19 @@ func TestSample(t *testing.T) {
 	})
 }
 
+// Sessions are not met in the order in which they began: two processors of
+// production's host stamp their packets. Without a ramp that leaves nobody out.
+func TestBeganBeforeTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := crowd{serve: web(say(ok("one")), say(ok("two")), say(ok("three")))}
+		c.add(clientNumber(0), time.Second, keepAlive())
+		c.add(clientNumber(1), 0, keepAlive())
+		if res, records, _ := c.run(t); res.Finished != 2 || res.Bytes[session.Filtered] > 0 {
+			t.Errorf("%+v, %+v", res, records)
+		}
+	})
+}
+
 func TestOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := crowd{serve: web(say(ok("one")), say(ok("two")), say(ok("three")))}

@@ -244,6 +244,9 @@ func whole(joined bool, t *session.Totals) bool {
 	return !joined && closed && t.Missing[session.Client] == 0
 }
 
+// maxDefects is how many defective sessions a shard names.
+const maxDefects = 10
+
 func (t *tally) record(r *Record, totals session.Totals) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -281,7 +284,13 @@ func (t *tally) record(r *Record, totals session.Totals) {
 	res.Bytes.Add(&r.Bytes)
 	res.Captured += r.Captured
 	res.Missing += r.Missing
-	if err := r.Bytes.Check(r.Captured); err != nil && len(res.Defects) < 10 {
-		res.Defects = append(res.Defects, fmt.Sprintf("session %d (%s): %v", r.ID, r.Client, err))
+	if err := r.Bytes.Check(r.Captured); err != nil {
+		switch len(res.Defects) {
+		default:
+			res.Defects = append(res.Defects, fmt.Sprintf("session %d (%s): %v", r.ID, r.Client, err))
+		case maxDefects:
+			res.Defects = append(res.Defects, "and so in more sessions")
+		case maxDefects + 1:
+		}
 	}
 }

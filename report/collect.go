@@ -96,9 +96,11 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// AddDetail lists a session. Beyond DetailLimit a session that differs or
-// failed takes the place of one that did not; the others are only counted.
+// AddDetail lists a session, and keeps count of those that lost something.
+// Beyond DetailLimit a session that is remarkable takes the place of one that
+// is not; the others are only counted.
 func (r *Result) AddDetail(d Detail) {
+	r.addLoss(d)
 	if len(r.Detail) < DetailLimit {
 		r.Detail = append(r.Detail, d)
 		return
@@ -116,9 +118,10 @@ func (r *Result) AddDetail(d Detail) {
 	}
 }
 
-// remarkable reports that a session is one to look at.
+// remarkable reports that a session is one to look at: it differs, failed or
+// lost something.
 func (d *Detail) remarkable() bool {
-	return d.FirstDifference != nil || d.State != "finished" && d.State != "skipped" ||
+	return d.FirstDifference != nil || d.ClientBytes.lost() > 0 || d.State != "finished" && d.State != "skipped" ||
 		d.Verdict == compare.Different.String() || d.Verdict == compare.Missing.String()
 }
 
@@ -147,6 +150,7 @@ func (r *Result) written() *Result {
 	w.Capture.Sources = orEmpty(w.Capture.Sources)
 	w.Egress = orEmpty(w.Egress)
 	w.Warnings = orEmpty(w.Warnings)
+	w.Defects = orEmpty(w.Defects)
 	w.Differences = orEmpty(w.Differences)
 	w.Detail = orEmpty(w.Detail)
 	return &w

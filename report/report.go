@@ -56,6 +56,9 @@ type Result struct {
 	Egress      []Egress    `json:"egress"`
 	App         App         `json:"app"`
 	Warnings    []string    `json:"warnings"` // one line each
+	// Defects are contradictions in the result itself, such as a ledger that
+	// does not add up: bugs of tcpsandbox. See Check.
+	Defects []string `json:"defects"`
 
 	// Differences are the answers that differ or are missing, by request;
 	// AddDifference fills them. Written are the groupsWritten most frequent
@@ -64,12 +67,13 @@ type Result struct {
 	DifferencesOmitted int64   `json:"differences_omitted"`
 
 	// Detail is one entry a session; AddDetail fills it, DetailLimit entries
-	// at most. Written first are those that differ or failed.
+	// at most. Written first are those that differ, failed or lost something.
 	DetailOmitted int64    `json:"detail_omitted"` // sessions that are not in Detail
 	Detail        []Detail `json:"detail"`
 
 	groups map[string]int // index in Differences, by request
-	plain  int            // all of Detail before this index differ or failed
+	plain  int            // all of Detail before this index are remarkable
+	worst  []Detail       // the sessions that lost most, worst first
 }
 
 // Capture is the sum of all sources.
@@ -123,6 +127,7 @@ type Sessions struct {
 	Copies     int64 `json:"copies"`     // of those seen: made by --multiply
 	Shed       int64 `json:"shed"`       // of those failed: dropped over the limit on memory, or in part
 	Reconnects int64 `json:"reconnects"` // connections made anew after the application had ended one early
+	Lossy      int64 `json:"lossy"`      // client bytes were lost: not delivered, and not filtered; AddDetail counts them
 }
 
 // ClientBytes is the ledger: each captured client byte is in exactly one bin

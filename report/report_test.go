@@ -146,7 +146,7 @@ func TestJSONReadsBack(t *testing.T) {
 // written once. The line of fields is a promise: add to it, change nothing.
 const fields = `version tool started duration_s ended exit_code
 capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes}] unordered_bytes}
-sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects}
+sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}
 release{exact boundary quiet timeout unawaited}
 answers{compared identical equivalent different missing uncompared}
@@ -154,10 +154,34 @@ latency{production{p50_ms p90_ms p99_ms} application{p50_ms p90_ms p99_ms}}
 lateness{p50_ms p90_ms p99_ms} peak_held_bytes
 egress[{proto dst port packets bytes policy name}]
 app{command exit_code signal listen}
-warnings[]
+warnings[] defects[]
 differences[{request count missing session example{request offset production application}}]
 differences_omitted detail_omitted
 detail[{id copy client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared} first_difference{request offset production application}}]`
+
+// listed is all of the JSON form of a Listing; as much of a promise.
+const listed = `version tool
+capture{source packets bytes kernel_drops malformed filtered ignored cut unordered_bytes}
+sessions{seen complete joined}
+client_bytes{captured deliverable gap before_join unsupported not_captured}
+server_bytes{captured not_captured}
+warnings[] defects[]
+detail[{id client server proto via state joined turns client_bytes{captured deliverable gap before_join unsupported not_captured} server_bytes{captured not_captured} start duration_s}]`
+
+func TestListingFields(t *testing.T) {
+	l := &Listing{}
+	l.Add(ListedSession{ID: 1}, true, nil)
+	var b bytes.Buffer
+	if err := l.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var shape strings.Builder
+	writeShape(t, json.NewDecoder(&b), &shape)
+	got := strings.Fields(strings.Trim(shape.String(), "{}"))
+	if diff := cmp.Diff(strings.Fields(listed), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
 
 // promised is the part of it that the design page promises.
 const promised = `version tool started duration_s
@@ -317,12 +341,17 @@ func TestBytes(t *testing.T) {
 		var l session.Ledger
 		l[f] = 5
 		c := Bytes(5, l, 0)
-		sum := c.Delivered + c.Filtered
-		for _, b := range c.undelivered() {
-			sum += b.n
+		var words []string
+		for _, b := range c.bins() {
+			if b.n == 5 {
+				words = append(words, b.word)
+			}
 		}
-		if sum != 5 {
-			t.Errorf("%v: %+v", f, c)
+		if wrong := c.check(); wrong != "" || len(words) != 1 || words[0] != f.String() {
+			t.Errorf("%v is in the bins %q: %s", f, words, wrong)
+		}
+		if kept := f == session.Delivered || f == session.Filtered; kept != (c.lost() == 0) {
+			t.Errorf("%v: %d lost", f, c.lost())
 		}
 	}
 }

@@ -9,21 +9,23 @@ import (
 )
 
 // Text writes the result for people: the verdict in one sentence, then a block
-// of what was done and met, at last what was lost, if anything was. The error
-// is w's.
+// of what was done and met, the differences, the sessions that lost most, at
+// last what was lost in all, if anything was. The error is w's.
 func (r *Result) Text(w io.Writer) error {
 	var b bytes.Buffer
 	t := &text{Result: r.written(), b: &b}
 	fmt.Fprintf(&b, "%s\n\n", t.verdict())
 	t.captureAndSessions()
-	t.bytes()
+	t.ledger()
 	t.release()
 	t.answers()
 	t.latency()
 	t.app()
 	t.egress()
 	t.differences()
-	t.warnings()
+	t.losses()
+	t.lines("warnings", t.Warnings)
+	t.lines("defects of tcpsandbox", t.Defects)
 	if words := r.LossWords(); words != "" {
 		fmt.Fprintf(&b, "\nlost: %s\n", words)
 	}
@@ -55,6 +57,8 @@ func (t *text) table(rows [][]string) {
 func (t *text) verdict() string {
 	a := &t.Answers
 	switch {
+	case len(t.Defects) > 0:
+		return "do not trust this result: it contradicts itself, which is a defect of tcpsandbox"
 	case t.Ended == EndedNoListener:
 		return "the application never listened, nothing was replayed"
 	case t.Ended == EndedAppExited && t.App.Signal != "":
@@ -90,7 +94,7 @@ func (t *text) judged() string {
 	if wrong == 1 {
 		are = "is"
 	}
-	kinds := nonZero(bin{"different", a.Different}, bin{"missing", a.Missing})
+	kinds := nonZero(bin{word: "different", n: a.Different}, bin{word: "missing", n: a.Missing})
 	return fmt.Sprintf(": %s of %s %s not production's (%s)", number(wrong), count(a.Compared, "compared answer"), are,
 		strings.TrimPrefix(kinds, ", "))
 }
@@ -102,12 +106,12 @@ func (t *text) captureAndSessions() {
 		source += ": "
 	}
 	t.row("capture", "%s%s, %s in %s%s", source, count(c.Packets, "packet"), size(c.Bytes), duration(time.Duration(t.Duration)), nonZero(
-		bin{"malformed", c.Malformed}, bin{"dropped by the kernel", c.KernelDrops}))
+		bin{word: "malformed", n: c.Malformed}, bin{word: "dropped by the kernel", n: c.KernelDrops}))
 	if len(c.Sources) > 1 {
 		var rows [][]string
 		for _, s := range c.Sources {
 			rows = append(rows, []string{s.Source, count(s.Packets, "packet"), size(s.Bytes) + nonZero(
-				bin{"malformed", s.Malformed}, bin{"dropped by the kernel", s.KernelDrops})})
+				bin{word: "malformed", n: s.Malformed}, bin{word: "dropped by the kernel", n: s.KernelDrops})})
 		}
 		t.table(rows)
 	}
@@ -116,14 +120,16 @@ func (t *text) captureAndSessions() {
 	}
 	s := &t.Sessions
 	t.row("sessions", "%s seen%s", number(s.Seen), nonZero(
-		bin{"complete", s.Complete}, bin{"joined", s.Joined}, bin{"replayed", s.Replayed},
-		bin{"finished", s.Finished}, bin{"failed", s.Failed}, bin{"skipped", s.Skipped}))
-	if more := nonZero(bin{"left out on purpose", s.Filtered}, bin{"copies", s.Copies}, bin{"shed", s.Shed}, bin{"reconnected", s.Reconnects}); more != "" {
+		bin{word: "complete", n: s.Complete}, bin{word: "joined", n: s.Joined}, bin{word: "replayed", n: s.Replayed},
+		bin{word: "finished", n: s.Finished}, bin{word: "failed", n: s.Failed}, bin{word: "skipped", n: s.Skipped}))
+	if more := nonZero(bin{word: "left out on purpose", n: s.Filtered}, bin{word: "copies", n: s.Copies}, bin{word: "shed", n: s.Shed}, bin{word: "reconnected", n: s.Reconnects}); more != "" {
 		t.row("", "%s", strings.TrimPrefix(more, ", "))
 	}
 }
 
-func (t *text) bytes() {
+// ledger tells where each captured client byte ended, and what stands beside
+// that because it is no client byte, or nobody knows.
+func (t *text) ledger() {
 	c := &t.ClientBytes
 	share := ""
 	if c.Captured > 0 {
@@ -131,18 +137,21 @@ func (t *text) bytes() {
 	}
 	t.row("bytes", "%s of %s delivered%s", number(c.Delivered), count(c.Captured, "captured client byte"), share)
 	var rows [][]string
-	for _, b := range append(c.undelivered(), bin{"filtered", c.Filtered}) {
-		if b.n != 0 {
-			rows = append(rows, []string{b.word, number(b.n)})
+	for _, b := range c.bins() {
+		if b.n != 0 && b.word != wordDelivered {
+			rows = append(rows, []string{b.word, number(b.n), b.why})
 		}
 	}
 	t.table(rows)
+	if beside := t.Capture.beside(); beside != "" {
+		t.row("", "beside them: %s", beside)
+	}
 }
 
 func (t *text) release() {
 	r := &t.Release
-	if words := nonZero(bin{"exact", r.Exact}, bin{"boundary", r.Boundary}, bin{"quiet", r.Quiet}, bin{"timeout", r.Timeout},
-		bin{"unawaited", r.Unawaited}); words != "" {
+	if words := nonZero(bin{word: "exact", n: r.Exact}, bin{word: "boundary", n: r.Boundary}, bin{word: "quiet", n: r.Quiet}, bin{word: "timeout", n: r.Timeout},
+		bin{word: "unawaited", n: r.Unawaited}); words != "" {
 		t.row("release", "%s", strings.TrimPrefix(words, ", "))
 	}
 }
@@ -150,8 +159,8 @@ func (t *text) release() {
 func (t *text) answers() {
 	a := &t.Answers
 	t.row("answers", "%s compared%s", number(a.Compared), nonZero(
-		bin{"identical", a.Identical}, bin{"equivalent", a.Equivalent}, bin{"different", a.Different},
-		bin{"missing", a.Missing}, bin{"uncompared", a.Uncompared}))
+		bin{word: "identical", n: a.Identical}, bin{word: "equivalent", n: a.Equivalent}, bin{word: "different", n: a.Different},
+		bin{word: "missing", n: a.Missing}, bin{word: "uncompared", n: a.Uncompared}))
 }
 
 func (t *text) latency() {
@@ -243,12 +252,40 @@ func (t *text) differences() {
 	}
 }
 
-func (t *text) warnings() {
-	if len(t.Warnings) == 0 {
+// losses lists the sessions that lost most.
+func (t *text) losses() {
+	if len(t.worst) == 0 {
 		return
 	}
-	t.b.WriteString("\nwarnings\n")
-	for _, w := range t.Warnings {
-		fmt.Fprintf(t.b, "  %s\n", w)
+	fmt.Fprintf(t.b, "\nclient bytes were lost in %s", count(t.Sessions.Lossy, "session"))
+	if int64(len(t.worst)) < t.Sessions.Lossy {
+		fmt.Fprintf(t.b, ", most in these")
+	}
+	t.b.WriteByte('\n')
+	for i := range t.worst {
+		d := &t.worst[i]
+		fmt.Fprintf(t.b, "  session %d", d.ID)
+		if d.Copy > 0 {
+			fmt.Fprintf(t.b, ", copy %d", d.Copy)
+		}
+		c := &d.ClientBytes
+		fmt.Fprintf(t.b, ", %s to %s, %s: %s of %s delivered\n", d.Client, d.Server, d.State, number(c.Delivered), count(c.Captured, "byte"))
+		for _, b := range c.lostBins() {
+			fmt.Fprintf(t.b, "    %s %s: %s\n", number(b.n), b.word, b.why)
+		}
+	}
+	if more := t.Sessions.Lossy - int64(len(t.worst)); more > 0 {
+		fmt.Fprintf(t.b, "  and %s\n", count(more, "more session"))
+	}
+}
+
+// lines writes a block of lines under a title, if there are any.
+func (t *text) lines(title string, all []string) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(t.b, "\n%s\n", title)
+	for _, line := range all {
+		fmt.Fprintf(t.b, "  %s\n", line)
 	}
 }

@@ -51,8 +51,14 @@ func (l *Ledger) Add(o *Ledger) {
 	}
 }
 
-// Check returns an error unless the bins add up to the captured bytes.
+// Check returns an error unless the bins add up to the captured bytes, and
+// none is less than empty.
 func (l *Ledger) Check(captured int64) error {
+	for f, v := range l {
+		if v < 0 {
+			return fmt.Errorf("ledger holds %d bytes %v", v, Fate(f))
+		}
+	}
 	if sum := l.Sum(); sum != captured {
 		return fmt.Errorf("ledger holds %d bytes, captured were %d", sum, captured)
 	}

@@ -31,7 +31,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
 		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
 		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
-		Reconnects: int64(played.Reconnects),
+		Reconnects: int64(played.Reconnects), Lossy: r.Sessions.Lossy, // counted as they came
 	}
 	r.ClientBytes = report.Bytes(played.Captured, played.Bytes, played.Missing)
 	r.Release = report.Release{

@@ -292,11 +292,7 @@ func replayInto(o *runOptions) (int, error) {
 			result.ExitCode = coded.code
 		}
 	}
-	if defects := p.played.Defects; len(defects) > 0 {
-		con.fail(defectError(defects))
-		result.ExitCode = exitCannot
-		result.Warnings = append(result.Warnings, defectError(defects).Error())
-	}
+	audit(con, result, p.played.Defects)
 	if err != nil {
 		con.fail(err)
 		result.Warnings = append(result.Warnings, err.Error())
@@ -341,6 +337,19 @@ func (o *runOptions) publish(con *console, r *report.Result) (int, error) {
 		}
 	}
 	return r.ExitCode, nil
+}
+
+// audit makes a result that contradicts itself say so, whatever else it says.
+// found is what the engine noticed, which looks at each session; beside that
+// the result is checked as it will be written.
+func audit(con *console, r *report.Result, found []string) {
+	if r.Defects = found; len(found) == 0 {
+		r.Defects = r.Check()
+	}
+	if len(r.Defects) > 0 {
+		con.fail(defectError(r.Defects))
+		r.ExitCode = exitCannot
+	}
 }
 
 // defectError is a result that contradicts itself.

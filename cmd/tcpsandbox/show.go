@@ -1,31 +1,39 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
 	"tcpsandbox/capture/expr"
 	"tcpsandbox/replay"
+	"tcpsandbox/report"
+	"tcpsandbox/sandbox"
 	"tcpsandbox/session"
 )
 
 func showCommand() *cobra.Command {
 	var filterText string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show FILE[:PORT,…]",
 		Short: "List the sessions in a capture file",
 		Long: `Lists the TCP sessions in a capture file (pcap or pcapng, either gzipped; - for
 the standard input): who talked to whom, how it ended, turns, bytes each way,
-how long it lasted, and what the capture lacks.`,
+how long it lasted, and what the capture lacks.
+
+Where not all captured client bytes can be replayed, columns say what becomes
+of them: DELIVERABLE reach an application that takes everything; GAP belong to
+a message of which the capture lacks a part; BEFORE-JOIN come before the first
+message at which a session without its beginning can be joined; UNSUPPORTED are
+of a kind that cannot be replayed. They add up to TO SERVER.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
@@ -42,14 +50,17 @@ how long it lasted, and what the capture lacks.`,
 			if err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			return show(os.Stdout, args[0], spec, filter)
+			return show(os.Stdout, args[0], spec, filter, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&filterText, "filter", "", "only packets that match this expression in tcpdump's language")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of text")
 	return cmd
 }
 
-func show(out io.Writer, name string, spec capture.Spec, filter *expr.Filter) error {
+// show lists what is in a capture, also what could be read of one that breaks
+// off.
+func show(out io.Writer, name string, spec capture.Spec, filter *expr.Filter, asJSON bool) error {
 	con := newConsole(false)
 	var src capture.Source
 	var err error
@@ -62,107 +73,104 @@ func show(out io.Writer, name string, spec capture.Spec, filter *expr.Filter) er
 		return cannot(err)
 	}
 	defer src.Close()
-	src = withFilter(src, filter)
-	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP})
-	var all []*session.Session
-	collect := func(batch []*session.Session) {
-		for _, s := range batch {
-			s.Take(nil) // only the totals are wanted
-			if s.Owner == nil {
-				s.Owner = true
-				all = append(all, s)
-			}
-		}
+	l := &report.Listing{Tool: "tcpsandbox " + version()}
+	readErr := list(l, withFilter(src, filter), spec)
+	l.Capture.Source = name
+	for i, w := range l.Warnings {
+		l.Warnings[i] = name + ": " + w
 	}
-	err = src.Run(context.Background(), func(batch []capture.Packet) error {
-		collect(asm.Packets(batch))
-		return nil
-	})
-	collect(asm.Flush())
-	slices.SortFunc(all, func(a, b *session.Session) int { return cmp.Compare(a.ID, b.ID) })
-
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tCLIENT\tSERVER\tSTATE\tTURNS\tTO SERVER\tTO CLIENT\tDURATION\tMISSING")
-	var whole int
-	var captured, lacking int64
-	for _, s := range all {
-		t, why := s.Totals()
-		if replay.Whole(s, t) {
-			whole++
-		}
-		captured += t.Bytes[session.Client]
-		lacking += t.Missing[session.Client]
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\t%s\t%v\t%s\n", s.ID, s.Client, s.Server, state(s, t, why), t.Turns,
-			number(t.Bytes[session.Client]), number(t.Bytes[session.Server]), t.Last.Round(time.Microsecond), missing(s, t))
+	buffered := bufio.NewWriter(out)
+	if asJSON {
+		err = l.WriteJSON(buffered)
+	} else {
+		err = l.Text(buffered)
 	}
-	if e := w.Flush(); e != nil {
-		return cannot(fmt.Errorf("write the list: %w", e))
-	}
-	stats, packets := asm.Stats(), src.Stats()
-	fmt.Fprintf(out, "\n%s, %s", count(len(all), "session"), count(packets.Packets, "packet"))
-	if n := packets.Malformed + stats.Malformed; n > 0 {
-		fmt.Fprintf(out, ", %s malformed", number(n))
-	}
-	if n := stats.Ignored; n > 0 {
-		fmt.Fprintf(out, ", %s of no session", number(n))
-	}
-	if n := packets.Cut; n > 0 {
-		fmt.Fprintf(out, ", %s cut by the snap length", number(n))
-	}
-	fmt.Fprintf(out, "\n%s of them whole; %s client bytes captured, %s missing\n", number(whole), number(captured), number(lacking))
-	if packets.Truncated != "" {
-		con.warn("%s: the capture is cut off: %s", name, packets.Truncated)
-	}
-	if stats.Unsupported > 0 {
-		con.warn("%s: %s packets of link type %d, which is not supported", name, number(stats.Unsupported), stats.LastLink)
+	if e := buffered.Flush(); err == nil {
+		err = e
 	}
 	if err != nil {
-		return cannot(fmt.Errorf("%s: %w", name, err))
+		return cannot(fmt.Errorf("write the list: %w", err))
+	}
+	for _, w := range l.Warnings {
+		con.warn("%s", w)
+	}
+	switch {
+	case len(l.Defects) > 0:
+		return cannot(defectError(l.Defects))
+	case readErr != nil:
+		return cannot(fmt.Errorf("%s: %w", name, readErr))
 	}
 	return nil
 }
 
-// state says how a session ended, in one word or two.
-func state(s *session.Session, t session.Totals, why session.Cause) string {
-	text := why.String()
-	if why == session.CaptureEnd {
-		text = "open"
+// list reads a capture to its end.
+func list(l *report.Listing, src capture.Source, spec capture.Spec) error {
+	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP})
+	outlook := replay.NewOutlook(func(s *session.Session, ledger session.Ledger) { add(l, s, ledger) })
+	look := func(batch []*session.Session) {
+		for _, s := range batch {
+			if s.Proto != session.UDP {
+				outlook.Feed([]*session.Session{s})
+				continue
+			}
+			s.Take(nil)
+			if t, why := s.Totals(); why != session.Live && s.Owner == nil {
+				s.Owner = true
+				add(l, s, session.Ledger{session.Delivered: t.Bytes[session.Client]})
+			}
+		}
 	}
-	switch s.Opening() {
-	case session.OpeningUnanswered, session.OpeningRefused:
-		text = s.Opening().String()
+	err := src.Run(context.Background(), func(batch []capture.Packet) error {
+		look(asm.Packets(batch))
+		return nil
+	})
+	look(asm.Flush())
+	slices.SortFunc(l.Detail, func(a, b report.ListedSession) int { return cmp.Compare(a.ID, b.ID) })
+	stats, packets := asm.Stats(), src.Stats()
+	l.Capture = report.ListedCapture{
+		Packets: int64(packets.Packets), Bytes: int64(packets.Bytes), KernelDrops: int64(packets.KernelDrops),
+		Malformed: int64(packets.Malformed + stats.Malformed), Filtered: int64(packets.Packets - stats.Packets),
+		Ignored: int64(stats.Ignored), Cut: int64(packets.Cut), Unordered: int64(stats.Orphaned + stats.Shed),
 	}
-	if s.Proto == session.UDP {
-		text = "udp"
+	if packets.Truncated != "" {
+		l.Warnings = append(l.Warnings, "the capture is cut off: "+packets.Truncated)
 	}
-	if s.Joined {
-		text += ", joined"
+	if stats.Unsupported > 0 {
+		l.Warnings = append(l.Warnings, fmt.Sprintf("%s packets of link type %d, which is not supported", number(stats.Unsupported), stats.LastLink))
 	}
-	if s.Via != "" {
-		text += ", " + s.Via
-	}
-	return text
+	return err
 }
 
-// missing says what the capture lacks.
-func missing(s *session.Session, t session.Totals) string {
-	text := ""
-	add := func(format string, args ...any) {
-		if text != "" {
-			text += ", "
-		}
-		text += fmt.Sprintf(format, args...)
+// add lists a session that has ended; ledger is what the capture says of its
+// client's bytes.
+func add(l *report.Listing, s *session.Session, ledger session.Ledger) {
+	t, why := s.Totals()
+	if !playable(s) {
+		ledger[session.Unsupported] += ledger[session.Delivered]
+		ledger[session.Delivered] = 0
 	}
-	if s.Joined {
-		add("beginning")
+	client, err := report.Outlook(t.Bytes[session.Client], ledger, t.Missing[session.Client])
+	l.Add(report.ListedSession{
+		ID: s.ID, Client: s.Client.String(), Server: s.Server.String(), Proto: s.Proto.String(), Via: s.Via,
+		State: state(s, why), Joined: s.Joined, Turns: int64(t.Turns), ClientBytes: client,
+		ServerBytes: report.ServerBytes{Captured: t.Bytes[session.Server], NotCaptured: t.Missing[session.Server]},
+		Start:       s.Start, Duration: report.Seconds(t.Last), Lasted: t.Last,
+	}, replay.Whole(s, t), err)
+}
+
+// playable reports whether run can play sessions of this kind at all; see
+// pipeline.dial.
+func playable(s *session.Session) bool {
+	return s.Proto == session.TCP && sandbox.Replayable(s.Client.Addr(), s.Server.Addr()) && s.Client.Port() != 0 && s.Server.Port() != 0
+}
+
+// state says how a session ended, in one word.
+func state(s *session.Session, why session.Cause) string {
+	switch o := s.Opening(); {
+	case o == session.OpeningUnanswered, o == session.OpeningRefused:
+		return o.String()
+	case why == session.CaptureEnd:
+		return "open"
 	}
-	for _, side := range []session.Side{session.Client, session.Server} {
-		if n := t.Missing[side]; n > 0 {
-			add("%s bytes of the %s", number(n), side)
-		}
-	}
-	if text == "" {
-		return "-"
-	}
-	return text
+	return why.String()
 }

@@ -37,9 +37,9 @@ type Entry struct {
 	Bytes  int64  `json:"bytes"`  // of the client's stream
 	SHA256 string `json:"sha256"` // of the same bytes, in hexadecimal digits
 	End    string `json:"end"`    // one of the constants above
-	// Marks holds, where the log keeps them, the digest up to the end of each
-	// write: what a receiver that stopped in the middle may have.
-	Marks map[int64]string `json:"marks,omitempty"`
+	// Content is the client's stream itself, where the log keeps it: a receiver
+	// that stopped in the middle has a beginning of it, of any length.
+	Content []byte `json:"content,omitempty"`
 }
 
 // Log is a file of entries. Its methods may be called concurrently.
@@ -48,8 +48,8 @@ type Log struct {
 	file *os.File
 	open map[*Connection]bool
 
-	// Marks keeps Entry.Marks; set it before the first connection.
-	Marks bool
+	// Content keeps Entry.Content; set it before the first connection.
+	Content bool
 }
 
 // Create makes or empties the file.
@@ -89,14 +89,10 @@ func (c *Connection) Write(p []byte) (int, error) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.entry.Bytes += int64(len(p))
-	n, err := c.digest.Write(p)
-	if c.log.Marks {
-		if c.entry.Marks == nil {
-			c.entry.Marks = make(map[int64]string)
-		}
-		c.entry.Marks[c.entry.Bytes] = hex.EncodeToString(c.digest.Sum(nil))
+	if c.log.Content {
+		c.entry.Content = append(c.entry.Content, p...)
 	}
-	return n, err
+	return c.digest.Write(p)
 }
 
 // End writes the entry. Only the first call counts.

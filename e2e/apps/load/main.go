@@ -49,9 +49,9 @@ type work struct {
 	ready       string        // file that tells that all have come so far
 	resume      string        // file that lets them go on
 
-	log   *connlog.Log // may be nil
-	marks bool
-	gate  sync.WaitGroup
+	log     *connlog.Log // may be nil
+	content bool
+	gate    sync.WaitGroup
 }
 
 func main() {
@@ -68,7 +68,7 @@ func main() {
 	flag.IntVar(&w.firstPart, "first-part", 1, "requests before -ready")
 	flag.StringVar(&w.ready, "ready", "", "file to make when each connection has had its first part")
 	flag.StringVar(&w.resume, "resume", "", "file to wait for after that")
-	flag.BoolVar(&w.marks, "marks", false, "record the digest after each write, too")
+	flag.BoolVar(&w.content, "content", false, "record what was sent, not only its digest")
 	flag.Parse()
 	w.kind = flag.Arg(0)
 	if *from != "" {
@@ -93,7 +93,7 @@ func (w *work) run(record string) error {
 		if w.log, err = connlog.Create(record); err != nil {
 			return err
 		}
-		w.log.Marks = w.marks
+		w.log.Content = w.content
 	}
 	w.gate.Add(w.connections)
 	if w.ready != "" {

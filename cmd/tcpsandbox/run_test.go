@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tcpsandbox/compare"
+	"tcpsandbox/report"
+)
+
+// A result that contradicts itself ends with exit code 3 and says so on the
+// standard error and in the report, whatever the answers were and whatever
+// --fail-on asks for.
+func TestAuditHidesNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		found []string // by the engine
+		edit  func(*report.Result)
+		want  string // empty: all is well
+	}{
+		{name: "all is well"},
+		{name: "the engine found a session", found: []string{"session 7 (192.0.2.1:4): ledger holds 1 bytes, captured were 2"}, want: "session 7"},
+		{name: "the sum is off", edit: func(r *report.Result) { r.ClientBytes.Shed++ }, want: "in all"},
+		{name: "a session is off", edit: func(r *report.Result) { r.Detail[0].ClientBytes.Delivered-- }, want: "session 1"},
+	} {
+		for _, failOn := range []string{"different", "loss", "never"} {
+			r := &report.Result{ClientBytes: report.ClientBytes{Captured: 10, Delivered: 10}}
+			r.AddDetail(report.Detail{ID: 1, State: "finished", ClientBytes: report.ClientBytes{Captured: 10, Delivered: 10}})
+			r.Answers.Count(compare.Identical, 1)
+			if tt.edit != nil {
+				tt.edit(r)
+			}
+			path := filepath.Join(t.TempDir(), "run.json")
+			o := &runOptions{failOn: failOn, reports: []string{path}}
+			var said bytes.Buffer
+			con := &console{err: &said, quiet: true}
+			r.ExitCode = o.exitCode(r)
+			audit(con, r, tt.found)
+			code, err := o.publish(con, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var written struct {
+				ExitCode int      `json:"exit_code"`
+				Defects  []string `json:"defects"`
+			}
+			data, err := os.ReadFile(path)
+			if err == nil {
+				err = json.Unmarshal(data, &written)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.want == "" {
+				if code != exitOK || said.Len() > 0 || len(written.Defects) > 0 {
+					t.Errorf("%s, --fail-on %s: exit code %d, %q, %q", tt.name, failOn, code, said.String(), written.Defects)
+				}
+				continue
+			}
+			if code != exitCannot || written.ExitCode != exitCannot {
+				t.Errorf("%s, --fail-on %s: exit code %d, in the report %d", tt.name, failOn, code, written.ExitCode)
+			}
+			if !strings.Contains(said.String(), "defect of tcpsandbox") || !strings.Contains(said.String(), tt.want) ||
+				len(written.Defects) != 1 || !strings.Contains(written.Defects[0], tt.want) {
+				t.Errorf("%s, --fail-on %s: said %q, wrote %q", tt.name, failOn, said.String(), written.Defects)
+			}
+		}
+	}
+}
