@@ -24,6 +24,7 @@ const corpusLimit = 3 * time.Minute
 // from the client's address, and each answer is production's. What is not
 // clean ends with books that balance, and what is malformed with counts.
 func TestCorpus(t *testing.T) {
+	lookAtSources(t)
 	dir := os.Getenv("TCPSANDBOX_CORPUS")
 	if dir == "" {
 		lack(t, "TCPSANDBOX_CORPUS does not name the folder of captures")

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +42,28 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+// lookAtSources makes go test's cache depend on what the program is made of: it
+// knows only of files that a test itself has looked at, not of those that the
+// build in TestMain reads.
+func lookAtSources(t *testing.T) {
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != ".." && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir
+		}
+		switch filepath.Ext(path) {
+		case ".go", ".mod", ".sum":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // raceDetector: the tests were built with -race, so the program is, too.
 var raceDetector bool
 
@@ -63,6 +86,7 @@ func build(bin string) error {
 }
 
 func TestScripts(t *testing.T) {
+	lookAtSources(t)
 	if os.Geteuid() != 0 {
 		lack(t, "network namespaces need root")
 	}
