@@ -42,6 +42,7 @@ type Filter struct {
 
 	links [len(linkTypes)]compiled
 	inner compiled
+	live  compiled
 }
 
 // compiled is the filter for one link type, made when it is first needed.
@@ -97,7 +98,7 @@ func (f *Filter) Match(data []byte, wire int, link uint16) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return p.run(data, uint32(wire)), nil
+	return p.run(data, uint32(wire), 0), nil
 }
 
 // MatchIP reports whether a bare IP packet matches, such as one that was taken
@@ -106,7 +107,7 @@ func (f *Filter) Match(data []byte, wire int, link uint16) (bool, error) {
 // of it; so is arp.
 func (f *Filter) MatchIP(ip []byte, wire int) bool {
 	f.inner.once.Do(func() { f.inner.program, _ = lower(f.text, f.tree, 0, innerLayout) })
-	return f.inner.program.run(ip, uint32(wire))
+	return f.inner.program.run(ip, uint32(wire), 0)
 }
 
 // Check returns nil if the filter can be asked of packets of a link type, else
