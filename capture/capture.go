@@ -60,8 +60,10 @@ type Packet struct {
 	Outgoing bool // sent by this host, where the source knows
 	// VLAN is the id of the tag that the kernel took off before Data, 0 for
 	// none. Captures of all interfaces leave it at 0, so that a packet seen on
-	// a trunk and on its VLAN interface counts once.
-	VLAN uint16
+	// a trunk and on its VLAN interface counts once. Tagged is also true of a
+	// tag that has no id, only a priority.
+	VLAN   uint16
+	Tagged bool
 }
 
 // Stats is what a source has read so far.

@@ -13,13 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
-	"tcpsandbox/capture/expr"
 	"tcpsandbox/replay"
 	"tcpsandbox/session"
 )
 
 func showCommand() *cobra.Command {
-	var filterText string
+	var pick picked
 	cmd := &cobra.Command{
 		Use:   "show FILE[:PORT,…]",
 		Short: "List the sessions in a capture file",
@@ -38,32 +37,30 @@ how long it lasted, and what the capture lacks.`,
 			if err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			filter, err := parseFilter(filterText)
-			if err != nil {
+			if err := pick.complete(); err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			return show(os.Stdout, args[0], spec, filter)
+			return show(os.Stdout, args[0], spec, &pick)
 		},
 	}
-	cmd.Flags().StringVar(&filterText, "filter", "", "only packets that match this expression in tcpdump's language")
+	pick.flags(cmd.Flags())
 	return cmd
 }
 
-func show(out io.Writer, name string, spec capture.Spec, filter *expr.Filter) error {
+func show(out io.Writer, name string, spec capture.Spec, pick *picked) error {
 	con := newConsole(false)
 	var src capture.Source
 	var err error
 	if spec.Source == "-" {
-		src, err = spec.Open(capture.LiveConfig{})
-	} else {
-		src, err = capture.OpenFile(spec.Source)
+		src, err = pick.open(spec)
+	} else if src, err = capture.OpenFile(spec.Source); err == nil {
+		src = capture.Filtered(src, pick.filter, pick.intoTunnels(spec))
 	}
 	if err != nil {
 		return cannot(err)
 	}
 	defer src.Close()
-	src = withFilter(src, filter)
-	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP})
+	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP, NoTunnels: !pick.intoTunnels(spec)})
 	var all []*session.Session
 	collect := func(batch []*session.Session) {
 		for _, s := range batch {
