@@ -8,7 +8,8 @@
 // to capture; filter.go, filter_tunnel.go, live_linux.go and ring_linux.go, or
 // file.go, pcap.go and pcapng.go, bring it in; decode.go, tunnel.go and
 // defrag.go find the TCP segment or UDP datagram in it, and path.go keeps in
-// what tunnels that was; assembler.go has lookup.go find its flow in the table
+// what tunnels that was; match.go drops it if an expression (package expr) does
+// not mean it; assembler.go has lookup.go find its flow in the table
 // of flows.go; connection.go follows the connection; reassemble.go puts its
 // bytes in order, copied once into arena.go's memory; datagram.go does the
 // little that UDP needs; at the end of the batch the session gets its events.

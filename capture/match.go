@@ -18,6 +18,12 @@ import (
 //     of which nobody can make a connection. The others go with the first: they
 //     are held until that one has come, and where the ports are inside of a
 //     tunnel until the datagram is whole.
+//
+// On an interface this is asked of what the kernel's filter let through, also
+// where that has asked the same. It costs 50 to 90 ns a packet (BenchmarkFiltered);
+// to come here costs 800 and more (BenchmarkLiveFilter), which the kernel's
+// filter saves for what does not match. So there is one truth, and the kernel's
+// program may be as lax as is simple.
 
 // Filtered returns a source of those packets of src that match an expression:
 // as tcpdump -r would pick them, and with tunnels those inside of which it
@@ -49,7 +55,7 @@ type matching struct {
 	filter *expr.Filter
 	live   bool
 	known  map[LinkType]error // what the filter's Check says
-	defrag defragmenter       // its datagrams hold the packets that wait: at most 16 MiB, and as much of payload
+	defrag defragmenter       // its datagrams hold the packets that wait: some 16 MiB at most, and as much of payload
 	seg    segment
 	ip     ipInfo
 	out    []Packet

@@ -137,8 +137,9 @@ type LiveConfig struct {
 	// Tunnels also lets through what the assembler finds inside of VXLAN,
 	// GENEVE, GTP-U, GRE, ERSPAN, IP in IP, 6in4, PPPoE and MPLS. The kernel
 	// looks at the inner ports where the layout allows it: see
-	// filter_tunnel.go for what it passes on unseen. Where overlay traffic is also captured in the
-	// clear (on "any", or on a bridge), each connection then is two sessions.
+	// filter_tunnel.go for what it passes on unseen. Where overlay traffic is
+	// also captured in the clear, as on "any", each connection then is two
+	// sessions.
 	Tunnels bool
 	// Filter lets only packets through that match, nil all: what it can decide
 	// there in the kernel, the rest in Run. See Filtered for its meaning inside

@@ -17,6 +17,9 @@
 // names, but not for those on the right of an operator. "tcp[12] - ip[0] = 1"
 // asks for TCP; "ip[0] - tcp[12] = 1" takes the bytes of any IPv4 packet.
 //
+// On a live interface the kernel keeps a frame's outer VLAN tag beside it, and
+// tcpdump -i asks for it there: see MatchLive.
+//
 // What is there: host, net, port, portrange and proto with src, dst and the
 // protocols; ip, ip6, arp, rarp, tcp, udp, sctp, icmp, icmp6, igmp, igrp, pim,
 // vrrp, carp, ah, esp, decnet, lat, sca, moprc, mopdl; ether host and proto;
