@@ -83,22 +83,29 @@ func (m *matching) packet(p *Packet) error {
 	}
 	m.ip.matched = matched
 	payload, v := decode(p.Data, p.OrigLen, p.Link, &m.seg, &m.ip)
-	if m.ip.matched {
+	matched = m.ip.matched
+	if v == isFragment {
+		m.fragment(p, payload)
+	}
+	if matched {
 		m.out = append(m.out, *p)
 	}
-	if v != isFragment {
-		return nil
-	}
+	return nil
+}
+
+// fragment lets go of what waited for a fragment, and has it wait with the
+// others if it does not match by itself. m.ip describes it.
+func (m *matching) fragment(p *Packet, payload []byte) {
 	var waiting []Packet
 	if !m.ip.matched {
 		held := *p
 		held.Data = bytes.Clone(p.Data)
 		waiting = []Packet{held}
 	}
-	for v == isFragment { // again when what is inside a tunnel is one, too
+	for v := isFragment; v == isFragment; { // again when what is inside a tunnel is one, too
 		whole, g := m.defrag.add(&m.ip, payload, p.Time)
 		if g == nil {
-			return nil
+			return
 		}
 		g.matched = g.matched || m.ip.matched && m.ip.offset == 0
 		waiting = append(g.held, waiting...)
@@ -107,7 +114,7 @@ func (m *matching) packet(p *Packet) error {
 		}
 		g.held = waiting
 		if whole == nil {
-			return nil
+			return
 		}
 		m.ip.matched = g.matched
 		payload, v = decodeUpper(whole, &m.seg, &m.ip)
@@ -115,7 +122,6 @@ func (m *matching) packet(p *Packet) error {
 	if m.ip.matched {
 		m.out = append(m.out, waiting...)
 	}
-	return nil
 }
 
 // outside is tcpdump's answer.
