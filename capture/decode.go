@@ -183,7 +183,7 @@ func decodeEther(ether int, data []byte, wire int, seg *segment, ip *ipInfo) ([]
 				return nil, decodeTCP(data, wire, seg, ip)
 			}
 			data, wire, ether, v = upper(data, wire, seg, ip)
-			ip.inside = true
+			ip.inside = ip.inside || v == isWrapped
 		default:
 			data, wire, ether, v = unwrapEther(ether, data, wire, ip)
 		}

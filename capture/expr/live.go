@@ -21,6 +21,10 @@ const tagThere = 1 << 16
 // kernel took off (16 bits, the id in the lower 12), or -1 for none. Without
 // vlan in the expression a tag makes no difference: "tcp" matches in any VLAN
 // then, while Match wants "vlan and tcp" once the tag is back in its place.
+//
+// One thing of libpcap 1.10 is not followed. Where arithmetic is written before
+// the first vlan, as in "len > 100 and vlan or tcp", its program may take a
+// length or an operand for how far the offsets have moved.
 func (f *Filter) MatchLive(data []byte, wire, tag int) (bool, error) {
 	p, err := f.onLive()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -106,7 +107,7 @@ func TestLiveProgramsOfTcpdump(t *testing.T) {
 			need(t, "tcpdump does not ask the kernel for tags: "+string(out)+", "+errText(err))
 			return
 		}
-		var compared, programs int
+		var compared, programs, overwritten int
 		for _, text := range texts {
 			f, err := Parse(text)
 			if err != nil {
@@ -118,6 +119,10 @@ func TestLiveProgramsOfTcpdump(t *testing.T) {
 				if !stricter(complaint) {
 					t.Errorf("%q: tcpdump: %s", text, complaint)
 				}
+				continue
+			}
+			if overwritesOffset(plain) {
+				overwritten++
 				continue
 			}
 			optimized, _ := compileOn([]string{"-i", "lo"}, text, true)
@@ -144,8 +149,34 @@ func TestLiveProgramsOfTcpdump(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%d expressions agreed over %d frames, %d of them also as programs for the kernel", len(texts), compared, programs)
+		t.Logf("%d expressions agreed in %d questions, %d of them also as programs for the kernel; %d more have arithmetic before vlan, which tcpdump compiles wrongly",
+			len(texts)-overwritten, compared, programs, overwritten)
+		if overwritten > len(texts)/2 {
+			t.Errorf("%d of %d programs of tcpdump were not used", overwritten, len(texts))
+		}
 	})
+}
+
+// overwritesOffset reports a defect of libpcap (1.10.3). A program begins by
+// setting to zero the scratch words in which it counts how far vlan has moved
+// the offsets. Arithmetic that is written before vlan may have been given one
+// of those words for its own, and leaves a length or an address in it.
+func overwritesOffset(program []bpf.RawInstruction) bool {
+	const loadZero, store, loadWord, addConstant = 0x00, 0x02, 0x60, 0x04
+	offsets := make(map[uint32]bool)
+	pc := 0
+	for ; pc < len(program) && (program[pc].Op == store || program[pc] == bpf.RawInstruction{Op: loadZero}); pc++ {
+		if program[pc].Op == store {
+			offsets[program[pc].K] = true
+		}
+	}
+	for ; pc < len(program); pc++ {
+		if word := program[pc].K; program[pc].Op == store && offsets[word] &&
+			(program[pc-1] != bpf.RawInstruction{Op: addConstant, K: 4} || program[pc-2] != bpf.RawInstruction{Op: loadWord, K: word}) {
+			return true
+		}
+	}
+	return false
 }
 
 func errText(err error) string {
