@@ -20,19 +20,20 @@ func inNamespace(t *testing.T, fn func()) {
 	if os.Geteuid() != 0 {
 		need(t, "needs root for a network namespace")
 	}
-	done := make(chan error)
+	var err error
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		runtime.LockOSThread() // and never unlock: the thread is thrown away
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			err = upLoopback()
+		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return
 		}
-		if err == nil {
+		if err = upLoopback(); err == nil {
 			fn()
 		}
-		done <- err
 	}()
-	if err := <-done; err != nil {
+	<-done
+	if err != nil {
 		need(t, "network namespace: "+err.Error())
 	}
 }
