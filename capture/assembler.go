@@ -188,7 +188,7 @@ func (a *Assembler) packet(p *Packet, now int64) {
 	payload, v := decode(p.Data, p.OrigLen, p.Link, &a.seg, &a.ip)
 	for v == isFragment { // again when what is inside a tunnel is one, too
 		a.stats.Fragments++
-		whole := a.defrag.add(&a.ip, payload, now)
+		whole, _ := a.defrag.add(&a.ip, payload, now)
 		if whole == nil {
 			return
 		}

@@ -8,7 +8,8 @@
 // to capture; filter.go, filter_tunnel.go, live_linux.go and ring_linux.go, or
 // file.go, pcap.go and pcapng.go, bring it in; decode.go, tunnel.go and
 // defrag.go find the TCP segment or UDP datagram in it, and path.go keeps in
-// what tunnels that was; assembler.go has lookup.go find its flow in the table
+// what tunnels that was; match.go drops it if an expression (package expr) does
+// not mean it; assembler.go has lookup.go find its flow in the table
 // of flows.go; connection.go follows the connection; reassemble.go puts its
 // bytes in order, copied once into arena.go's memory; datagram.go does the
 // little that UDP needs; at the end of the batch the session gets its events.
@@ -60,8 +61,10 @@ type Packet struct {
 	Outgoing bool // sent by this host, where the source knows
 	// VLAN is the id of the tag that the kernel took off before Data, 0 for
 	// none. Captures of all interfaces leave it at 0, so that a packet seen on
-	// a trunk and on its VLAN interface counts once.
-	VLAN uint16
+	// a trunk and on its VLAN interface counts once. Tagged is also true of a
+	// tag that has no id, only a priority.
+	VLAN   uint16
+	Tagged bool
 }
 
 // Stats is what a source has read so far.

@@ -3,6 +3,8 @@ package capture
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"tcpsandbox/capture/expr"
 )
 
 // Decoding: link header, tags and tunnels (tunnel.go), IP header, TCP or UDP
@@ -70,6 +72,10 @@ type ipInfo struct {
 	fragment                   bool
 	plain                      bool // an order to decode: tunnels are other traffic
 	path                       path
+
+	within  *expr.Filter // an order to decode: ask it of what is inside of tunnels; nil: nothing
+	inside  bool         // decoding is inside of one
+	matched bool         // something in one matched; set before decode, nothing more is asked
 }
 
 // EtherTypes, and what stands for one where there is none.
@@ -115,7 +121,7 @@ const (
 // A fragment is described in ip and returned as its payload, for the caller to
 // collect and to give to decodeUpper.
 func decode(data []byte, wire int, link LinkType, seg *segment, ip *ipInfo) (payload []byte, v verdict) {
-	ip.path.id, ip.path.depth = 0, 0
+	ip.path.id, ip.path.depth, ip.inside = 0, 0, false
 	ether := etherAnyIP
 	n := 0
 	switch link {
@@ -160,6 +166,9 @@ func decodeEther(ether int, data []byte, wire int, seg *segment, ip *ipInfo) ([]
 		v := isWrapped
 		switch ether {
 		case etherIPv4, etherIPv6, etherAnyIP:
+			if ip.within != nil {
+				ip.ask(data, wire)
+			}
 			ok := false
 			switch version := data[0] >> 4; {
 			case version == 4 && ether != etherIPv6:
@@ -174,6 +183,7 @@ func decodeEther(ether int, data []byte, wire int, seg *segment, ip *ipInfo) ([]
 				return nil, decodeTCP(data, wire, seg, ip)
 			}
 			data, wire, ether, v = upper(data, wire, seg, ip)
+			ip.inside = ip.inside || v == isWrapped
 		default:
 			data, wire, ether, v = unwrapEther(ether, data, wire, ip)
 		}
@@ -192,6 +202,7 @@ func decodeUpper(data []byte, seg *segment, ip *ipInfo) ([]byte, verdict) {
 	if v != isWrapped {
 		return data, v
 	}
+	ip.inside = true
 	return decodeEther(ether, data, wire, seg, ip)
 }
 

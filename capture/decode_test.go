@@ -302,7 +302,7 @@ func FuzzDefrag(f *testing.F) {
 			n := (int(o) + i*13) % count
 			from := n * unit
 			to := min(from+unit*(1+int(o)%3), len(whole)) // overlapping its neighbours
-			got := d.add(&ipInfo{proto: protoTCP, id: 1, offset: from, more: to < len(whole)}, whole[from:to], int64(i+1))
+			got, _ := d.add(&ipInfo{proto: protoTCP, id: 1, offset: from, more: to < len(whole)}, whole[from:to], int64(i+1))
 			for k := n; k*unit < to; k++ {
 				if !sent[k] {
 					sent[k] = true
@@ -331,7 +331,7 @@ func TestDefragIsBounded(t *testing.T) {
 		t.Errorf("%d open, %d given up", len(d.open), d.expired)
 	}
 	d.add(&ipInfo{proto: protoTCP, id: 1 << 20, more: true}, make([]byte, 8), 0)
-	if whole := d.add(&ipInfo{proto: protoTCP, id: 1 << 20, offset: 8}, make([]byte, 8), datagramTimeout+1); whole != nil {
+	if whole, _ := d.add(&ipInfo{proto: protoTCP, id: 1 << 20, offset: 8}, make([]byte, 8), datagramTimeout+1); whole != nil {
 		t.Error("fragments too far apart in time were put together")
 	}
 }

@@ -29,6 +29,10 @@ type datagram struct {
 	have    []span // sorted, disjoint, not touching
 	pieces  int
 	total   int // known once the last fragment came, else -1
+
+	// For a filter; see match.go.
+	matched bool
+	held    []Packet
 }
 
 // defragmenter collects the fragments of TCP datagrams. Its zero value is
@@ -39,14 +43,15 @@ type defragmenter struct {
 }
 
 // add takes one fragment and returns the datagram's payload once it is whole,
-// else nil. The payload is the caller's.
-func (d *defragmenter) add(ip *ipInfo, payload []byte, now int64) []byte {
+// else nil. The payload is the caller's. The datagram is returned, too, unless
+// the fragment is refused or gave it the end.
+func (d *defragmenter) add(ip *ipInfo, payload []byte, now int64) (whole []byte, g *datagram) {
 	end := ip.offset + len(payload)
 	if len(payload) == 0 || end > maxDatagram || ip.more && len(payload)%8 != 0 {
-		return nil
+		return nil, nil
 	}
 	key := datagramKey{ip.srcHi, ip.srcLo, ip.dstHi, ip.dstLo, ip.path.id, ip.id, ip.proto}
-	g := d.open[key]
+	g = d.open[key]
 	if g != nil && now-g.started > datagramTimeout {
 		d.drop(key)
 		g = nil
@@ -63,25 +68,25 @@ func (d *defragmenter) add(ip *ipInfo, payload []byte, now int64) []byte {
 	}
 	if g.pieces++; g.pieces > maxFragments {
 		d.drop(key)
-		return nil
+		return nil, nil
 	}
 	if !ip.more {
 		if g.total >= 0 && g.total != end {
 			d.drop(key) // two ends: nobody can say which is right
-			return nil
+			return nil, nil
 		}
 		g.total = end
 	}
 	if g.total >= 0 && (end > g.total || len(g.buf) > g.total) {
 		d.drop(key)
-		return nil
+		return nil, nil
 	}
 	g.lay(ip.offset, payload)
 	if g.total < 0 || len(g.have) != 1 || g.have[0] != (span{0, g.total}) {
-		return nil
+		return nil, g
 	}
 	delete(d.open, key)
-	return g.buf
+	return g.buf, g
 }
 
 // lay copies what is new of a fragment and notes that it is there.

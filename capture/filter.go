@@ -12,6 +12,10 @@ import "golang.org/x/net/bpf"
 //
 // each also behind one or two VLAN tags; with tunnels also what tunnel filters
 // accept, see filter_tunnel.go. decode.go looks at all of it again.
+//
+// An expression (LiveConfig.Filter) is asked last, of what has a wanted port and
+// is in no tunnel. All else that passes has yet to be put together or taken out
+// of something before it is known whether it matches: match.go decides.
 
 const (
 	// acceptBytes is how much of a packet is kept: more than the largest.
@@ -20,6 +24,7 @@ const (
 	// with more ports every TCP or UDP packet passes, and the flow table sorts
 	// out.
 	maxFilterPorts = 450
+	maxFilter      = 4096 // BPF_MAXINSNS
 )
 
 // filterLayout says what the packets begin with.
@@ -29,6 +34,14 @@ const (
 	layoutEthernet filterLayout = iota // an Ethernet header
 	layoutCooked                       // the network header; the type is beside the packet
 )
+
+// link returns what the packets are once the ring has delivered them.
+func (l filterLayout) link() LinkType {
+	if l == layoutCooked {
+		return LinkRaw
+	}
+	return LinkEthernet
+}
 
 // place is a labelled place in a filter. Where the kernel's registers are read
 // there: X is the offset of what the place is about.
@@ -55,6 +68,7 @@ const (
 	atLaterFragment  // M[1]: IP protocol
 	atTCPPorts       // X: TCP header
 	atUDPPorts       // X: UDP header
+	atExpression     // on a wanted port
 	atAccept
 	atDrop
 	atFirst4 // the outermost IP header, behind 0, 1, … tags
@@ -70,13 +84,15 @@ const (
 	memPort  = 0 // source port
 	memProto = 1 // IP protocol
 	memType  = 2 // EtherType inside
+	memLater = 3 // 1: the expression is not to be asked here
 )
 
 // filterCode is a program under construction. Conditional jumps reach 255
 // instructions and the unconditional one anywhere, but only forwards.
 type filterCode struct {
-	ins []bpf.Instruction
-	at  [places]int
+	ins  []bpf.Instruction
+	at   [places]int
+	asks bool // there is an expression
 }
 
 func (c *filterCode) op(ins ...bpf.Instruction) { c.ins = append(c.ins, ins...) }
@@ -116,18 +132,36 @@ func (c *filterCode) advance(n uint32) {
 // link resolves the jumps.
 func (c *filterCode) link() []bpf.Instruction {
 	for i, ins := range c.ins {
-		if j, ok := ins.(bpf.Jump); ok {
+		if j, ok := ins.(bpf.Jump); ok && j.Skip&jumpTo != 0 {
 			c.ins[i] = bpf.Jump{Skip: uint32(c.at[j.Skip&^jumpTo] - i - 1)}
 		}
 	}
 	return c.ins
 }
 
-// filterProgram returns the filter. On loopback, where each packet passes
-// twice, the copy on the way out is dropped; loopback is the interface's index
-// or 0.
+// filterProgram returns the filter, without the expression where that has no
+// equal in the kernel or makes the filter too long. On loopback, where each
+// packet passes twice, the copy on the way out is dropped; loopback is the
+// interface's index or 0.
 func filterProgram(layout filterLayout, cfg LiveConfig, loopback uint32) []bpf.Instruction {
-	c := &filterCode{}
+	var expression []bpf.Instruction
+	if cfg.Filter != nil {
+		expression, _ = cfg.Filter.Kernel(uint16(layout.link()))
+	}
+	program := assembleFilter(layout, cfg, loopback, expression)
+	if len(program) > maxFilter {
+		program = assembleFilter(layout, cfg, loopback, nil)
+	}
+	return program
+}
+
+// assembleFilter builds the filter. The expression's last two instructions
+// accept and drop; in their place stand those of the filter.
+func assembleFilter(layout filterLayout, cfg LiveConfig, loopback uint32, expression []bpf.Instruction) []bpf.Instruction {
+	c := &filterCode{asks: len(expression) > 0}
+	if c.asks {
+		c.askLater(0)
+	}
 	if loopback != 0 {
 		c.op(bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
 			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: loopback, SkipTrue: 3},
@@ -163,6 +197,7 @@ func filterProgram(layout filterLayout, cfg LiveConfig, loopback uint32) []bpf.I
 	for tag := range uint32(filterTags + 1) {
 		at := base + 4*tag
 		c.here(atFirst4 + place(tag))
+		c.doubtTag(layout, tag)
 		c.op(bpf.LoadAbsolute{Off: at + 9, Size: 1},
 			bpf.StoreScratch{Src: bpf.RegA, N: memProto},
 			bpf.LoadAbsolute{Off: at + 6, Size: 2})
@@ -171,6 +206,7 @@ func filterProgram(layout filterLayout, cfg LiveConfig, loopback uint32) []bpf.I
 		c.advance(at)
 		c.goTo(atTransport)
 		c.here(atFirst6 + place(tag))
+		c.doubtTag(layout, tag)
 		c.op(bpf.LoadAbsolute{Off: at + 6, Size: 1},
 			bpf.StoreScratch{Src: bpf.RegA, N: memProto},
 			bpf.LoadConstant{Dst: bpf.RegX, Val: at + 40})
@@ -191,7 +227,32 @@ func filterProgram(layout filterLayout, cfg LiveConfig, loopback uint32) []bpf.I
 		c.goTo(atDrop)
 	}
 	c.ports(cfg)
+	if c.asks {
+		c.here(atExpression)
+		c.op(bpf.LoadScratch{Dst: bpf.RegA, N: memLater})
+		c.when(1, atAccept)
+		c.op(expression[:len(expression)-2]...)
+	}
+	c.here(atAccept)
+	c.op(bpf.RetConstant{Val: acceptBytes})
+	c.here(atDrop)
+	c.op(bpf.RetConstant{Val: 0})
 	return c.link()
+}
+
+// askLater notes whether the expression is to be left to user space; A is lost.
+func (c *filterCode) askLater(yes uint32) {
+	if c.asks {
+		c.op(bpf.LoadConstant{Dst: bpf.RegA, Val: yes}, bpf.StoreScratch{Src: bpf.RegA, N: memLater})
+	}
+}
+
+// doubtTag leaves the expression to user space where tags that the capture
+// removes (ring.uncook) still stand before the IP header.
+func (c *filterCode) doubtTag(layout filterLayout, tags uint32) {
+	if layout == layoutCooked && tags > 0 {
+		c.askLater(1)
+	}
 }
 
 // transport goes on from the IP protocol with what is the same in and outside
@@ -204,7 +265,7 @@ func (c *filterCode) transport() {
 	}
 }
 
-// ports ends the program: it compares the ports.
+// ports compares the ports, and goes to the expression if there is one.
 func (c *filterCode) ports(cfg LiveConfig) {
 	allTCP := len(cfg.Ports) == 0 && len(cfg.UDP) == 0 || len(cfg.Ports) > maxFilterPorts
 	wantTCP := allTCP || len(cfg.Ports) > 0
@@ -223,10 +284,14 @@ func (c *filterCode) ports(cfg LiveConfig) {
 		}
 	}
 	c.goTo(atDrop)
+	wanted := atAccept
+	if c.asks {
+		wanted = atExpression
+	}
 	compare := func(all bool, ports []uint16) {
 		switch {
 		case all:
-			c.goTo(atAccept)
+			c.goTo(wanted)
 			return
 		case len(ports) > 0:
 			c.op(bpf.LoadIndirect{Off: 0, Size: 2},
@@ -237,7 +302,7 @@ func (c *filterCode) ports(cfg LiveConfig) {
 					c.op(bpf.LoadScratch{Dst: bpf.RegA, N: memPort})
 				}
 				for _, port := range ports {
-					c.when(uint32(port), atAccept)
+					c.when(uint32(port), wanted)
 				}
 			}
 		}
@@ -247,10 +312,6 @@ func (c *filterCode) ports(cfg LiveConfig) {
 	compare(allTCP, cfg.Ports)
 	c.here(atUDPPorts)
 	compare(len(cfg.UDP) > maxFilterPorts, cfg.UDP)
-	c.here(atAccept)
-	c.op(bpf.RetConstant{Val: acceptBytes})
-	c.here(atDrop)
-	c.op(bpf.RetConstant{Val: 0})
 }
 
 // packetOutgoing is the packet type of what this host sends (packet(7)).

@@ -133,6 +133,7 @@ func (c *filterCode) tunnels() {
 	keep(memProto)
 	c.advance(40)
 	c.here(atInnerTransport)
+	c.askLater(1)
 	c.transport()
 	c.when(protoUDP, atInnerUDP)
 	for _, proto := range []uint32{protoGRE, protoIPIP, proto6in4, protoMPLS} {

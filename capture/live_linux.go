@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"tcpsandbox/capture/expr"
 )
 
 // Live capture: a packet socket with a receive ring, waited for through Go's
@@ -46,7 +48,7 @@ type live struct {
 func OpenLive(iface string, cfg LiveConfig) (Source, error) {
 	l, err := openLive(iface, cfg.withDefaults())
 	if err == nil {
-		return l, nil
+		return filtered(l, cfg.Filter, cfg.Tunnels, !l.cooked), nil
 	}
 	var own *liveError
 	if errors.As(err, &own) {
@@ -120,6 +122,10 @@ func (l *live) bind(fd int, cfg LiveConfig) error {
 	layout := layoutEthernet
 	if l.cooked {
 		layout = layoutCooked
+	}
+	var unfit *expr.LinkError
+	if cfg.Filter != nil && errors.As(cfg.Filter.Check(uint16(layout.link())), &unfit) {
+		return &liveError{iface: l.name, err: unfit, hint: unfit.Hint()}
 	}
 	raw, err := bpf.Assemble(filterProgram(layout, cfg, uint32(l.loopback)))
 	if err != nil {

@@ -110,6 +110,19 @@ func TestLive(t *testing.T) {
 // inject sends scripted frames into the far end of the wire.
 func (w *wire) inject(t *testing.T, packets []capturetest.Packet) {
 	t.Helper()
+	fd, to := w.injector(t)
+	defer unix.Close(fd)
+	for _, p := range packets {
+		if err := unix.Sendto(fd, p.Data, 0, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// injector returns a socket and where frames are sent that are to come out at
+// the near end. It leaves the thread in the far namespace.
+func (w *wire) injector(t testing.TB) (fd int, to unix.Sockaddr) {
+	t.Helper()
 	if err := netns.Set(w.far); err != nil {
 		t.Fatal(err)
 	}
@@ -117,16 +130,11 @@ func (w *wire) inject(t *testing.T, packets []capturetest.Packet) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
-	for _, p := range packets {
-		if err := unix.Sendto(fd, p.Data, 0, &unix.SockaddrLinklayer{Ifindex: b0.Index}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return fd, &unix.SockaddrLinklayer{Ifindex: b0.Index}
 }
 
 // TestLiveVLAN sends frames with tags over the wire; the kernel takes the

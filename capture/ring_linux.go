@@ -108,7 +108,7 @@ func (r *ring) packets(batch []Packet, cooked bool, loopback int32) (_ []Packet,
 				continue
 			}
 		} else if p.Status&unix.TP_STATUS_VLAN_VALID != 0 {
-			pkt.VLAN = uint16(p.Hv1.Vlan_tci) & 0xfff
+			pkt.VLAN, pkt.Tagged = uint16(p.Hv1.Vlan_tci)&0xfff, true
 		}
 		batch = append(batch, pkt)
 	}

@@ -10,12 +10,13 @@ type Selector struct {
 }
 
 // NewSelector returns a selector of these server ports; none means all TCP.
-func NewSelector(ports []uint16) *Selector { return Spec{Ports: ports}.Selector() }
+func NewSelector(ports []uint16) *Selector { return Spec{Ports: ports}.Selector(true) }
 
-// Selector returns a selector of the spec's ports, inside tunnels too.
-func (s Spec) Selector() *Selector {
+// Selector returns a selector of the spec's ports, inside tunnels too if those
+// are wanted.
+func (s Spec) Selector(tunnels bool) *Selector {
 	tcp, udp := portSets(s.Ports, s.UDP)
-	return &Selector{ports: tcp, udp: udp}
+	return &Selector{ports: tcp, udp: udp, ip: ipInfo{plain: !tunnels}}
 }
 
 // Keep moves the packets to keep to the front of the batch and returns them.

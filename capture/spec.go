@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tcpsandbox/capture/expr"
 )
 
 // Spec is where to capture and which server ports, as the command line names
@@ -98,16 +100,22 @@ func (s Spec) String() string {
 
 // Open opens the source: the standard input for "-", a file where one exists,
 // else the interface of that name, capturing only the spec's ports (cfg.Ports
-// and cfg.UDP are not used).
-func (s Spec) Open(cfg LiveConfig) (Source, error) {
+// and cfg.UDP are not used). Of files and streams, cfg.Filter and cfg.Tunnels
+// are used, as in Filtered.
+func (s Spec) Open(cfg LiveConfig) (src Source, err error) {
 	switch {
 	case s.Source == "-":
-		return OpenStream(os.Stdin, "-")
+		src, err = OpenStream(os.Stdin, "-")
 	case !s.IsLive():
-		return OpenFile(s.Source)
+		src, err = OpenFile(s.Source)
+	default:
+		cfg.Ports, cfg.UDP = s.Ports, s.UDP
+		return OpenLive(s.Source, cfg)
 	}
-	cfg.Ports, cfg.UDP = s.Ports, s.UDP
-	return OpenLive(s.Source, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return Filtered(src, cfg.Filter, cfg.Tunnels), nil
 }
 
 // IsLive reports whether the source is an interface.
@@ -129,9 +137,15 @@ type LiveConfig struct {
 	// Tunnels also lets through what the assembler finds inside of VXLAN,
 	// GENEVE, GTP-U, GRE, ERSPAN, IP in IP, 6in4, PPPoE and MPLS. The kernel
 	// looks at the inner ports where the layout allows it: see
-	// filter_tunnel.go for what it passes on unseen. Where overlay traffic is also captured in the
-	// clear (on "any", or on a bridge), each connection then is two sessions.
+	// filter_tunnel.go for what it passes on unseen. Where overlay traffic is
+	// also captured in the clear, as on "any", each connection then is two
+	// sessions.
 	Tunnels bool
+	// Filter lets only packets through that match, nil all: what it can decide
+	// there in the kernel, the rest in Run. See Filtered for its meaning inside
+	// of tunnels, and for fragments. OpenLive refuses one that cannot be asked
+	// of what the interface carries.
+	Filter *expr.Filter
 	// BlockSize and Blocks are the size of the ring that the kernel writes
 	// to: locked kernel memory of BlockSize × Blocks bytes. BlockSize must be
 	// a multiple of the page size and exceed the largest packet. The

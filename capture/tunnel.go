@@ -42,10 +42,14 @@ func unwrapEther(ether int, data []byte, wire int, ip *ipInfo) ([]byte, int, int
 	if ip.plain {
 		return nil, 0, 0, isOther
 	}
+	ip.inside = true
 	switch ether {
 	case etherBridged:
 		if len(data) <= 14 {
 			return nil, 0, 0, isMalformed
+		}
+		if ip.within != nil && !ip.matched {
+			ip.matched, _ = ip.within.Match(data, wire, uint16(LinkEthernet))
 		}
 		return data[14:], wire - 14, int(binary.BigEndian.Uint16(data[12:])), isWrapped
 	case etherMPLS, etherMPLSUp:

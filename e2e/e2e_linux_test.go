@@ -77,7 +77,8 @@ func build(bin string) error {
 	if raceDetector {
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 	}
-	c := exec.Command("go", append(args, "-o", bin, "tcpsandbox/cmd/tcpsandbox", "tcpsandbox/e2e/apps/testapp", "tcpsandbox/e2e/apps/load", "tcpsandbox/e2e/apps/oracle")...)
+	c := exec.Command("go", append(args, "-o", bin, "tcpsandbox/cmd/tcpsandbox", "tcpsandbox/e2e/apps/testapp", "tcpsandbox/e2e/apps/load",
+		"tcpsandbox/e2e/apps/oracle", "tcpsandbox/e2e/apps/mirror")...)
 	c.Env = append(os.Environ(), cgo)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -13,10 +13,13 @@ const (
 	condNot
 	condAlways
 	condNever
+	condMoved // a behind a tag that stands in the frame, b where there is none
+	condTag   // the first vlan of a live capture, see live.go: a of the tag beside the frame, b of one in it
 )
 
 type cond struct {
 	kind condKind
+	tag  bool // condTag occurs in it
 	a, b *cond
 	test test
 }
@@ -27,9 +30,9 @@ var (
 )
 
 func check(t test) *cond   { return &cond{kind: condTest, test: t} }
-func and(a, b *cond) *cond { return &cond{kind: condAnd, a: a, b: b} }
-func or(a, b *cond) *cond  { return &cond{kind: condOr, a: a, b: b} }
-func not(a *cond) *cond    { return &cond{kind: condNot, a: a} }
+func and(a, b *cond) *cond { return &cond{kind: condAnd, tag: a.tag || b.tag, a: a, b: b} }
+func or(a, b *cond) *cond  { return &cond{kind: condOr, tag: a.tag || b.tag, a: a, b: b} }
+func not(a *cond) *cond    { return &cond{kind: condNot, tag: a.tag, a: a} }
 
 // from says where a test's number comes from.
 type from uint8
@@ -39,6 +42,7 @@ const (
 	transport             // size bytes at off plus the length of the IPv4 header at ip
 	length                // the packet's length on the wire
 	worked                // left, compared with right
+	beside                // the tag beside the frame, and tagThere if there is one
 )
 
 type comparison uint8

@@ -17,6 +17,9 @@
 // names, but not for those on the right of an operator. "tcp[12] - ip[0] = 1"
 // asks for TCP; "ip[0] - tcp[12] = 1" takes the bytes of any IPv4 packet.
 //
+// On a live interface the kernel keeps a frame's outer VLAN tag beside it, and
+// tcpdump -i asks for it there: see MatchLive.
+//
 // What is there: host, net, port, portrange and proto with src, dst and the
 // protocols; ip, ip6, arp, rarp, tcp, udp, sctp, icmp, icmp6, igmp, igrp, pim,
 // vrrp, carp, ah, esp, decnet, lat, sca, moprc, mopdl; ether host and proto;
@@ -42,6 +45,7 @@ type Filter struct {
 
 	links [len(linkTypes)]compiled
 	inner compiled
+	live  compiled
 }
 
 // compiled is the filter for one link type, made when it is first needed.
@@ -97,7 +101,7 @@ func (f *Filter) Match(data []byte, wire int, link uint16) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return p.run(data, uint32(wire)), nil
+	return p.run(data, uint32(wire), 0), nil
 }
 
 // MatchIP reports whether a bare IP packet matches, such as one that was taken
@@ -106,7 +110,7 @@ func (f *Filter) Match(data []byte, wire int, link uint16) (bool, error) {
 // of it; so is arp.
 func (f *Filter) MatchIP(ip []byte, wire int) bool {
 	f.inner.once.Do(func() { f.inner.program, _ = lower(f.text, f.tree, 0, innerLayout) })
-	return f.inner.program.run(ip, uint32(wire))
+	return f.inner.program.run(ip, uint32(wire), 0)
 }
 
 // Check returns nil if the filter can be asked of packets of a link type, else

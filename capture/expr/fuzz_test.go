@@ -43,13 +43,13 @@ func FuzzParse(f *testing.F) {
 // FuzzMatch: the kernel's program and Match agree on any bytes.
 func FuzzMatch(f *testing.F) {
 	for i, text := range expressions {
-		f.Add(text, uint16(i%3), frame(etherIP, ipv4(6, transportHeader(1234, 80))))
+		f.Add(text, uint16(i%3), int16(i-20), frame(etherIP, ipv4(6, transportHeader(1234, 80))))
 	}
 	w := newWriter(2)
 	for range 50 {
-		f.Add(w.expr(3), uint16(w.IntN(8)), frame(etherIP6, ipv6(17, transportHeader(53, 53))))
+		f.Add(w.expr(3), uint16(w.IntN(8)), int16(w.IntN(4)-2), frame(etherIP6, ipv6(17, transportHeader(53, 53))))
 	}
-	f.Fuzz(func(t *testing.T, text string, pick uint16, data []byte) {
+	f.Fuzz(func(t *testing.T, text string, pick uint16, tag int16, data []byte) {
 		filter, err := Parse(text)
 		if err != nil {
 			return
@@ -60,12 +60,13 @@ func FuzzMatch(f *testing.F) {
 			return
 		}
 		m := &machine{link: link, program: program}
-		got, ok, err := m.run(data)
+		beside := max(int(tag), -1)
+		got, ok, err := m.runTagged(data, beside)
 		if err != nil {
 			t.Fatalf("%q on %d: %v", text, link, err)
 		}
-		if want, err := filter.Match(data, len(data), link); ok && (err != nil || got != want) {
-			t.Fatalf("%q on %d, % x: program %v, Match %v, %v", text, link, data, got, want, err)
+		if want := filter.kernelMatch(data, link, beside); ok && got != want {
+			t.Fatalf("%q on %d, tag %d, % x: program %v, Match %v", text, link, beside, data, got, want)
 		}
 		filter.MatchIP(data, len(data))
 	})

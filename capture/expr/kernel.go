@@ -19,23 +19,19 @@ const (
 //   - 113 and 276, Linux cooked: a SOCK_DGRAM socket, whose packets begin with
 //     the network header. The protocol comes from the socket buffer and len
 //     counts the cooked header, as Match does on the record made of it.
+//   - 1, Ethernet: as MatchLive has it.
 //   - any other: as Match has it.
 //
-// It is false for an expression with vlan, because the kernel keeps the outer
-// tag beside the packet and not in it; for one that reads other fields of the
-// cooked header, computes an offset or a shift that may be out of the range
-// where the kernel agrees with libpcap, or needs more than 4096 instructions or
-// 16 scratch words; and for a link type on which Match is an error. Capture
-// unfiltered then and ask Match.
-//
-// Since the outer VLAN tag is beside the packet, "tcp" passes a tagged frame
-// here and in tcpdump -i, while Match, given the frame with its tag put back,
-// says no as tcpdump -r does.
+// It is false for an expression that reads other fields of the cooked header,
+// computes an offset or a shift that may be out of the range where the kernel
+// agrees with libpcap, or needs more than 4096 instructions or 16 scratch
+// words; and for a link type on which Match is an error. Capture unfiltered
+// then and ask Match.
 func (f *Filter) Kernel(link uint16) ([]bpf.Instruction, bool) {
-	if f.vlan {
-		return nil, false
-	}
 	p, err := f.on(link)
+	if link == linkEthernet {
+		p, err = f.onLive()
+	}
 	if err != nil {
 		return nil, false
 	}
@@ -150,6 +146,12 @@ func (k *kernel) test(t *test) {
 		k.value(&value{op: loadTransport, off: t.off, ip: t.ip, size: t.size}, 0)
 	case length:
 		k.value(&value{op: wireLength}, 0)
+	case beside:
+		if t.val == tagThere {
+			k.add(bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}, bpf.JumpIf{Cond: bpf.JumpNotEqual})
+			return
+		}
+		k.add(bpf.LoadExtension{Num: bpf.ExtVLANTag})
 	case worked:
 		if t.right.op != constant {
 			k.operands(t.left, t.right, 0)

@@ -43,7 +43,7 @@ func TestKernelItself(t *testing.T) {
 					if err != nil && !errors.Is(err, unix.EAGAIN) {
 						t.Fatalf("receive: %v", err)
 					}
-					want, _ := f.Match(data, len(data), link)
+					want := f.kernelMatch(data, link, -1)
 					if got := err == nil; got != want {
 						t.Errorf("%q, %s packet %d: kernel %v, Match %v", text, c.path, i+1, got, want)
 					}

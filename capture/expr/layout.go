@@ -44,13 +44,15 @@ type layout struct {
 	kind    uint32 // offset of the field that tells the protocol
 }
 
+const linkEthernet = 1
+
 // linkTypes are the known ones by their LINKTYPE_ numbers, the frequent ones
 // first; 12 and 14 are raw IP on some systems.
 var linkTypes = [...]struct {
 	link uint16
 	layout
 }{
-	{1, layout{ethernet, 14, 12}},
+	{linkEthernet, layout{ethernet, 14, 12}},
 	{113, layout{cooked, 16, 14}},
 	{276, layout{cooked2, 20, 0}},
 	{101, layout{rawIP, 0, 0}},

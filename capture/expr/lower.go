@@ -10,12 +10,17 @@ type lowering struct {
 	layout
 	link uint16
 	text string
+	live bool  // the first vlan is yet to come, and may ask for a tag beside the frame
+	late bool  // it has come, and what follows is wanted for both places
 	err  error // the first primitive that the link type has no meaning for
 }
 
 // lower returns the program of a tree; nil stands for the empty expression.
 func lower(text string, t tree, link uint16, where layout) (*program, error) {
-	low := &lowering{layout: where, link: link, text: text}
+	return (&lowering{layout: where, link: link, text: text}).program(t)
+}
+
+func (low *lowering) program(t tree) (*program, error) {
 	c := always
 	if t != nil {
 		c = low.tree(t, 0)
@@ -48,6 +53,15 @@ func (low *lowering) tree(t tree, offset int) *cond {
 		return or(l, r)
 	case negation:
 		return not(low.tree(t.of, offset))
+	}
+	if low.late {
+		return low.twice(t, offset)
+	}
+	return low.primitive(t, offset)
+}
+
+func (low *lowering) primitive(t tree, offset int) *cond {
+	switch t := t.(type) {
 	case bare:
 		return low.bare(t.name)
 	case hostIPv4:
@@ -250,11 +264,18 @@ func (low *lowering) vlan(v vlan, offset int) *cond {
 		return low.refuse(offset, "vlan needs a capture with Ethernet headers")
 	}
 	c := or(low.kindIs(0x8100), or(low.kindIs(0x88a8), low.kindIs(0x9100)))
+	id := always
 	if v.tagged {
-		c = and(c, check(test{from: absolute, off: low.network, size: 2,
-			masked: true, mask: 0xfff, cmp: equal, val: v.id}))
+		t := test{from: absolute, off: low.network, size: 2, masked: true, mask: 0xfff, cmp: equal, val: v.id}
+		c = and(c, check(t))
+		t.from, t.off, t.size = beside, 0, 0
+		id = check(t)
 	}
 	low.kind += 4
 	low.network += 4
+	if low.live {
+		low.live, low.late = false, true
+		return &cond{kind: condTag, tag: true, a: id, b: c}
+	}
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,12 @@ func emptyFile(t testing.TB, link uint16) string {
 // compile asks tcpdump for an expression's program on a file's link type; the
 // string is its complaint.
 func compile(file, text string, optimized bool) ([]bpf.RawInstruction, string) {
-	args := []string{"-r", file, "-ddd"}
+	return compileOn([]string{"-r", file}, text, optimized)
+}
+
+// compileOn is compile for a file or an interface.
+func compileOn(args []string, text string, optimized bool) ([]bpf.RawInstruction, string) {
+	args = append(slices.Clone(args), "-ddd")
 	if !optimized {
 		args = append(args, "-O")
 	}
@@ -64,12 +70,25 @@ func compile(file, text string, optimized bool) ([]bpf.RawInstruction, string) {
 	return program, ""
 }
 
+// Offsets of what the kernel has beside the packet (SKF_AD_OFF, linux/filter.h).
+const (
+	tagItself  = 0xfffff000 + 44
+	tagPresent = 0xfffff000 + 48
+)
+
 // interpret runs a program over a packet: a load beyond the data and a
-// division by zero end it with "no match".
-func interpret(program []bpf.RawInstruction, data []byte, wire uint32) bool {
+// division by zero end it with "no match". tag is that beside the packet, -1 for
+// none.
+func interpret(program []bpf.RawInstruction, data []byte, wire uint32, tag int) bool {
 	var a, x uint32
 	var mem [16]uint32
 	load := func(off uint64, size uint16) (uint32, bool) {
+		switch off { // beside the packet, in the kernel
+		case tagPresent:
+			return map[bool]uint32{true: 1}[tag >= 0], true
+		case tagItself:
+			return uint32(max(tag, 0)), true
+		}
 		n := map[uint16]uint64{0x00: 4, 0x08: 2, 0x10: 1}[size]
 		if off+n > uint64(len(data)) {
 			return 0, false

@@ -13,7 +13,7 @@ type program struct {
 func assemble(c *cond) *program {
 	p := &program{}
 	// From the last test to the first, so that each knows where it leads.
-	p.entry = p.place(c, accept, reject)
+	p.entry = p.placeLive(c, ends{accept, reject}, ends{accept, reject})
 	n := int32(len(p.tests))
 	turn := func(at int32) int32 {
 		if at < 0 {
@@ -33,28 +33,38 @@ func assemble(c *cond) *program {
 	return p
 }
 
-// place adds the tests of c, which lead to yes or no, and returns the first.
-func (p *program) place(c *cond, yes, no int32) int32 {
+// ends is where a condition leads to.
+type ends struct{ yes, no int32 }
+
+// place adds the tests of c, and returns the first. moved chooses between the
+// two sides of condMoved.
+func (p *program) place(c *cond, to ends, moved bool) int32 {
 	switch c.kind {
 	case condAnd:
-		return p.place(c.a, p.place(c.b, yes, no), no)
+		return p.place(c.a, ends{p.place(c.b, to, moved), to.no}, moved)
 	case condOr:
-		return p.place(c.a, yes, p.place(c.b, yes, no))
+		return p.place(c.a, ends{to.yes, p.place(c.b, to, moved)}, moved)
 	case condNot:
-		return p.place(c.a, no, yes)
+		return p.place(c.a, ends{to.no, to.yes}, moved)
 	case condAlways:
-		return yes
+		return to.yes
 	case condNever:
-		return no
+		return to.no
+	case condMoved:
+		if moved {
+			return p.place(c.a, to, moved)
+		}
+		return p.place(c.b, to, moved)
 	}
 	t := c.test
-	t.yes, t.no = yes, no
+	t.yes, t.no = to.yes, to.no
 	p.tests = append(p.tests, t)
 	return int32(len(p.tests) - 1)
 }
 
-// run reports whether a packet passes. It does not allocate.
-func (p *program) run(data []byte, wire uint32) bool {
+// run reports whether a packet passes; tag is what beside asks for. It does not
+// allocate.
+func (p *program) run(data []byte, wire, tag uint32) bool {
 	at := p.entry
 	for at >= 0 {
 		t := &p.tests[at]
@@ -71,6 +81,8 @@ func (p *program) run(data []byte, wire uint32) bool {
 			v, ok = read(data, uint64(t.off)+headerLength(data[t.ip]), t.size)
 		case length:
 			v = wire
+		case beside:
+			v = tag
 		case worked:
 			if v, ok = t.left.of(data, wire); ok {
 				w, ok = t.right.of(data, wire)

@@ -60,8 +60,8 @@ func TestProgramsOfTcpdump(t *testing.T) {
 				}
 				for i, p := range c.packets {
 					got, err := f.Match(p.data, p.wire, link)
-					want := plain != nil && interpret(plain, p.data, uint32(p.wire))
-					final := optimized != nil && interpret(optimized, p.data, uint32(p.wire))
+					want := plain != nil && interpret(plain, p.data, uint32(p.wire), -1)
+					final := optimized != nil && interpret(optimized, p.data, uint32(p.wire), -1)
 					compared++
 					if want != final {
 						changed++

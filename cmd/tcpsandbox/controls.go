@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"tcpsandbox/capture"
-	"tcpsandbox/capture/expr"
 	"tcpsandbox/replay"
 	"tcpsandbox/sandbox"
 )
@@ -34,9 +33,8 @@ type controls struct {
 	idleTimeout  time.Duration
 	memoryFlag   string
 	memory       int64 // bytes
-	filterText   string
-	filter       *expr.Filter // nil: all packets
-	live         int          // sources that are interfaces
+	picked
+	live int // sources that are interfaces
 }
 
 // Limits of what may be asked for.
@@ -60,7 +58,7 @@ func (c *controls) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.ramp, "ramp", 0, "raise the share of sessions that are played from none to all over this long")
 	f.IntVar(&c.multiply, "multiply", 1, "play each session N times, from N different client addresses")
 	f.StringSliceVar(&c.clientFlag, "client-ip", nil, "take the clients' addresses from this CIDR, one for IPv4, one for IPv6 (ports are kept)")
-	f.StringVar(&c.filterText, "filter", "", "use only packets that match this expression in tcpdump's language")
+	c.picked.flags(f)
 	f.BoolVar(&c.onlyComplete, "only-complete", false, "play only sessions captured from their beginning, and of files to their end without a hole")
 	f.StringVar(&c.wait, "wait", "answers", "answers: send when the application has answered as production had; none: do not wait for it")
 	f.StringVar(&c.onEarlyClose, "on-early-close", "reconnect", "when the application closes early, reconnect at the next message (HTTP/1), or stop")
@@ -101,7 +99,7 @@ func (c *controls) complete(specs []capture.Spec) error {
 		return fmt.Errorf("--idle-timeout must be at least 1s, not %v", c.idleTimeout)
 	}
 	var err error
-	if c.filter, err = parseFilter(c.filterText); err != nil {
+	if err = c.picked.complete(); err != nil {
 		return err
 	}
 	if c.sample, err = parseShare(c.sampleFlag); err != nil {

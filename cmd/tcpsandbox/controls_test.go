@@ -82,6 +82,7 @@ func TestControls(t *testing.T) {
 		{file, []string{"--speed", "0"}, "more than 0"},
 		{file, []string{"--speed", "NaN"}, "more than 0"},
 		{file, []string{"--speed", "-1"}, "more than 0"},
+		{file, []string{"--tunnels", "yes"}, `auto, on or off, not "yes"`},
 	} {
 		_, err := parse(t, tt.source, tt.args...)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.args[0]) {
@@ -108,6 +109,24 @@ func TestControlsDefaults(t *testing.T) {
 	want := []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("2001:db8::/64")}
 	if c.sample != 0.125 || !slices.Equal(c.clients, want) || c.memory != 3<<29 {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestTunnels(t *testing.T) {
+	for _, tt := range []struct {
+		flag, source string
+		want         bool
+	}{
+		{"auto", "eth0", true}, {"auto", "shop.pcap", true}, {"auto", "-", true}, {"auto", "any", false},
+		{"on", "any", true}, {"off", "eth0", false}, {"off", "shop.pcap", false},
+	} {
+		c, err := parse(t, tt.source, "--tunnels", tt.flag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.intoTunnels(capture.Spec{Source: tt.source}); got != tt.want {
+			t.Errorf("--tunnels %s, %s: %v", tt.flag, tt.source, got)
+		}
 	}
 }
 

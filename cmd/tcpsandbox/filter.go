@@ -1,71 +1,48 @@
 package main
 
 import (
-	"context"
+	"fmt"
+
+	"github.com/spf13/pflag"
 
 	"tcpsandbox/capture"
 	"tcpsandbox/capture/expr"
 )
 
-// filtered is a source of which only the packets are used that match an
-// expression in tcpdump's language, as `tcpdump -r FILE EXPR` would pick them:
-// by the outermost headers, inside tunnels nothing is looked at.
-type filtered struct {
-	capture.Source
-	expr   *expr.Filter
-	tagged []byte
-	known  map[capture.LinkType]error // what expr.Check says
+// picked is what the command line says about which packets of a source are
+// used.
+type picked struct {
+	filterText string
+	filter     *expr.Filter // nil: all packets
+	tunnels    string
 }
 
-// withFilter returns src itself where there is no expression.
-func withFilter(src capture.Source, f *expr.Filter) capture.Source {
-	if f == nil || src == nil {
-		return src
-	}
-	return &filtered{Source: src, expr: f, known: map[capture.LinkType]error{}}
+func (p *picked) flags(f *pflag.FlagSet) {
+	f.StringVar(&p.filterText, "filter", "", "use only packets that match this expression in tcpdump's language, or inside of which (tunnels) a packet does")
+	f.StringVar(&p.tunnels, "tunnels", "auto", "on: look into VXLAN, GRE and the like; off: do not; auto: on but for the interface any, which sees a packet in and out of its tunnel")
 }
 
-// Run implements capture.Source. An expression that means nothing for packets
-// of this kind ends it.
-func (s *filtered) Run(ctx context.Context, fn func([]capture.Packet) error) error {
-	return s.Source.Run(ctx, func(batch []capture.Packet) error {
-		kept := batch[:0]
-		for i := range batch {
-			ok, err := s.match(&batch[i])
-			if err != nil {
-				return err
-			}
-			if ok {
-				kept = append(kept, batch[i])
-			}
-		}
-		return fn(kept)
-	})
+// complete checks and reads what was given.
+func (p *picked) complete() (err error) {
+	switch p.tunnels {
+	case "auto", "on", "off":
+	default:
+		return fmt.Errorf("--tunnels must be auto, on or off, not %q", p.tunnels)
+	}
+	if p.filterText != "" {
+		p.filter, err = expr.Parse(p.filterText)
+	}
+	return err
 }
 
-func (s *filtered) match(p *capture.Packet) (bool, error) {
-	err, ok := s.known[p.Link]
-	if !ok {
-		err = s.expr.Check(uint16(p.Link))
-		s.known[p.Link] = err
-	}
-	if err != nil {
-		return false, err
-	}
-	match, err := s.expr.Match(p.Data, p.OrigLen, uint16(p.Link))
-	if match || err != nil || p.VLAN == 0 || p.Link != capture.LinkEthernet || len(p.Data) < 12 {
-		return match, err
-	}
-	// On an interface the kernel takes the tag off: an expression may mean the
-	// packet with it, or, as most do, the one without.
-	s.tagged = append(append(append(s.tagged[:0], p.Data[:12]...), 0x81, 0, byte(p.VLAN>>8), byte(p.VLAN)), p.Data[12:]...)
-	return s.expr.Match(s.tagged, p.OrigLen+4, uint16(p.Link))
+// intoTunnels reports whether a source's tunnels are looked into. All
+// interfaces together show overlay traffic twice, and each session would be
+// played twice; on one interface, as in a file, it is there once.
+func (p *picked) intoTunnels(spec capture.Spec) bool {
+	return p.tunnels == "on" || p.tunnels == "auto" && spec.Source != "any"
 }
 
-// parseFilter reads an expression; "" is none.
-func parseFilter(text string) (*expr.Filter, error) {
-	if text == "" {
-		return nil, nil
-	}
-	return expr.Parse(text)
+// open opens a source for the packets that are wanted.
+func (p *picked) open(spec capture.Spec) (capture.Source, error) {
+	return spec.Open(capture.LiveConfig{Filter: p.filter, Tunnels: p.intoTunnels(spec)})
 }

@@ -54,8 +54,8 @@ func (p *pipeline) open() error {
 	var id atomic.Uint64
 	for i, spec := range p.opt.specs {
 		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
-			src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
-			return withFilter(src, p.opt.filter), capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
+			src, err := p.opt.picked.open(spec)
+			return src, capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
 		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
 			// The capture's capability alone would only lead to the next refusal.
@@ -111,12 +111,12 @@ func (p *pipeline) findWhole(ctx context.Context) error {
 			continue
 		}
 		p.con.say("reading %s to see which sessions are whole", spec.Source)
-		src, err := spec.Open(capture.LiveConfig{})
+		src, err := p.opt.picked.open(spec)
 		if err != nil {
 			return err
 		}
 		defer src.Close()
-		if err := p.whole.read(ctx, withFilter(src, p.opt.filter), capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
+		if err := p.whole.read(ctx, src, capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
 			return err
 		}
 	}

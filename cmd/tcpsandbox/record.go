@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
-	"tcpsandbox/capture/expr"
 )
 
 func recordCommand() *cobra.Command {
-	var source, output, filterText string
+	var source, output string
+	var pick picked
 	var duration time.Duration
 	var quiet bool
 	cmd := &cobra.Command{
@@ -39,29 +39,27 @@ interrupted. -o - writes to the standard output:
 			if err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			filter, err := parseFilter(filterText)
-			if err != nil {
+			if err := pick.complete(); err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			return record(spec, filter, output, duration, newConsole(quiet))
+			return record(spec, &pick, output, duration, newConsole(quiet))
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&source, "capture", "", "where the packets come from, and the server's ports")
 	f.StringVarP(&output, "output", "o", "", "the pcapng file to write, - for the standard output")
-	f.StringVar(&filterText, "filter", "", "only packets that match this expression in tcpdump's language")
+	pick.flags(f)
 	f.DurationVar(&duration, "duration", 0, "stop after this long")
 	f.BoolVar(&quiet, "quiet", false, "only warnings and errors")
 	return cmd
 }
 
-func record(spec capture.Spec, filter *expr.Filter, output string, duration time.Duration, con *console) error {
-	src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+func record(spec capture.Spec, pick *picked, output string, duration time.Duration, con *console) error {
+	src, err := pick.open(spec)
 	if err != nil {
 		return cannot(err)
 	}
 	defer src.Close()
-	src = withFilter(src, filter)
 	file := &recording{File: os.Stdout, begun: true}
 	if output != "-" {
 		if in, err := os.Stat(spec.Source); err == nil {
@@ -94,7 +92,7 @@ func record(spec capture.Spec, filter *expr.Filter, output string, duration time
 	})
 	keep := func(batch []capture.Packet) []capture.Packet { return batch }
 	if len(spec.Ports)+len(spec.UDP) > 0 && !spec.IsLive() { // on an interface the kernel does it
-		keep = spec.Selector().Keep
+		keep = spec.Selector(pick.intoTunnels(spec)).Keep
 	}
 	err = src.Run(ctx, func(batch []capture.Packet) error {
 		mu.Lock()

@@ -201,7 +201,10 @@ func (o *runOptions) newPace() *replay.Pace {
 
 // assembler says how packets of a source become sessions.
 func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.AssemblerConfig {
-	return capture.AssemblerConfig{Ports: spec.Ports, IdleTimeout: o.idleTimeout, MaxBuffered: o.bufferLimit(), NextID: nextID}
+	return capture.AssemblerConfig{
+		Ports: spec.Ports, NoTunnels: !o.intoTunnels(spec),
+		IdleTimeout: o.idleTimeout, MaxBuffered: o.bufferLimit(), NextID: nextID,
+	}
 }
 
 // appOutput returns where the application's lines go.

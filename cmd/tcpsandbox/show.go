@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
-	"tcpsandbox/capture/expr"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
 	"tcpsandbox/sandbox"
@@ -20,7 +19,7 @@ import (
 )
 
 func showCommand() *cobra.Command {
-	var filterText string
+	var pick picked
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show FILE[:PORT,…]",
@@ -46,35 +45,34 @@ of a kind that cannot be replayed. They add up to TO SERVER.`,
 			if err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			filter, err := parseFilter(filterText)
-			if err != nil {
+			if err := pick.complete(); err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
-			return show(os.Stdout, args[0], spec, filter, asJSON)
+			return show(os.Stdout, args[0], spec, &pick, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&filterText, "filter", "", "only packets that match this expression in tcpdump's language")
+	pick.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of text")
 	return cmd
 }
 
 // show lists what is in a capture, also what could be read of one that breaks
 // off.
-func show(out io.Writer, name string, spec capture.Spec, filter *expr.Filter, asJSON bool) error {
+func show(out io.Writer, name string, spec capture.Spec, pick *picked, asJSON bool) error {
 	con := newConsole(false)
 	var src capture.Source
 	var err error
 	if spec.Source == "-" {
-		src, err = spec.Open(capture.LiveConfig{})
-	} else {
-		src, err = capture.OpenFile(spec.Source)
+		src, err = pick.open(spec)
+	} else if src, err = capture.OpenFile(spec.Source); err == nil {
+		src = capture.Filtered(src, pick.filter, pick.intoTunnels(spec))
 	}
 	if err != nil {
 		return cannot(err)
 	}
 	defer src.Close()
 	l := &report.Listing{Tool: "tcpsandbox " + version()}
-	readErr := list(l, withFilter(src, filter), spec)
+	readErr := list(l, src, spec, !pick.intoTunnels(spec))
 	l.Capture.Source = name
 	for i, w := range l.Warnings {
 		l.Warnings[i] = name + ": " + w
@@ -104,8 +102,8 @@ func show(out io.Writer, name string, spec capture.Spec, filter *expr.Filter, as
 }
 
 // list reads a capture to its end.
-func list(l *report.Listing, src capture.Source, spec capture.Spec) error {
-	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP})
+func list(l *report.Listing, src capture.Source, spec capture.Spec, noTunnels bool) error {
+	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP, NoTunnels: noTunnels})
 	outlook := replay.NewOutlook(func(s *session.Session, ledger session.Ledger) { add(l, s, ledger) })
 	look := func(batch []*session.Session) {
 		for _, s := range batch {
@@ -161,7 +159,8 @@ func add(l *report.Listing, s *session.Session, ledger session.Ledger) {
 // playable reports whether run can play sessions of this kind at all; see
 // pipeline.dial.
 func playable(s *session.Session) bool {
-	return s.Proto == session.TCP && sandbox.Replayable(s.Client.Addr(), s.Server.Addr()) && s.Client.Port() != 0 && s.Server.Port() != 0
+	client, server := standIns(s.Client, s.Server)
+	return s.Proto == session.TCP && sandbox.Replayable(client.Addr(), server.Addr()) && client.Port() != 0 && server.Port() != 0
 }
 
 // state says how a session ended, in one word.

@@ -114,8 +114,8 @@ func listFile(t *testing.T, name, filterText string) *report.Listing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filter, err := parseFilter(filterText)
-	if err != nil {
+	pick := picked{filterText: filterText, tunnels: "auto"}
+	if err := pick.complete(); err != nil {
 		t.Fatal(err)
 	}
 	src, err := capture.OpenFile(spec.Source)
@@ -124,7 +124,7 @@ func listFile(t *testing.T, name, filterText string) *report.Listing {
 	}
 	defer src.Close()
 	l := &report.Listing{}
-	if err := list(l, withFilter(src, filter), spec); err != nil {
+	if err := list(l, capture.Filtered(src, pick.filter, true), spec, false); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -167,7 +167,7 @@ func TestShowAddsUp(t *testing.T) {
 			continue // some are no captures at all
 		}
 		l := &report.Listing{}
-		list(l, src, capture.Spec{UDP: []uint16{53}}) // one that breaks off has sessions as well
+		list(l, src, capture.Spec{UDP: []uint16{53}}, false) // one that breaks off has sessions as well
 		src.Close()
 		if len(l.Defects) > 0 {
 			t.Errorf("%s: %q", path, l.Defects)
