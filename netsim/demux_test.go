@@ -23,6 +23,7 @@ var (
 func bare(refuse bool) *Net {
 	n := new(Net)
 	n.flows.init()
+	n.sockets.init()
 	n.hole.init(refuse)
 	return n
 }
