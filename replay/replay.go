@@ -17,6 +17,7 @@
 //	memory.go      what a player holds, and what is shed over the limit
 //	exchange.go    the answers, paired: production.go and application.go say
 //	               which bytes are whose
+//	datagram.go    all that for UDP, which has no connections
 //	record.go      the result: what became of each byte, and the verdicts
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that
@@ -64,7 +65,8 @@ var (
 
 // Config says how to play. The zero value of a duration means its default.
 type Config struct {
-	Dial Dial
+	Dial    Dial
+	DialUDP DialUDP // nil: UDP flows are not played, and counted as unsupported
 	// Pace maps captured time to the clock's; nil plays everything at once.
 	Pace *Pace
 	// AnswerTimeout is how long the application may stay silent before its
