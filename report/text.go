@@ -118,7 +118,7 @@ func (t *text) captureAndSessions() {
 	t.row("sessions", "%s seen%s", number(s.Seen), nonZero(
 		bin{"complete", s.Complete}, bin{"joined", s.Joined}, bin{"replayed", s.Replayed},
 		bin{"finished", s.Finished}, bin{"failed", s.Failed}, bin{"skipped", s.Skipped}))
-	if more := nonZero(bin{"left out on purpose", s.Filtered}, bin{"copies", s.Copies}, bin{"shed", s.Shed}, bin{"reconnected", s.Reconnects}); more != "" {
+	if more := nonZero(bin{"UDP flows", s.UDP}, bin{"left out on purpose", s.Filtered}, bin{"copies", s.Copies}, bin{"shed", s.Shed}, bin{"reconnected", s.Reconnects}); more != "" {
 		t.row("", "%s", strings.TrimPrefix(more, ", "))
 	}
 }
@@ -137,6 +137,9 @@ func (t *text) bytes() {
 		}
 	}
 	t.table(rows)
+	if d := &t.Datagrams; d.Sent > 0 {
+		t.row("datagrams", "%s sent%s", number(d.Sent), nonZero(bin{"refused", d.Refused}, bin{"dropped by the application's kernel", d.Dropped}))
+	}
 }
 
 func (t *text) release() {
@@ -152,6 +155,9 @@ func (t *text) answers() {
 	t.row("answers", "%s compared%s", number(a.Compared), nonZero(
 		bin{"identical", a.Identical}, bin{"equivalent", a.Equivalent}, bin{"different", a.Different},
 		bin{"missing", a.Missing}, bin{"uncompared", a.Uncompared}))
+	if a.Extra > 0 {
+		t.row("", "%s of the different are datagrams that production did not send", number(a.Extra))
+	}
 }
 
 func (t *text) latency() {

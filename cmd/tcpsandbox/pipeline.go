@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,7 +52,7 @@ func (p *pipeline) open() error {
 	var id atomic.Uint64
 	for i, spec := range p.opt.specs {
 		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
-			src, err := spec.Open(capture.LiveConfig{Ports: spec.Ports})
+			src, err := spec.Open(capture.LiveConfig{})
 			return withFilter(src, p.opt.filter), capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
 		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
@@ -88,6 +87,7 @@ func (p *pipeline) open() error {
 	}
 	p.engine = replay.New(replay.Config{
 		Dial:          p.dial,
+		DialUDP:       p.dialUDP,
 		Pace:          p.pace,
 		AnswerTimeout: p.opt.answerTimeout,
 		NoWait:        p.opt.wait == "none",
@@ -244,8 +244,8 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 	}
 	p.awaitOthers(ctx, p.opt.appPorts())
 	l := listeners[0]
-	p.result.App.Listen = l.Addr.String()
-	p.con.say("%s listens on %s", p.opt.command[0], l.Addr)
+	p.result.App.Listen = l.String()
+	p.con.say("%s listens on %s", p.opt.command[0], l)
 	if l.LoopbackOnly {
 		p.loopbackOnly = l.Addr.Addr()
 	}
@@ -261,7 +261,7 @@ const othersWait = 3 * time.Second
 
 // awaitOthers waits for the ports that the application does not listen on yet,
 // a while only: some may not be its business.
-func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
+func (p *pipeline) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 	const poll, settled = 10 * time.Millisecond, 50 * time.Millisecond
 	begun := time.Now()
 	changed, known := begun, 0
@@ -272,8 +272,8 @@ func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
 		}
 		var lacks []string
 		for _, port := range ports {
-			if !slices.ContainsFunc(now, func(a netip.AddrPort) bool { return a.Port() == port }) {
-				lacks = append(lacks, strconv.Itoa(int(port)))
+			if !slices.ContainsFunc(now, func(l sandbox.Listener) bool { return l.Port() == port }) {
+				lacks = append(lacks, port.String())
 			}
 		}
 		if len(now) != known {
@@ -334,30 +334,58 @@ func (p *pipeline) close() {
 
 // dial connects a client to where the application listens.
 func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
+	to, err := p.admit(client, server, false)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := p.net.Dial(client, to, wake)
+	if err != nil {
+		return nil, dialError(err)
+	}
+	return conn, nil
+}
+
+// dialUDP is dial for the clients of UDP.
+func (p *pipeline) dialUDP(client, server netip.AddrPort, wake func()) (replay.Datagrams, error) {
+	to, err := p.admit(client, server, true)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := p.net.DialUDP(client, to, wake)
+	if err != nil {
+		return nil, dialError(err)
+	}
+	return socket, nil
+}
+
+// dialError is netsim's error in replay's words.
+func dialError(err error) error {
+	if errors.Is(err, netsim.ErrInUse) {
+		return fmt.Errorf("%w: %w", replay.ErrInUse, err)
+	}
+	return fmt.Errorf("%w: %w", replay.ErrRefused, err)
+}
+
+// admit prepares the namespace for a client and a server, and returns where the
+// application listens in the server's place.
+func (p *pipeline) admit(client, server netip.AddrPort, udp bool) (to netip.AddrPort, err error) {
 	asked := client.Addr()
 	if replay.IsMadeUp(asked) {
 		asked = server.Addr() // the kernel takes it, and nothing else has it
 	}
 	if !sandbox.Replayable(asked, server.Addr()) || client.Port() == 0 || server.Port() == 0 {
-		return nil, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
+		return to, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
 	}
 	if err := p.box.AddServer(server.Addr()); err != nil {
-		return nil, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
+		return to, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
 	}
-	to := netip.AddrPortFrom(server.Addr(), p.opt.appPort(server.Port()))
+	port := p.opt.appPort(sandbox.Port{Number: server.Port(), UDP: udp})
 	if p.box.IsLocal(client.Addr()) {
-		if err := p.box.AllowLocalClient(to.Port()); err != nil {
-			return nil, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
+		if err := p.box.AllowLocalClient(port); err != nil {
+			return to, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
 		}
 	}
-	conn, err := p.net.Dial(client, to, wake)
-	switch {
-	case errors.Is(err, netsim.ErrInUse):
-		return nil, fmt.Errorf("%w: %w", replay.ErrInUse, err)
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", replay.ErrRefused, err)
-	}
-	return conn, nil
+	return netip.AddrPortFrom(server.Addr(), port.Number), nil
 }
 
 func (p *pipeline) sessionEnded(r *replay.Record) {

@@ -2,13 +2,15 @@ package main
 
 import (
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
 	"tcpsandbox/compare"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
+	"tcpsandbox/sandbox"
+	"tcpsandbox/session"
 )
 
 // assemble puts the result together when everything has stopped.
@@ -30,8 +32,9 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
 		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
 		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
-		Reconnects: int64(played.Reconnects),
+		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
 	}
+	r.Datagrams = report.Datagrams{Sent: played.Datagrams, Refused: played.DatagramsRefused}
 	r.ClientBytes = report.Bytes(played.Captured, played.Bytes, played.Missing)
 	r.Release = report.Release{
 		Exact: played.Release[replay.Exact], Boundary: played.Release[replay.Boundary],
@@ -41,6 +44,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	for verdict, n := range played.Verdicts {
 		r.Answers.Count(verdict, n)
 	}
+	r.Answers.Extra = played.Extra
 	r.Latency.Production, r.Latency.Application = percentiles(played.Production), percentiles(played.Application)
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld = played.PeakHeld
@@ -87,10 +91,10 @@ func (p *pipeline) captured(f *feed) report.Source {
 		warn("%s connections were not followed: too many at once", number(asm.Refused))
 	}
 	if src.Packets > 0 && asm.Segments == 0 && !f.live() && p.result.Ended == report.EndedCapture {
-		warn("no packet of it (%s) belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
+		warn("no packet of it (%s) belongs to a %s", number(src.Packets), p.opt.wantedOf(f.spec))
 	}
 	if n := asm.Ignored; asm.Segments > 0 && !f.live() && n*2 > src.Packets {
-		warn("%s of its %s belong to no session%s", number(n), count(src.Packets, "packet"), ofPorts(p.opt.portsOf(f.spec)))
+		warn("%s of its %s belong to no %s", number(n), count(src.Packets, "packet"), p.opt.wantedOf(f.spec))
 	}
 	return report.Source{
 		Source: f.spec, Packets: int64(src.Packets), Bytes: int64(src.Bytes), KernelDrops: int64(src.KernelDrops),
@@ -99,24 +103,21 @@ func (p *pipeline) captured(f *feed) report.Source {
 	}
 }
 
-func (o *runOptions) portsOf(capture string) []uint16 {
-	for i, c := range o.captures {
-		if c == capture {
-			return o.specs[i].Ports
-		}
+// wantedOf says what a source was to give: "TCP session of port 80, 53/udp".
+func (o *runOptions) wantedOf(capture string) string {
+	i := slices.Index(o.captures, capture)
+	spec := o.specs[i]
+	var words []string
+	for _, port := range append(sandbox.TCP(spec.Ports...), sandbox.UDP(spec.UDP...)...) {
+		words = append(words, port.String())
 	}
-	return nil
-}
-
-func ofPorts(ports []uint16) string {
-	if len(ports) == 0 {
-		return ""
+	switch {
+	case len(words) == 0:
+		return "TCP session"
+	case len(spec.UDP) == 0:
+		return "TCP session of port " + strings.Join(words, ", ")
 	}
-	words := make([]string, len(ports))
-	for i, port := range ports {
-		words[i] = strconv.Itoa(int(port))
-	}
-	return " of port " + strings.Join(words, ", ")
+	return "session of port " + strings.Join(words, ", ")
 }
 
 func percentiles(l replay.Latency) report.Percentiles {
@@ -129,6 +130,9 @@ func detail(r *replay.Record) report.Detail {
 		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: r.As, Server: r.Server, State: r.State, Joined: r.Joined,
 		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
 		Verdict: r.Verdict.String(),
+	}
+	if r.Proto == session.UDP {
+		d.Proto = r.Proto.String()
 	}
 	if r.First != nil {
 		d.FirstDifference = report.NewDifference(r.First.Request, &r.First.Difference)
