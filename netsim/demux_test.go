@@ -90,6 +90,52 @@ func TestDemux(t *testing.T) {
 	}
 }
 
+// Nothing that comes as a part of a datagram, or as ICMP, does more than it may.
+func FuzzDatagram(f *testing.F) {
+	answer := netsimtest.UDP(server4, client4, []byte("answer"))
+	f.Add(answer, []byte(nil))
+	f.Add(netsimtest.UDP(server6, client6, []byte("answer")), []byte("more"))
+	f.Add(answer[:27], answer)
+	first := append([]byte{}, answer...)
+	first[6] = 0x20
+	last := append([]byte{}, answer...)
+	last[7] = 2
+	f.Add(first, last)
+	asked := netsimtest.UDP(client4, server4, []byte("query"))
+	f.Add(append([]byte{0x45, 0, 0, 61, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 1, 192, 0, 2, 7, 3, 3, 0, 0, 0, 0, 0, 0}, asked...), answer)
+	f.Fuzz(func(t *testing.T, p, q []byte) {
+		n := bare(false)
+		var sockets []*Socket
+		for _, ends := range [][2]netip.AddrPort{{client4, server4}, {client6, server6}} {
+			s, err := n.DialUDP(ends[0], ends[1], func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.sent, s.sentBytes = 1, 5
+			sockets = append(sockets, s)
+		}
+		for _, packet := range [][]byte{p, q, p} {
+			split := min(len(packet), smallPacket)
+			if _, d := n.demux(packet[:split]); d != nil {
+				n.datagram(packet[:split], packet[split:], d)
+			}
+		}
+		for _, s := range sockets {
+			s.Receive(func(b []byte) {
+				if len(b) > len(p)+len(q)+len(p) {
+					t.Errorf("a datagram of %d bytes out of %d and %d", len(b), len(p), len(q))
+				}
+			})
+			if n, bytes := s.Refused(); n > 1 || bytes > 5 {
+				t.Errorf("%d datagrams of %d bytes refused, one of 5 was sent", n, bytes)
+			}
+		}
+		if len(n.fragments.waiting) > maxPartial {
+			t.Errorf("%d datagrams wait", len(n.fragments.waiting))
+		}
+	})
+}
+
 // What an application with raw sockets sends may be anything.
 func FuzzDemux(f *testing.F) {
 	syn := netsimtest.TCP(server4, other4, "S", 5, 0, nil)

@@ -35,6 +35,12 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
 	}
 	r.Datagrams = report.Datagrams{Sent: played.Datagrams, Refused: played.DatagramsRefused}
+	if r.Datagrams.Sent > 0 {
+		var err error
+		if r.Datagrams.Dropped, err = p.box.DroppedDatagrams(); err != nil {
+			p.warn(err.Error())
+		}
+	}
 	r.ClientBytes = report.Bytes(played.Captured, played.Bytes, played.Missing)
 	r.Release = report.Release{
 		Exact: played.Release[replay.Exact], Boundary: played.Release[replay.Boundary],
