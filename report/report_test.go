@@ -55,7 +55,7 @@ func eventful() *Result {
 		Sessions: Sessions{Seen: 1205, Complete: 1200, Joined: 5, Replayed: 1203, Finished: 1200, Failed: 3, Skipped: 2,
 			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12, UDP: 2},
 		Datagrams: Datagrams{Sent: 1200, Refused: 3, Dropped: 1},
-		Release: Release{Exact: 5000, Boundary: 20, Quiet: 3, Timeout: 1, Unawaited: 4},
+		Release:   Release{Exact: 5000, Boundary: 20, Quiet: 3, Timeout: 1, Unawaited: 4},
 		Latency: Latency{
 			Production:  Percentiles{Milliseconds(420 * time.Microsecond), Milliseconds(1234 * time.Microsecond), Milliseconds(15 * time.Millisecond)},
 			Application: Percentiles{Milliseconds(520 * time.Microsecond), Milliseconds(2234 * time.Microsecond), Milliseconds(1500 * time.Millisecond)},
