@@ -173,6 +173,7 @@ func (d *datagrams) play(now time.Time) bool {
 		return false
 	}
 	if p.fail.err != nil {
+		d.unsent(len(p.steps) - p.head)
 		p.drop(st, p.fail.fate)
 		return true
 	}
@@ -185,6 +186,7 @@ func (d *datagrams) play(now time.Time) bool {
 		return false
 	}
 	if d.socket.Send(st.Data) != nil {
+		d.unsent(1)
 		p.drop(st, session.Pending)
 		return true
 	}
@@ -262,7 +264,7 @@ func (d *datagrams) giveUp(to int) {
 	x := &d.player.exchanges
 	for ; x.app < to; x.app++ {
 		if e := x.at(x.app); e != nil {
-			e.appDone = true
+			e.gone, e.appDone = !e.sent, true
 		}
 	}
 	x.judge()
@@ -286,14 +288,20 @@ func (d *datagrams) over(now time.Time) bool {
 	return true
 }
 
-// forgo tells that what is still to be sent never will be: its answers, as far
-// as can be told, are not to be judged.
-func (d *datagrams) forgo() {
+// unsent tells that the next so many steps will not be sent: the answers that
+// came after them, as far as that tells whose they are, are not to be judged.
+func (d *datagrams) unsent(steps int) {
 	p, x := d.player, &d.player.exchanges
-	if p.head == len(p.steps) {
+	if steps == 0 {
 		return
 	}
-	for n := int(p.steps[p.head].Seen); n < x.prod; n++ {
+	from, to := int(p.steps[p.head].Seen), x.prod
+	if next := p.head + steps; next < len(p.steps) {
+		to = int(p.steps[next].Seen)
+	} else {
+		d.asked = false
+	}
+	for n := from; n < to; n++ {
 		if e := x.at(n); e != nil && !e.appDone {
 			e.sent = false
 		}
@@ -303,15 +311,11 @@ func (d *datagrams) forgo() {
 // conclude judges what is left.
 func (d *datagrams) conclude() {
 	p, x := d.player, &d.player.exchanges
-	for n := x.app; n < x.prod; n++ {
-		if e := x.at(n); e != nil {
-			e.gone = !e.sent
-		}
-	}
 	d.giveUp(x.prod)
 	// Answers are left that production did not give. Where the capture ended
-	// before production answered, or has only the client's side, nobody knows.
-	known := p.serverHeard && !(p.cause == session.CaptureEnd && d.first)
+	// before production answered, or has only the client's side, or something
+	// was shed, nobody knows.
+	known := p.serverHeard && !(p.cause == session.CaptureEnd && d.first) && !p.record.Shed
 	for len(x.queue) > 0 {
 		e := x.queue[0]
 		e.extra = known && e.appDone && !e.prodDone
@@ -349,7 +353,7 @@ func (d *datagrams) finish() {
 func (d *datagrams) cutShort(now time.Time) {
 	p := d.player
 	d.receive(now)
-	d.forgo()
+	d.unsent(len(p.steps) - p.head)
 	fate := session.Pending
 	if p.fail.err != nil {
 		fate = p.fail.fate
