@@ -21,11 +21,12 @@ import (
 func showCommand() *cobra.Command {
 	var filterText string
 	cmd := &cobra.Command{
-		Use:   "show FILE[:PORT,…]",
+		Use:   "show FILE[:PORT[/udp],…]",
 		Short: "List the sessions in a capture file",
 		Long: `Lists the TCP sessions in a capture file (pcap or pcapng, either gzipped; - for
-the standard input): who talked to whom, how it ended, turns, bytes each way,
-how long it lasted, and what the capture lacks.`,
+the standard input), and the UDP flows to ports such as 53/udp: who talked to
+whom, how it ended, turns, bytes each way, how long it lasted, and what the
+capture lacks.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
