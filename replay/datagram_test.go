@@ -493,25 +493,41 @@ func TestDatagramFlowCutShort(t *testing.T) {
 	})
 }
 
-// What nothing holds back goes out no faster than a socket's buffer may be
-// emptied.
+// What nothing holds back goes out as fast as the application's sockets take
+// it in.
 func TestDatagramBurst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		script := resume()
-		for i := range 1000 {
-			script.client(fmt.Sprintf("%04d", i))
-		}
-		at := &endpoint{serve: asked(nil)}
-		playFlow(t, script, false, session.Idle, at, nil)
-		s := at.sockets[0]
-		if len(s.received) != 1000 || !slices.IsSorted(s.received) {
-			t.Fatalf("%d received", len(s.received))
-		}
-		const fits = burstSize/(4+datagramCost) + 1
-		for i := range s.times {
-			if want := time.Duration(i/fits) * burstTime; s.times[i] != want {
-				t.Fatalf("datagram %d after %v, want %v", i, s.times[i], want)
-			}
-		}
-	})
+	const count = 1000
+	fixed := burstSize/kernelSize(4) + 1
+	for _, tt := range []struct {
+		name string
+		room func() (int, bool)
+		at   func(i int) time.Duration // when the i-th goes out
+	}{
+		{"never known", nil, func(i int) time.Duration { return time.Duration(i/fixed) * burstTime }},
+		{"not known", func() (int, bool) { return 0, false }, func(i int) time.Duration { return time.Duration(i/fixed) * burstTime }},
+		{"room for 20", func() (int, bool) { return 20 * kernelSize(4), true }, func(i int) time.Duration { return time.Duration(i/10) * burstTime }},
+		{"room for less than one", func() (int, bool) { return 100, true }, func(i int) time.Duration { return time.Duration(i) * burstTime }},
+		{"none for ever", func() (int, bool) { return 0, true }, func(i int) time.Duration { return time.Duration(1+i/fixed) * 5 * time.Second }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				script := resume()
+				for i := range count {
+					script.client(fmt.Sprintf("%04d", i))
+				}
+				at := &endpoint{serve: asked(nil)}
+				began := time.Now()
+				playFlow(t, script, false, session.Idle, at, func(c *Config) { c.Room = tt.room })
+				s := at.sockets[0]
+				if len(s.received) != count || !slices.IsSorted(s.received) {
+					t.Fatalf("%d received", len(s.received))
+				}
+				for i := range s.times {
+					if got, want := s.began.Sub(began)+s.times[i], tt.at(i); got != want {
+						t.Fatalf("datagram %d after %v, want %v", i, got, want)
+					}
+				}
+			})
+		})
+	}
 }

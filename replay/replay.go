@@ -67,6 +67,10 @@ var (
 type Config struct {
 	Dial    Dial
 	DialUDP DialUDP // nil: UDP flows are not played, and counted as unsupported
+	// Room returns how many bytes, as its kernel counts them, the application's
+	// fullest UDP socket has room for, if that is known. It is called once per
+	// millisecond at most; nil: never known.
+	Room func() (bytes int, known bool)
 	// Pace maps captured time to the clock's; nil plays everything at once.
 	Pace *Pace
 	// AnswerTimeout is how long the application may stay silent before its

@@ -1,15 +1,66 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
+
+// DatagramRoom returns how many bytes, as the kernel counts them, the fullest
+// of the UDP sockets on these ports has room for. An error, os.ErrNotExist where
+// there is no such socket, means that it is not known.
+func (s *Sandbox) DatagramRoom(ports []Port) (room int, err error) {
+	found := false
+	err = s.askSockets(unix.IPPROTO_UDP, 1<<stateClose|1<<stateEstablished, skMemInfo, func(msg []byte) {
+		port, free, ok := parseRoom(msg)
+		if !ok || !slices.Contains(ports, Port{port, true}) {
+			return
+		}
+		if room = min(room, free); !found {
+			room, found = free, true
+		}
+	})
+	if err == nil && !found {
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask for the application's UDP sockets: %w", err)
+	}
+	return room, nil
+}
+
+// skMemInfo is INET_DIAG_SKMEMINFO of the kernel's include/uapi/linux/inet_diag.h.
+const skMemInfo = 7
+
+// parseRoom reads struct inet_diag_msg, of 72 bytes, for the local port, and the
+// attribute behind it that tells of the socket's memory: what its receive queue
+// takes, and what it may take.
+func parseRoom(msg []byte) (port uint16, free int, ok bool) {
+	const header = 72
+	if len(msg) < header {
+		return 0, 0, false
+	}
+	port = binary.BigEndian.Uint16(msg[4:])
+	for rest := msg[header:]; len(rest) >= 4; {
+		length, kind := int(binary.NativeEndian.Uint16(rest)), binary.NativeEndian.Uint16(rest[2:])
+		if length < 4 || length > len(rest) {
+			return 0, 0, false
+		}
+		if value := rest[4:length]; kind == skMemInfo && len(value) >= 8 {
+			return port, int(binary.NativeEndian.Uint32(value[4:])) - int(binary.NativeEndian.Uint32(value)), true
+		}
+		rest = rest[min(len(rest), (length+3)&^3):]
+	}
+	return 0, 0, false
+}
 
 // DroppedDatagrams returns how many UDP datagrams the namespace's kernel threw
 // away because the socket that they were for had no room, since New. What the

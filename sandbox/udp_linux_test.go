@@ -1,11 +1,34 @@
 package sandbox
 
 import (
+	"encoding/binary"
+	"errors"
 	"net"
+	"os"
 	"testing"
 
 	"github.com/vishvananda/netns"
 )
+
+func FuzzParseRoom(f *testing.F) {
+	msg := make([]byte, 72)
+	binary.BigEndian.PutUint16(msg[4:], 53)
+	msg = binary.NativeEndian.AppendUint16(msg, 5) // an attribute of one byte, padded
+	msg = append(msg, 8, 0, 1, 0, 0, 0)
+	msg = binary.NativeEndian.AppendUint16(msg, 12)
+	msg = binary.NativeEndian.AppendUint16(msg, skMemInfo)
+	msg = binary.NativeEndian.AppendUint32(msg, 832)
+	msg = binary.NativeEndian.AppendUint32(msg, 212992)
+	f.Add(msg)
+	if port, free, ok := parseRoom(msg); !ok || port != 53 || free != 212160 {
+		f.Errorf("port %d, %d bytes free, %v", port, free, ok)
+	}
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		if _, free, ok := parseRoom(msg); ok && (free > 1<<32 || free < -1<<32) {
+			t.Errorf("%d bytes free in %x", free, msg)
+		}
+	})
+}
 
 func TestParseSNMP(t *testing.T) {
 	table := "Ip: Forwarding RcvbufErrors\nIp: 2 64\n" +
@@ -40,6 +63,14 @@ func TestDroppedDatagrams(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	all := UDP(53, 54)
+	empty, err := box.DatagramRoom(all)
+	if err != nil || empty < 1<<16 {
+		t.Fatalf("room for %d bytes, %v", empty, err)
+	}
+	if _, err := box.DatagramRoom(UDP(55)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("room of no socket: %v", err)
+	}
 	if n, err := box.DroppedDatagrams(); n != 0 || err != nil {
 		t.Fatalf("%d, %v before anything was sent", n, err)
 	}
@@ -70,6 +101,9 @@ func TestDroppedDatagrams(t *testing.T) {
 			t.Errorf("%d dropped of 100 to %s, %d before", n, to, before)
 		}
 		before = n
+		if room, err := box.DatagramRoom(all); err != nil || room > empty/2 {
+			t.Errorf("room for %d bytes where a socket is full, %v; it was %d", room, err, empty)
+		}
 	}
 	box.Close()
 	if _, err := box.DroppedDatagrams(); err == nil {

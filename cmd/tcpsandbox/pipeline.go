@@ -88,6 +88,7 @@ func (p *pipeline) open() error {
 	p.engine = replay.New(replay.Config{
 		Dial:          p.dial,
 		DialUDP:       p.dialUDP,
+		Room:          p.datagramRoom(),
 		Pace:          p.pace,
 		AnswerTimeout: p.opt.answerTimeout,
 		NoWait:        p.opt.wait == "none",
@@ -356,6 +357,19 @@ func (p *pipeline) dialUDP(client, server netip.AddrPort, wake func()) (replay.D
 		return nil, dialError(err)
 	}
 	return socket, nil
+}
+
+// datagramRoom returns what tells how much the application's UDP sockets have
+// room for.
+func (p *pipeline) datagramRoom() func() (int, bool) {
+	ports := slices.DeleteFunc(p.opt.appPorts(), func(port sandbox.Port) bool { return !port.UDP })
+	if len(ports) == 0 {
+		return nil
+	}
+	return func() (int, bool) {
+		room, err := p.box.DatagramRoom(ports)
+		return room, err == nil
+	}
 }
 
 // dialError is netsim's error in replay's words.
