@@ -43,8 +43,9 @@ type Socket struct {
 // Limits of a Socket.
 const (
 	// socketQueue bounds the bytes that wait in a Socket, as a receive buffer
-	// does: twice what Linux' net.core.rmem_default allows for.
-	socketQueue = 416 << 10
+	// does: ten times what is read from the device before others get the
+	// processor, if it is of one session.
+	socketQueue = 4 << 20
 	// datagramCost is what the kernel, too, counts for a short datagram.
 	datagramCost = 768
 )

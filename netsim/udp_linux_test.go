@@ -198,6 +198,9 @@ func TestDatagramPackets(t *testing.T) {
 				}
 				wire.Write(netsimtest.UDP(ends[1], ends[0], []byte("answer")))
 				c.receive("answer")
+				long := strings.Repeat("long answer ", 2000) // where the MTU lets it be one packet
+				wire.Write(netsimtest.UDP(ends[1], ends[0], []byte(long)))
+				c.receive(long)
 				// To somebody else, and from another port: not the session's.
 				wire.Write(netsimtest.UDP(ends[1], netip.AddrPortFrom(ends[0].Addr(), 1), []byte("stray")))
 				wire.Write(netsimtest.UDP(netip.AddrPortFrom(ends[1].Addr(), 1), ends[0], []byte("stray")))
@@ -222,13 +225,13 @@ func TestSocketOverrun(t *testing.T) {
 	n, wire := wired(t, true, false)
 	c := dialUDP(t, n, client4, server4)
 	big := netsimtest.UDP(server4, client4, make([]byte, 60000))
-	for range 20 {
+	for range 100 {
 		wire.Write(big)
 	}
 	wire.Barrier()
 	got := c.Receive(func([]byte) {})
-	if over := n.Stats().Overrun; over == 0 || got+int(over) != 20 {
-		t.Errorf("%d received, %d had no room, of 20", got, over)
+	if over := n.Stats().Overrun; over == 0 || got+int(over) != 100 {
+		t.Errorf("%d received, %d had no room, of 100", got, over)
 	}
 	wire.Write(netsimtest.UDP(server4, client4, []byte("room again")))
 	c.receive("room again")

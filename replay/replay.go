@@ -17,7 +17,8 @@
 //	memory.go      what a player holds, and what is shed over the limit
 //	exchange.go    the answers, paired: production.go and application.go say
 //	               which bytes are whose
-//	datagram.go    all that for UDP, which has no connections
+//	datagram.go    all that for UDP, which has no connections; burst.go says
+//	               how much of it goes out at once
 //	record.go      the result: what became of each byte, and the verdicts
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that

@@ -35,6 +35,9 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
 	}
 	r.Datagrams = report.Datagrams{Sent: played.Datagrams, Refused: played.DatagramsRefused}
+	if n := p.net.Stats().Overrun; n > 0 {
+		p.warn(fmt.Sprintf("%s of the application's datagrams came faster than they could be read, and are counted as missing", number(n)))
+	}
 	if r.Datagrams.Sent > 0 {
 		var err error
 		if r.Datagrams.Dropped, err = p.box.DroppedDatagrams(); err != nil {
