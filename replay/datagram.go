@@ -1,8 +1,11 @@
 package replay
 
 import (
+	"bytes"
 	"fmt"
+	"hash/maphash"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,7 +24,7 @@ import (
 // kernel refused what it was asked (boundary), or nothing came for the answer
 // time-out (timeout). What is not waited for any more is missing, and the next
 // answer belongs to the next of production's: one lost datagram costs one
-// answer. After a time-out the waits are as short as those of quiet until the
+// answer. Should it come later, as production's was, it belongs to none. After a time-out the waits are as short as those of quiet until the
 // application answers again, so that a mute one holds a flow up once.
 //
 // The n-th answer of the application is compared with production's n-th, as
@@ -55,11 +58,25 @@ type datagrams struct {
 
 	sent     uint64
 	refused  uint64
-	open     uint64 // sent since the application's latest answer
-	spent    uint64 // refused until then
-	answered bool   // the application has answered the latest one sent
-	mute     bool   // a time-out passed since the application's latest answer
+	open     uint64   // sent since the application's latest answer
+	spent    uint64   // refused until then
+	answered bool     // the application has answered the latest one sent
+	mute     bool     // a time-out passed since the application's latest answer
+	late     []uint64 // digests of production's answers that are not waited for any more
 }
+
+const (
+	// maxLate bounds late: a client that waits has not more than a few open.
+	maxLate = 16
+	// udpQuiet times Config.MinQuiet is the shortest silence after which the
+	// rest of an answer is not waited for. What comes after all, and is not
+	// production's, shifts all answers behind it, so it is longer than TCP's:
+	// with both processors taken, an application paused for 30 ms between two
+	// datagrams.
+	udpQuiet = 5
+)
+
+var lateSeed = maphash.MakeSeed()
 
 // event takes in the next event of either side.
 func (d *datagrams) event(e *session.Event) {
@@ -115,17 +132,21 @@ func (d *datagrams) production(e *session.Event) {
 // answer takes in an answer of the application's.
 func (d *datagrams) answer(b []byte, now time.Time) {
 	p, x := d.player, &d.player.exchanges
+	p.lastByte = now
+	d.mute, d.open, d.spent = false, 0, d.refused
+	if d.isLate(b) {
+		return
+	}
 	ex := x.nth(x.app)
 	x.app++
 	if !d.answered {
 		ex.sentAt, ex.firstAt = p.lastSent, now
 	}
-	d.answered, d.mute, d.open, d.spent = true, false, 0, d.refused
+	d.answered = true
 	x.add(&ex.application, b)
 	ex.application.Complete, ex.appDone, ex.sent = true, true, true
 	p.got++
 	p.since++
-	p.lastByte = now
 	x.judge()
 	limit := maxBehind
 	if !p.serverHeard {
@@ -135,6 +156,24 @@ func (d *datagrams) answer(b []byte, now time.Time) {
 		x.verdict(x.queue[0])
 		x.pop()
 	}
+}
+
+// isLate reports whether this is the answer to something that is not waited for
+// any more, and not the answer that is due.
+func (d *datagrams) isLate(b []byte) bool {
+	if len(d.late) == 0 {
+		return false
+	}
+	x := &d.player.exchanges
+	if e := x.at(x.app); e != nil && bytes.Equal(e.production.Head, b) {
+		return false
+	}
+	i := slices.Index(d.late, maphash.Bytes(lateSeed, b))
+	if i < 0 {
+		return false
+	}
+	d.late = slices.Delete(d.late, i, i+1)
+	return true
 }
 
 // advance does all that can be done now.
@@ -225,7 +264,7 @@ func (d *datagrams) release(st *step, now time.Time) bool {
 	}
 	var cause Cause
 	silence := now.Sub(p.lastActivity())
-	quiet := min(max(cfg.MinQuiet, 3*x.longestPause), cfg.AnswerTimeout)
+	quiet := min(max(udpQuiet*cfg.MinQuiet, 3*x.longestPause), cfg.AnswerTimeout)
 	wait := cfg.AnswerTimeout
 	switch {
 	case uint64(x.app) >= st.Seen:
@@ -264,6 +303,12 @@ func (d *datagrams) giveUp(to int) {
 	for ; x.app < to; x.app++ {
 		if e := x.at(x.app); e != nil {
 			e.gone, e.appDone = !e.sent, true
+			if e.production.Complete && e.sent {
+				if len(d.late) == maxLate {
+					d.late = slices.Delete(d.late, 0, 1)
+				}
+				d.late = append(d.late, maphash.Bytes(lateSeed, e.production.Head))
+			}
 		}
 	}
 	x.judge()
