@@ -45,6 +45,9 @@ func (e *Engine) choose(s *session.Session) (out bool, until time.Time) {
 	if luck >= share {
 		return true, until
 	}
+	if c.Ramp <= 0 {
+		return false, until
+	}
 	// Sessions come in by luck, those with the smallest number first.
 	if turn := e.origin.Add(time.Duration(luck / share * float64(c.Ramp))); turn.After(begins) {
 		until = turn
