@@ -100,6 +100,11 @@ func Answers(production, application *Answer, rules Rules) Result {
 	return Result{Verdict: Different, Difference: difference(production, application)}
 }
 
+// Extra is the difference that an answer makes which production did not give.
+func Extra(application *Answer) *Difference {
+	return difference(&Answer{Complete: true}, application)
+}
+
 func equal(a, b *Answer) bool {
 	return a.Len == b.Len && bytes.Equal(a.Head, b.Head) &&
 		(a.Len <= HeadLimit || a.digest() == b.digest())

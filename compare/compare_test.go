@@ -189,3 +189,13 @@ func BenchmarkAnswer(b *testing.B) {
 		})
 	}
 }
+
+func TestExtra(t *testing.T) {
+	d := Extra(answer("by the way", true))
+	if want := `at byte 0: production "", application "by the way"`; d.String() != want || d.ProductionLen != 0 || d.ApplicationLen != 10 {
+		t.Errorf("%v (%+v), want %s", d, d, want)
+	}
+	if d := Extra(answer("", true)); d == nil || d.ApplicationLen != 0 {
+		t.Errorf("of an empty one: %+v", d)
+	}
+}

@@ -26,7 +26,7 @@ import (
 //	ends NAME CODE|SIGNAL       waits for it and all that stems from it, and checks
 //	in NS COMMAND…              in the foreground; must exit with 0
 //	fails CODE NS COMMAND…      in the foreground; must exit with CODE
-//	waitlisten NS PORT          a TCP socket listens
+//	waitlisten NS PORT[/udp]    a TCP socket listens, or a UDP socket is there
 //	waitunix FILE               a Unix socket listens
 //	waitfor FILE [REGEXP]       the file exists, and has a line that matches
 //	waitprocess NAME TEXT       something that stems from it has TEXT in its command
@@ -155,12 +155,13 @@ func readText(path string) string {
 
 func cmdWaitListen(ts *testscript.TestScript, w *world, args []string) error {
 	n := w.namespaces[args[0]]
-	port, err := strconv.Atoi(args[1])
+	number, udp := strings.CutSuffix(args[1], "/udp")
+	port, err := strconv.Atoi(number)
 	if n == nil || err != nil {
 		return fmt.Errorf("want a namespace and a port, not %q", args)
 	}
 	return await("somebody listens on "+args[1], func() bool {
-		found, e := n.listens(port)
+		found, e := n.listens(port, udp)
 		err = e
 		return found || e != nil
 	})

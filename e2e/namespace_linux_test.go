@@ -158,18 +158,23 @@ func (n *namespace) configure(addrs []string) error {
 	return nil
 }
 
-// listens reports whether a TCP socket listens on the port.
-func (n *namespace) listens(port int) (found bool, err error) {
+// listens reports whether a TCP socket listens on the port, or a UDP socket
+// that is not connected has it.
+func (n *namespace) listens(port int, udp bool) (found bool, err error) {
+	tables, state := []string{"tcp", "tcp6"}, "0A" // LISTEN
+	if udp {
+		tables, state = []string{"udp", "udp6"}, "07"
+	}
 	err = n.onThread(func() error {
-		for _, table := range []string{"tcp", "tcp6"} {
+		for _, table := range tables {
 			data, err := os.ReadFile("/proc/thread-self/net/" + table)
 			if err != nil {
 				return err
 			}
 			for line := range strings.Lines(string(data)) {
 				f := strings.Fields(line)
-				// Local address and port in hexadecimal digits; state 0A is LISTEN.
-				if len(f) > 3 && f[3] == "0A" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+				// Local address and port in hexadecimal digits, then the state.
+				if len(f) > 3 && f[3] == state && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
 					found = true
 				}
 			}

@@ -24,6 +24,7 @@ var (
 func bare(refuse bool) *Net {
 	n := new(Net)
 	n.flows.init()
+	n.sockets.init()
 	n.hole.init(refuse)
 	return n
 }
@@ -88,6 +89,52 @@ func TestDemux(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nothing that comes as a part of a datagram, or as ICMP, does more than it may.
+func FuzzDatagram(f *testing.F) {
+	answer := netsimtest.UDP(server4, client4, []byte("answer"))
+	f.Add(answer, []byte(nil))
+	f.Add(netsimtest.UDP(server6, client6, []byte("answer")), []byte("more"))
+	f.Add(answer[:27], answer)
+	first := append([]byte{}, answer...)
+	first[6] = 0x20
+	last := append([]byte{}, answer...)
+	last[7] = 2
+	f.Add(first, last)
+	asked := netsimtest.UDP(client4, server4, []byte("query"))
+	f.Add(append([]byte{0x45, 0, 0, 61, 0, 0, 0, 0, 64, 1, 0, 0, 10, 9, 0, 1, 192, 0, 2, 7, 3, 3, 0, 0, 0, 0, 0, 0}, asked...), answer)
+	f.Fuzz(func(t *testing.T, p, q []byte) {
+		n := bare(false)
+		var sockets []*Socket
+		for _, ends := range [][2]netip.AddrPort{{client4, server4}, {client6, server6}} {
+			s, err := n.DialUDP(ends[0], ends[1], func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.sent, s.sentBytes = 1, 5
+			sockets = append(sockets, s)
+		}
+		for _, packet := range [][]byte{p, q, p} {
+			split := min(len(packet), smallPacket)
+			if _, d := n.demux(packet[:split]); d != nil {
+				n.datagram(packet[:split], packet[split:], d)
+			}
+		}
+		for _, s := range sockets {
+			s.Receive(func(b []byte) {
+				if len(b) > len(p)+len(q)+len(p) {
+					t.Errorf("a datagram of %d bytes out of %d and %d", len(b), len(p), len(q))
+				}
+			})
+			if n, bytes := s.Refused(); n > 1 || bytes > 5 {
+				t.Errorf("%d datagrams of %d bytes refused, one of 5 was sent", n, bytes)
+			}
+		}
+		if len(n.fragments.waiting) > maxPartial {
+			t.Errorf("%d datagrams wait", len(n.fragments.waiting))
+		}
+	})
 }
 
 // What an application with raw sockets sends may be anything.
@@ -185,18 +232,24 @@ func TestServerPorts(t *testing.T) {
 	}
 	n.know(client6, server6, 0)
 	n.know(server4, client4, 0) // its ports are no client's of client4
+	for _, port := range []uint16{53, 53, 123} {
+		n.sockets.add(&Socket{net: n, flow: flowOf(netip.AddrPortFrom(client4.Addr(), 40000), netip.AddrPortFrom(server4.Addr(), port))})
+	}
 	for _, tt := range []struct {
 		client netip.Addr
-		want   []uint16
+		tcp    []uint16
+		udp    []uint16
 	}{
-		{client4.Addr(), []uint16{80, 443}},
-		{client6.Addr(), []uint16{80}},
-		{server4.Addr(), []uint16{40000}},
-		{other4.Addr(), nil},
+		{client4.Addr(), []uint16{80, 443}, []uint16{53, 123}},
+		{client6.Addr(), []uint16{80}, nil},
+		{server4.Addr(), []uint16{40000}, nil},
+		{other4.Addr(), nil, nil},
 	} {
-		got := n.ServerPorts(tt.client)
-		if slices.Sort(got); !slices.Equal(got, tt.want) {
-			t.Errorf("%v has connections to the ports %v, want %v", tt.client, got, tt.want)
+		tcp, udp := n.ServerPorts(tt.client)
+		slices.Sort(tcp)
+		slices.Sort(udp)
+		if !slices.Equal(tcp, tt.tcp) || !slices.Equal(udp, tt.udp) {
+			t.Errorf("%v uses the TCP ports %v and the UDP ports %v, want %v and %v", tt.client, tcp, udp, tt.tcp, tt.udp)
 		}
 	}
 }

@@ -130,6 +130,9 @@ func (r *reader) packet(fd int) (bool, error) {
 	first := r.small.AsSlice()[:min(n, smallPacket)]
 	c, dest := r.link.net.demux(first)
 	if c == nil {
+		if dest != nil && r.link.net.sockets.count.Load() > 0 && r.link.net.datagram(first, r.large.AsSlice()[:max(0, n-smallPacket)], dest) {
+			return true, nil
+		}
 		if reply := r.link.net.hole.swallow(first, n, dest); reply != nil {
 			r.link.writeRaw(reply)
 		}
@@ -241,7 +244,7 @@ func (l *link) write(pkt *stack.PacketBuffer) {
 }
 
 // writeRaw sends a finished packet that begins with its virtio_net_hdr.
-func (l *link) writeRaw(p []byte) {
+func (l *link) writeRaw(p []byte) error {
 	if !l.offload {
 		p = p[virtioHeader:]
 	}
@@ -250,7 +253,9 @@ func (l *link) writeRaw(p []byte) {
 	iov := [1]unix.Iovec{vec(p)}
 	if _, err := writev(l.fd, iov[:]); err != nil {
 		l.net.stats.writeErrors.Add(1)
+		return fmt.Errorf("write tun: %w", err)
 	}
+	return nil
 }
 
 // checksum fills in the TCP checksum, which a loopback interface leaves out.

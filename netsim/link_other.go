@@ -12,6 +12,7 @@ import (
 const (
 	virtioHeader = 10
 	smallPacket  = 2048
+	maxPacket    = 1 << 16
 )
 
 // link exists on Linux only.
@@ -24,6 +25,6 @@ func newLink(*Net, Config) (*link, error) {
 	return nil, fmt.Errorf("attach to a TUN device: %w", errors.ErrUnsupported)
 }
 
-func (l *link) read() error     { return errors.ErrUnsupported }
-func (l *link) interrupt()      {}
-func (l *link) writeRaw([]byte) {}
+func (l *link) read() error           { return errors.ErrUnsupported }
+func (l *link) interrupt()            {}
+func (l *link) writeRaw([]byte) error { return errors.ErrUnsupported }

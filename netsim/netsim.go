@@ -3,9 +3,10 @@
 // whatever else the application sends (the black hole).
 //
 // In flow Dial calls: each makes one TCP connection from a client's original
-// IP address and port to the application. Out flow IP packets into the TUN
-// file, and the application's answers through Conn. Packets that belong to no
-// connection of the injector never reach its stack; Egress tells what they were.
+// IP address and port to the application; DialUDP does the same for datagrams.
+// Out flow IP packets into the TUN file, and the application's answers through
+// Conn or Socket. Packets that belong to no connection of the injector never
+// reach its stack; Egress tells what they were.
 //
 //	n, err := netsim.New(netsim.Config{TUN: file, MTU: 1500, Offload: true})
 //	go n.Run(ctx)
@@ -54,6 +55,9 @@ type Net struct {
 	flows flowTable
 	stats counters
 
+	sockets   socketTable   // of UDP
+	fragments fragmentTable // belongs to Run
+
 	// done is set once Close was called. Dial holds dialing for reading: an
 	// endpoint made after the stack was told to close would never end.
 	done    atomic.Bool
@@ -71,6 +75,7 @@ func New(cfg Config) (*Net, error) {
 	}
 	n := &Net{raw: raw}
 	n.flows.init()
+	n.sockets.init()
 	n.hole.init(cfg.Refuse)
 	if n.link, err = newLink(n, cfg); err != nil {
 		return nil, err
@@ -185,12 +190,14 @@ type Stats struct {
 	PacketsIn, PacketsOut uint64 // from and to the application
 	BytesIn, BytesOut     uint64 // of IP packets
 	AcksSaved             uint64 // acknowledgements that rode on a later packet
-	WriteErrors           uint64 // packets that the TUN device refused; TCP sends them again
+	WriteErrors           uint64 // packets that the TUN device refused; TCP sends them again, a Socket says so
 	Connections           int    // now known to the stack
+	Sockets               int    // of UDP, open now
+	Overrun               uint64 // datagrams of the application's that a Socket had no room for
 }
 
 type counters struct {
-	packetsIn, packetsOut, bytesIn, bytesOut, writeErrors atomic.Uint64
+	packetsIn, packetsOut, bytesIn, bytesOut, writeErrors, overrun atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -199,7 +206,7 @@ func (n *Net) Stats() Stats {
 		PacketsIn: n.stats.packetsIn.Load(), PacketsOut: n.stats.packetsOut.Load(),
 		BytesIn: n.stats.bytesIn.Load(), BytesOut: n.stats.bytesOut.Load(),
 		AcksSaved: n.acks.saved.Load(), WriteErrors: n.stats.writeErrors.Load(),
-		Connections: n.flows.len(),
+		Connections: n.flows.len(), Sockets: int(n.sockets.count.Load()), Overrun: n.stats.overrun.Load(),
 	}
 }
 
@@ -250,13 +257,21 @@ func (t *flowTable) remove(c *Conn) {
 	t.mu.Unlock()
 }
 
-// ServerPorts returns the ports that a client address has connections to, each
-// once, in no order. It looks at all connections.
-func (n *Net) ServerPorts(client netip.Addr) []uint16 {
-	ip, ports := client.As16(), map[uint16]bool{}
+// ServerPorts returns the ports that a client address has connections and UDP
+// sockets to, each once, in no order. It looks at all of them.
+func (n *Net) ServerPorts(client netip.Addr) (tcp, udp []uint16) {
 	n.flows.mu.RLock()
-	defer n.flows.mu.RUnlock()
-	for f := range n.flows.m {
+	tcp = serverPorts(n.flows.m, client)
+	n.flows.mu.RUnlock()
+	n.sockets.mu.RLock()
+	udp = serverPorts(n.sockets.m, client)
+	n.sockets.mu.RUnlock()
+	return tcp, udp
+}
+
+func serverPorts[T any](flows map[flow]T, client netip.Addr) []uint16 {
+	ip, ports := client.As16(), map[uint16]bool{}
+	for f := range flows {
 		if f.client == ip {
 			ports[f.serverPort] = true
 		}

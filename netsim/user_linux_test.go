@@ -3,6 +3,7 @@ package netsim
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +119,60 @@ func (u *user) write(s string) {
 		rest = rest[n:]
 		return len(rest) == 0
 	})
+}
+
+// caller is a Socket and whoever waits for its news.
+type caller struct {
+	*Socket
+	t    testing.TB
+	news chan struct{}
+	got  []string
+}
+
+func dialUDP(t testing.TB, n *Net, client, server netip.AddrPort) *caller {
+	t.Helper()
+	c := &caller{t: t, news: make(chan struct{}, 1)}
+	var err error
+	c.Socket, err = n.DialUDP(client, server, func() {
+		select {
+		case c.news <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *caller) send(s string) {
+	c.t.Helper()
+	if err := c.Send([]byte(s)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *caller) until(what string, holds func() bool) {
+	c.t.Helper()
+	late := time.After(10 * time.Second)
+	for !holds() {
+		select {
+		case <-c.news:
+		case <-late:
+			c.t.Fatalf("wake was not called when: %s", what)
+		}
+	}
+}
+
+// receive waits for as many datagrams and compares them.
+func (c *caller) receive(want ...string) {
+	c.t.Helper()
+	c.until("datagrams", func() bool {
+		c.Receive(func(p []byte) { c.got = append(c.got, string(p)) })
+		return len(c.got) >= len(want)
+	})
+	if !slices.Equal(c.got, want) {
+		c.t.Errorf("received %.80q, want %.80q", c.got, want)
+	}
+	c.got = nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"testing"
@@ -119,18 +120,9 @@ func configure() error {
 		if name == "lo" {
 			continue
 		}
-		for _, a := range []string{"10.9.0.1/32", "fd00:9::1/128"} {
-			addr, _ := netlink.ParseAddr(a)
-			addr.Flags = unix.IFA_F_NODAD
-			if err := netlink.AddrAdd(l, addr); err != nil {
-				return fmt.Errorf("%s: %w", a, err)
-			}
-			// Packets to a new IPv6 address are taken only once a work queue
-			// of the kernel has come round to it; with this route at once.
-			if err := netlink.RouteReplace(&netlink.Route{
-				LinkIndex: l.Attrs().Index, Dst: addr.IPNet, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST,
-			}); err != nil {
-				return fmt.Errorf("own %s: %w", a, err)
+		for _, a := range []string{"10.9.0.1", "fd00:9::1"} {
+			if err := ownAddress(netip.MustParseAddr(a)); err != nil {
+				return err
 			}
 		}
 		for _, d := range []string{"0.0.0.0/0", "::/0"} {
@@ -142,6 +134,27 @@ func configure() error {
 		netlink.LinkSetTxQLen(l, 10000)
 	}
 	return os.WriteFile("/proc/sys/net/core/somaxconn", []byte("65535"), 0)
+}
+
+// ownAddress gives tun0 an address, on a thread of the namespace.
+func ownAddress(ip netip.Addr) error {
+	l, err := netlink.LinkByName("tun0")
+	if err != nil {
+		return err
+	}
+	host := &net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(ip.BitLen(), ip.BitLen())}
+	if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: host, Flags: unix.IFA_F_NODAD}); err != nil {
+		return fmt.Errorf("%v: %w", ip, err)
+	}
+	// Packets to a new IPv6 address are taken only once a work queue
+	// of the kernel has come round to it; with this route at once.
+	err = netlink.RouteReplace(&netlink.Route{
+		LinkIndex: l.Attrs().Index, Dst: host, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST,
+	})
+	if err != nil {
+		return fmt.Errorf("own %v: %w", ip, err)
+	}
+	return nil
 }
 
 // serve accepts on the namespace's kernel until the test ends.

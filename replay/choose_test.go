@@ -173,3 +173,17 @@ func TestRampComesIn(t *testing.T) {
 		}
 	})
 }
+
+// A session that began before the one that came first, as packets of several
+// queues may, is older than a ramp that nobody asked for.
+func TestNoRamp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := crowd{serve: turns("hello", say("world"), "more", say("yes"))}
+		for i, begins := range []time.Duration{0, -time.Millisecond} {
+			c.add(clientNumber(i), begins, record().client("hello").answer("world").client("more").answer("yes").clientFIN().serverFIN())
+		}
+		if res, _, _ := c.run(t); res.Finished != 2 || res.Bytes[session.Filtered] > 0 || res.Bytes[session.Delivered] != 18 {
+			t.Errorf("%+v", res)
+		}
+	})
+}

@@ -113,6 +113,21 @@ func (p *player) open(now time.Time) bool {
 	if p.addr.IsValid() {
 		conn, err = p.shard.cfg.Dial(p.addr, p.s.Server, p.wake)
 	}
+	if err != nil {
+		return p.undialed(err, now)
+	}
+	p.closeUntil = time.Time{}
+	p.conn, p.connecting, p.established = conn, true, false
+	p.hold(connCost)
+	if p.fail.err != nil {
+		p.failed, p.fail = p.fail, failure{}
+	}
+	p.lastSent, p.lastByte = now, now
+	return true
+}
+
+// undialed notes why there is no connection; false: it is to be tried again.
+func (p *player) undialed(err error, now time.Time) bool {
 	switch {
 	case errors.Is(err, ErrInUse):
 		// The client's earlier connection on this port is not over yet, as the
@@ -127,15 +142,8 @@ func (p *player) open(now time.Time) bool {
 		p.broke(err, session.Refused)
 	case errors.Is(err, ErrUnsupported):
 		p.broke(err, session.Unsupported)
-	case err != nil:
-		p.broke(err, session.Refused)
 	default:
-		p.conn, p.connecting, p.established = conn, true, false
-		p.hold(connCost)
-		if p.fail.err != nil {
-			p.failed, p.fail = p.fail, failure{}
-		}
-		p.lastSent, p.lastByte = now, now
+		p.broke(err, session.Refused)
 	}
 	p.closeUntil = time.Time{}
 	return true

@@ -14,7 +14,7 @@ import (
 type exchange struct {
 	label string // "GET /cart HTTP/1.1", "turn 3"
 
-	asked   time.Duration // captured offset of the request's last byte
+	asked   time.Duration // captured offset of the request's last byte, where there was a request
 	answer  time.Duration // captured offset of production's first answer byte
 	sentAt  time.Time
 	firstAt time.Time // of the application's first answer byte
@@ -28,6 +28,8 @@ type exchange struct {
 	sent        bool
 	whole       bool  // all of its request was captured, or it is a client turn
 	gone        bool  // its request was not played
+	prompted    bool  // asked is known
+	extra       bool  // production sent no such datagram
 	spoiled     bool  // part of production's answer was not captured, or the application's cannot be told apart
 	part        bool  // production's answer ends with the capture, or with the client's reset
 	interim     int64 // where production's latest interim answer ends in its answer
@@ -64,6 +66,9 @@ type exchanges struct {
 
 	longestPause time.Duration // inside production's answers
 }
+
+// ask notes when production's client had sent its request.
+func (e *exchange) ask(at time.Duration) { e.asked, e.prompted = at, true }
 
 func (x *exchanges) at(n int) *exchange {
 	if i := n - x.base; i >= 0 && i < len(x.queue) {
@@ -132,7 +137,7 @@ func (x *exchanges) request(st *step, data []byte) {
 			open = 0
 		}
 		if e := x.latest(); e != nil {
-			e.asked = st.At
+			e.ask(st.At)
 			e.whole = e.whole || m == protocol.End
 		}
 	}
@@ -152,7 +157,7 @@ func (x *exchanges) request(st *step, data []byte) {
 			x.beginTurn()
 			x.guessed = f == nil
 		}
-		x.latest().asked = st.At
+		x.latest().ask(st.At)
 	}
 	st.turn = x.base + len(x.queue) - 1
 	x.started, x.seen = true, max(x.seen, st.Seen)
@@ -214,8 +219,10 @@ func (x *exchanges) verdict(e *exchange) {
 	p := x.player
 	var res compare.Result
 	switch {
-	case e.gone || e.spoiled || x.lost && !e.prodDone || !e.production.Complete && !e.part:
+	case e.gone || e.spoiled || x.lost && !e.prodDone || !e.production.Complete && !e.part && !e.extra:
 		res.Verdict = compare.Uncompared
+	case e.extra:
+		res = compare.Result{Verdict: compare.Different, Difference: compare.Extra(&e.application)}
 	case e.part:
 		res = compare.Parts(&e.production, &e.application, p.record.Reset)
 	default:

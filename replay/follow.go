@@ -38,6 +38,8 @@ func (p *player) event(e *session.Event) {
 		if e.Kind == session.Data && e.Side == session.Client {
 			p.ledger[session.Filtered] += int64(len(e.Data))
 		}
+	case p.udp != nil:
+		p.udp.event(e)
 	case p.next != nil: // of another connection's
 		p.next.events = append(p.next.events, *e)
 		p.next.held += p.cost(e)

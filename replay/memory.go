@@ -99,6 +99,13 @@ func (sh *shard) shed(now time.Time) {
 // shed drops all that the player holds. The session may go on at its next
 // message.
 func (p *player) shed(now time.Time) {
+	p.shard.timers.drop(p)
+	defer p.settleHeld()
+	if p.udp != nil {
+		p.udp.shed()
+		p.wake() // to see what is left
+		return
+	}
 	p.record.Shed = true
 	p.broke(errShed, session.Shed)
 	for ; p.head < len(p.steps); p.pop() {
@@ -107,12 +114,10 @@ func (p *player) shed(now time.Time) {
 	p.dropNext(p.fail.fate)
 	p.leave(p.fail.fate)
 	p.exchanges.forgo(p.exchanges.turnsBegun()-1, p.fail.fate)
-	p.shard.timers.drop(p)
 	if p.shard.begun {
 		p.maybeEnd(now)
 	}
 	p.setBusy(!p.ended && p.cause != session.Live)
-	p.settleHeld()
 }
 
 // dropNext drops what was to be played on the next connection. What the

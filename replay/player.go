@@ -54,6 +54,8 @@ type player struct {
 	// syn is the client's SYN while nobody is known to have accepted it.
 	syn *session.Event
 
+	udp *datagrams // of a UDP flow, in place of the connection; nil for TCP
+
 	// The connection.
 	conn        Conn
 	connecting  bool
@@ -119,6 +121,9 @@ const keepRoom = 32
 func newPlayer(sh *shard, s *session.Session) *player {
 	p := &player{shard: sh, s: s, addr: s.Client, timer: -1, joining: s.Joined, record: &Record{}, sharers: 1, lastTurn: -1}
 	p.exchanges.player = p
+	if s.Proto == session.UDP {
+		p.udp, p.joining = &datagrams{player: p}, false // each datagram begins a message
+	}
 	p.sink = func(b []byte) { p.exchanges.application(b, p.lastByte) }
 	return p
 }
@@ -142,7 +147,12 @@ func (p *player) step(now time.Time) {
 	p.touched = now
 	p.take()
 	if p.shard.begun || p.out {
-		p.advance(now)
+		if p.udp != nil {
+			p.udp.advance(now)
+		} else {
+			p.advance(now)
+		}
+		p.setBusy(!p.ended && (p.head < len(p.steps) || p.cause != session.Live))
 	}
 	p.settleHeld()
 }
@@ -168,7 +178,6 @@ func (p *player) advance(now time.Time) {
 		p.conn.Flush() // the application may wait for the handshake's end, to speak first
 	}
 	p.maybeEnd(now)
-	p.setBusy(!p.ended && (p.head < len(p.steps) || p.cause != session.Live))
 }
 
 func (p *player) setBusy(b bool) {
@@ -212,14 +221,8 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 		p.drop(st, p.fail.fate)
 		return true, false
 	}
-	if pace := p.shard.cfg.Pace; pace != nil {
-		if due := pace.Due(p.s.Start.Add(st.At)); due.After(now) {
-			p.shard.timers.set(p, due)
-			return false, false
-		} else if !st.due && st.Kind == session.Data {
-			st.due = true
-			p.shard.tally.late(now.Sub(due))
-		}
+	if !p.due(st, now) {
+		return false, false
 	}
 	if p.reopen && p.fail.err == nil {
 		if !p.open(now) {
@@ -252,6 +255,24 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 		return p.reset(now), true
 	}
 	return true, false
+}
+
+// due reports whether the time of a step has come.
+func (p *player) due(st *step, now time.Time) bool {
+	pace := p.shard.cfg.Pace
+	if pace == nil {
+		return true
+	}
+	due := pace.Due(p.s.Start.Add(st.At))
+	if due.After(now) {
+		p.shard.timers.set(p, due)
+		return false
+	}
+	if !st.due && st.Kind == session.Data {
+		st.due = true
+		p.shard.tally.late(now.Sub(due))
+	}
+	return true
 }
 
 // release applies the rule to the first byte of a step.

@@ -15,7 +15,8 @@ import (
 // Record is what became of one session.
 type Record struct {
 	ID             uint64
-	Copy           int    // which copy of the session it is, from 0
+	Copy           int // which copy of the session it is, from 0
+	Proto          session.Proto
 	Client, Server string // as captured
 	As             string // the client's address that the application saw; empty if Client
 	State          string // "finished", "refused", "reset", "closed-early", "unanswered", "pending", "filtered", "shed", "skipped", …
@@ -29,9 +30,14 @@ type Record struct {
 	Bytes          session.Ledger
 	Captured       int64 // client bytes
 	Missing        int64 // client bytes that production had and the capture had not
-	Verdict        compare.Verdict
-	Answers        Verdicts
-	First          *Difference // the first answer that differs
+	// Of a UDP flow: the client's datagrams that the application's kernel took,
+	// and those of them that it refused because nobody listened.
+	Datagrams, DatagramsRefused int64
+
+	Verdict compare.Verdict
+	Answers Verdicts
+	Extra   int64       // of those different: datagrams that production did not send
+	First   *Difference // the first answer that differs
 }
 
 // Verdicts counts answers by compare.Verdict.
@@ -56,6 +62,7 @@ type Result struct {
 	Replayed, Finished, Failed int // connected; played to the end as captured; not
 	Skipped                    int // never connected, though nothing failed
 	Filtered                   int // of those: left out on purpose
+	UDP                        int // of those seen: UDP flows
 	Copies                     int // of those seen: second and later copies of a session
 	Shed                       int // of those failed: shed over the limit on memory, or in part
 	Reconnects                 int
@@ -64,6 +71,9 @@ type Result struct {
 	Captured, Missing          int64
 	Release                    [causes]int64
 	Verdicts                   map[compare.Verdict]int64
+	Extra                      int64 // of those different: datagrams that production did not send
+	Datagrams                  int64 // of UDP flows; see Record
+	DatagramsRefused           int64
 	Production, Application    Latency
 	Lateness                   Latency  // of released chunks behind their captured time, where there is a pace
 	Defects                    []string // sessions whose ledger does not add up: bugs of ours
@@ -75,6 +85,9 @@ var worst = map[compare.Verdict]int{
 }
 
 func (r *Record) judged(e *exchange, res compare.Result) {
+	if e.extra {
+		r.Extra++
+	}
 	if r.Requests == 0 || worst[res.Verdict] > worst[r.Verdict] {
 		r.Verdict = res.Verdict
 	}
@@ -126,7 +139,10 @@ func (t *tally) judged(e *exchange, res compare.Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.result.Verdicts[res.Verdict]++
-	if e.answer > 0 && e.asked > 0 && e.answer >= e.asked {
+	if e.extra {
+		t.result.Extra++
+	}
+	if e.answer > 0 && e.prompted && e.answer >= e.asked {
 		t.production.RecordValue(int64((e.answer - e.asked) / time.Microsecond))
 	}
 	if !e.firstAt.IsZero() && !e.sentAt.IsZero() {
@@ -173,6 +189,10 @@ func (p *player) failure(f failure) string {
 
 // cutShort ends a session because the run is over.
 func (p *player) cutShort() {
+	if p.udp != nil {
+		p.udp.cutShort(time.Now())
+		return
+	}
 	p.exchanges.conclude()
 	acked := p.delivered
 	if p.conn != nil {
@@ -219,7 +239,7 @@ func (p *player) end(state string, acked uint64) {
 	p.settleHeld()
 
 	r := p.record
-	r.ID, r.Copy, r.Client, r.Server = p.s.ID, p.copy, p.s.Client.String(), p.s.Server.String()
+	r.ID, r.Copy, r.Proto, r.Client, r.Server = p.s.ID, p.copy, p.s.Proto, p.s.Client.String(), p.s.Server.String()
 	if p.addr != p.s.Client && p.addr.IsValid() {
 		r.As = p.addr.String()
 	}
@@ -236,11 +256,12 @@ func (p *player) end(state string, acked uint64) {
 }
 
 // Whole reports whether a session that has ended was captured whole: from its
-// beginning to its end, and without a hole in what the client sent.
-func Whole(s *session.Session, t session.Totals) bool { return whole(s.Joined, &t) }
+// beginning to its end, which a UDP flow has not, and without a hole in what
+// the client sent.
+func Whole(s *session.Session, t session.Totals) bool { return whole(s.Proto, s.Joined, &t) }
 
-func whole(joined bool, t *session.Totals) bool {
-	closed := t.RST[0] || t.RST[1] || t.FIN[0] && t.FIN[1]
+func whole(proto session.Proto, joined bool, t *session.Totals) bool {
+	closed := t.RST[0] || t.RST[1] || t.FIN[0] && t.FIN[1] || proto == session.UDP
 	return !joined && closed && t.Missing[session.Client] == 0
 }
 
@@ -252,7 +273,7 @@ func (t *tally) record(r *Record, totals session.Totals) {
 	defer t.mu.Unlock()
 	res := &t.result
 	res.Seen++
-	if whole(r.Joined, &totals) {
+	if whole(r.Proto, r.Joined, &totals) {
 		res.Complete++
 	}
 	if r.Joined {
@@ -264,6 +285,11 @@ func (t *tally) record(r *Record, totals session.Totals) {
 	if r.Copy > 0 {
 		res.Copies++
 	}
+	if r.Proto == session.UDP {
+		res.UDP++
+	}
+	res.Datagrams += r.Datagrams
+	res.DatagramsRefused += r.DatagramsRefused
 	res.Reconnects += r.Reconnects
 	switch r.State {
 	case "finished":

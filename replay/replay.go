@@ -17,6 +17,8 @@
 //	memory.go      what a player holds, and what is shed over the limit
 //	exchange.go    the answers, paired: production.go and application.go say
 //	               which bytes are whose
+//	datagram.go    all that for UDP, which has no connections; burst.go says
+//	               how much of it goes out at once
 //	record.go      the result: what became of each byte, and the verdicts
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that
@@ -64,7 +66,12 @@ var (
 
 // Config says how to play. The zero value of a duration means its default.
 type Config struct {
-	Dial Dial
+	Dial    Dial
+	DialUDP DialUDP // nil: UDP flows are not played, and counted as unsupported
+	// Room returns how many bytes, as its kernel counts them, the application's
+	// fullest UDP socket has room for, if that is known. It is called once per
+	// millisecond at most; nil: never known.
+	Room func() (bytes int, known bool)
 	// Pace maps captured time to the clock's; nil plays everything at once.
 	Pace *Pace
 	// AnswerTimeout is how long the application may stay silent before its

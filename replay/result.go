@@ -33,6 +33,10 @@ func (e *Engine) Result() *Result {
 		out.Skipped += r.Skipped
 		out.Filtered += r.Filtered
 		out.Copies += r.Copies
+		out.UDP += r.UDP
+		out.Extra += r.Extra
+		out.Datagrams += r.Datagrams
+		out.DatagramsRefused += r.DatagramsRefused
 		out.Shed += r.Shed
 		out.Reconnects += r.Reconnects
 		ended += r.Seen

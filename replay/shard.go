@@ -24,6 +24,7 @@ type shard struct {
 	nextShed time.Time // no sooner is memory looked for; see shed
 	tally    tally
 	free     []*exchange
+	burst    burst
 }
 
 func newShard(e *Engine) *shard {

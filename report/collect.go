@@ -36,7 +36,7 @@ type Group struct {
 // text: bytes that are not printable UTF-8, and the backslash, are written as
 // in a Go string ("\r\n", "\x00", "\\").
 type Difference struct {
-	Request     string `json:"request"` // "GET /cart HTTP/1.1", or "turn 3"
+	Request     string `json:"request"` // "GET /cart HTTP/1.1", "turn 3", or of UDP "answer 3"
 	Offset      int64  `json:"offset"`  // from the answer's first byte; if both excerpts are empty, there or later
 	Production  string `json:"production"`
 	Application string `json:"application"`

@@ -113,6 +113,9 @@ func (r *Result) LossWords() string {
 	if n := r.Capture.Unordered; n > 0 {
 		words = append(words, count(n, "byte")+" that could not be put in order")
 	}
+	if n := r.Datagrams.Dropped; n > 0 {
+		words = append(words, count(n, "datagram")+" that the application's socket had no room for")
+	}
 	if drops := r.Capture.KernelDrops; drops > 0 {
 		words = append(words, count(drops, "packet")+" dropped by the kernel")
 	}

@@ -47,6 +47,7 @@ type Result struct {
 	ExitCode    int         `json:"exit_code"` // of tcpsandbox itself
 	Capture     Capture     `json:"capture"`
 	Sessions    Sessions    `json:"sessions"`
+	Datagrams   Datagrams   `json:"datagrams"`
 	ClientBytes ClientBytes `json:"client_bytes"`
 	Release     Release     `json:"release"`
 	Answers     Answers     `json:"answers"`
@@ -128,6 +129,17 @@ type Sessions struct {
 	Shed       int64 `json:"shed"`       // of those failed: dropped over the limit on memory, or in part
 	Reconnects int64 `json:"reconnects"` // connections made anew after the application had ended one early
 	Lossy      int64 `json:"lossy"`      // client bytes were lost: not delivered, and not filtered; AddDetail counts them
+	UDP        int64 `json:"udp"`        // of those seen: UDP flows
+}
+
+// Datagrams counts the clients' datagrams of UDP flows.
+type Datagrams struct {
+	Sent    int64 `json:"sent"`    // the application's kernel took them
+	Refused int64 `json:"refused"` // of those: it said that nobody listens on the port
+	// Dropped are those for which a socket of the application's had no room, as
+	// far as its kernel counts: what it sends to itself is among them. Their
+	// bytes are counted as delivered.
+	Dropped int64 `json:"dropped"`
 }
 
 // ClientBytes is the ledger: each captured client byte is in exactly one bin
@@ -184,6 +196,7 @@ type Answers struct {
 	Different  int64 `json:"different"`
 	Missing    int64 `json:"missing"`
 	Uncompared int64 `json:"uncompared"`
+	Extra      int64 `json:"extra"` // of those different: datagrams that production did not send
 }
 
 // Count adds n answers of one verdict.
@@ -240,9 +253,10 @@ type App struct {
 // Detail is one session.
 type Detail struct {
 	ID          uint64      `json:"id"`
-	Copy        int64       `json:"copy"`   // which of those made by --multiply, from 0
-	Client      string      `json:"client"` // address and port, as captured
-	As          string      `json:"as"`     // what the application saw instead; "" if the same
+	Copy        int64       `json:"copy"`            // which of those made by --multiply, from 0
+	Proto       string      `json:"proto,omitempty"` // "udp" for a UDP flow
+	Client      string      `json:"client"`          // address and port, as captured
+	As          string      `json:"as"`              // what the application saw instead; "" if the same
 	Server      string      `json:"server"`
 	State       string      `json:"state"` // "finished", "skipped", or what went wrong: "refused", "reset", "closed-early", "unanswered", "pending" …
 	Joined      bool        `json:"joined"`

@@ -53,8 +53,9 @@ func eventful() *Result {
 		Ended:    EndedDuration,
 		ExitCode: 1,
 		Sessions: Sessions{Seen: 1205, Complete: 1200, Joined: 5, Replayed: 1203, Finished: 1200, Failed: 3, Skipped: 2,
-			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12},
-		Release: Release{Exact: 5000, Boundary: 20, Quiet: 3, Timeout: 1, Unawaited: 4},
+			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12, UDP: 2},
+		Datagrams: Datagrams{Sent: 1200, Refused: 3, Dropped: 1},
+		Release:   Release{Exact: 5000, Boundary: 20, Quiet: 3, Timeout: 1, Unawaited: 4},
 		Latency: Latency{
 			Production:  Percentiles{Milliseconds(420 * time.Microsecond), Milliseconds(1234 * time.Microsecond), Milliseconds(15 * time.Millisecond)},
 			Application: Percentiles{Milliseconds(520 * time.Microsecond), Milliseconds(2234 * time.Microsecond), Milliseconds(1500 * time.Millisecond)},
@@ -78,6 +79,7 @@ func eventful() *Result {
 	r.Answers.Count(compare.Different, 3)
 	r.Answers.Count(compare.Missing, 2)
 	r.Answers.Count(compare.Uncompared, 4)
+	r.Answers.Extra = 1
 
 	price := differing("HTTP/1.1 200 OK\r\n\r\n{\"price\":17}", "HTTP/1.1 200 OK\r\n\r\n{\"price\":18}")
 	r.AddDifference(7, "GET /slow HTTP/1.1", nil)
@@ -87,7 +89,7 @@ func eventful() *Result {
 	r.AddDifference(11, "turn 3", differing("\x00\xff\\\x1b[31m€", ""))
 	r.AddDetail(Detail{ID: 1, Client: "192.0.2.1:40000", Server: "198.51.100.1:80", State: "finished", Requests: 4,
 		ClientBytes: ClientBytes{Captured: 400, Delivered: 400}, Verdict: "identical"})
-	r.AddDetail(Detail{ID: 7, Copy: 1, Client: "192.0.2.1:40001", As: "240.0.0.1:40001", Server: "198.51.100.1:80", State: "finished", Joined: true, Requests: 2,
+	r.AddDetail(Detail{ID: 7, Copy: 1, Proto: "udp", Client: "192.0.2.1:40001", As: "240.0.0.1:40001", Server: "198.51.100.1:80", State: "finished", Joined: true, Requests: 2,
 		ClientBytes: ClientBytes{Captured: 200, Delivered: 150, BeforeJoin: 50}, Verdict: "different", FirstDifference: NewDifference("GET /cart?id=1 HTTP/1.1", price)})
 	return r
 }
@@ -146,10 +148,11 @@ func TestJSONReadsBack(t *testing.T) {
 // written once. The line of fields is a promise: add to it, change nothing.
 const fields = `version tool started duration_s ended exit_code
 capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes}] unordered_bytes}
-sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy}
+sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy udp}
+datagrams{sent refused dropped}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}
 release{exact boundary quiet timeout unawaited}
-answers{compared identical equivalent different missing uncompared}
+answers{compared identical equivalent different missing uncompared extra}
 latency{production{p50_ms p90_ms p99_ms} application{p50_ms p90_ms p99_ms}}
 lateness{p50_ms p90_ms p99_ms} peak_held_bytes
 egress[{proto dst port packets bytes policy name}]
@@ -157,7 +160,7 @@ app{command exit_code signal listen}
 warnings[] defects[]
 differences[{request count missing session example{request offset production application}}]
 differences_omitted detail_omitted
-detail[{id copy client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared} first_difference{request offset production application}}]`
+detail[{id copy proto client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared extra} first_difference{request offset production application}}]`
 
 // listed is all of the JSON form of a Listing; as much of a promise.
 const listed = `version tool

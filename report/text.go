@@ -122,7 +122,7 @@ func (t *text) captureAndSessions() {
 	t.row("sessions", "%s seen%s", number(s.Seen), nonZero(
 		bin{word: "complete", n: s.Complete}, bin{word: "joined", n: s.Joined}, bin{word: "replayed", n: s.Replayed},
 		bin{word: "finished", n: s.Finished}, bin{word: "failed", n: s.Failed}, bin{word: "skipped", n: s.Skipped}))
-	if more := nonZero(bin{word: "left out on purpose", n: s.Filtered}, bin{word: "copies", n: s.Copies}, bin{word: "shed", n: s.Shed}, bin{word: "reconnected", n: s.Reconnects}); more != "" {
+	if more := nonZero(bin{word: "UDP flows", n: s.UDP}, bin{word: "left out on purpose", n: s.Filtered}, bin{word: "copies", n: s.Copies}, bin{word: "shed", n: s.Shed}, bin{word: "reconnected", n: s.Reconnects}); more != "" {
 		t.row("", "%s", strings.TrimPrefix(more, ", "))
 	}
 }
@@ -143,6 +143,9 @@ func (t *text) ledger() {
 		}
 	}
 	t.table(rows)
+	if d := &t.Datagrams; d.Sent > 0 {
+		t.row("datagrams", "%s sent%s", number(d.Sent), nonZero(bin{word: "refused", n: d.Refused}, bin{word: "dropped by the application's kernel", n: d.Dropped}))
+	}
 	if beside := t.Capture.beside(); beside != "" {
 		t.row("", "beside them: %s", beside)
 	}
@@ -161,6 +164,9 @@ func (t *text) answers() {
 	t.row("answers", "%s compared%s", number(a.Compared), nonZero(
 		bin{word: "identical", n: a.Identical}, bin{word: "equivalent", n: a.Equivalent}, bin{word: "different", n: a.Different},
 		bin{word: "missing", n: a.Missing}, bin{word: "uncompared", n: a.Uncompared}))
+	if a.Extra > 0 {
+		t.row("", "%s of the different are datagrams that production did not send", number(a.Extra))
+	}
 }
 
 func (t *text) latency() {

@@ -26,16 +26,19 @@ func TestWaitListen(t *testing.T) {
 	box := newBox(t, Config{})
 	for _, test := range []struct {
 		listen string
-		wanted []uint16
+		wanted []Port
 		want   []Listener
 	}{
-		{"0.0.0.0:80", []uint16{80, 443}, []Listener{{Addr: netip.MustParseAddrPort("0.0.0.0:80")}}},
+		{"0.0.0.0:80", TCP(80, 443), []Listener{{Addr: netip.MustParseAddrPort("0.0.0.0:80")}}},
 		{"[::]:8081", nil, []Listener{{Addr: netip.MustParseAddrPort("[::]:8081")}}},
-		{"127.0.0.1:8082", []uint16{8082}, []Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:8082"), LoopbackOnly: true}}},
-		{"[::1]:8083", []uint16{8083}, []Listener{{Addr: netip.MustParseAddrPort("[::1]:8083"), LoopbackOnly: true}}},
+		{"127.0.0.1:8082", TCP(8082), []Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:8082"), LoopbackOnly: true}}},
+		{"[::1]:8083", TCP(8083), []Listener{{Addr: netip.MustParseAddrPort("[::1]:8083"), LoopbackOnly: true}}},
 		// Production's address, before any session brought it.
-		{"198.51.100.7:8084", []uint16{8084}, []Listener{{Addr: netip.MustParseAddrPort("198.51.100.7:8084")}}},
-		{"[2001:db8::7]:8085", []uint16{8085}, []Listener{{Addr: netip.MustParseAddrPort("[2001:db8::7]:8085")}}},
+		{"198.51.100.7:8084", TCP(8084), []Listener{{Addr: netip.MustParseAddrPort("198.51.100.7:8084")}}},
+		{"udp:0.0.0.0:53", UDP(53), []Listener{{Addr: netip.MustParseAddrPort("0.0.0.0:53"), UDP: true}}},
+		{"udp:[::]:54", append(TCP(54), UDP(54)...), []Listener{{Addr: netip.MustParseAddrPort("[::]:54"), UDP: true}}},
+		{"udp:127.0.0.1:53", UDP(53), []Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:53"), UDP: true, LoopbackOnly: true}}},
+		{"[2001:db8::7]:8085", TCP(8085), []Listener{{Addr: netip.MustParseAddrPort("[2001:db8::7]:8085")}}},
 	} {
 		t.Run(test.listen, func(t *testing.T) {
 			app, _ := start(t, box, AppConfig{}, "listen", test.listen)
@@ -64,7 +67,7 @@ func TestWaitListenElsewhere(t *testing.T) {
 	box := newBox(t, Config{})
 	app, out := start(t, box, AppConfig{}, "listen", "0.0.0.0:8080")
 	out.want(t, "stdout: listening")
-	_, err := app.WaitListen(t.Context(), 30*time.Millisecond, []uint16{80})
+	_, err := app.WaitListen(t.Context(), 30*time.Millisecond, TCP(80))
 	var elsewhere *NotListeningError
 	if !errors.As(err, &elsewhere) {
 		t.Fatalf("error %v, want NotListeningError", err)
@@ -74,7 +77,7 @@ func TestWaitListenElsewhere(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := app.WaitListen(ctx, soon, []uint16{80}); !errors.Is(err, context.Canceled) {
+	if _, err := app.WaitListen(ctx, soon, TCP(80)); !errors.Is(err, context.Canceled) {
 		t.Errorf("after cancel: %v", err)
 	}
 }
@@ -83,7 +86,7 @@ func TestWaitListenNowhere(t *testing.T) {
 	box := newBox(t, Config{})
 	app, out := start(t, box, AppConfig{}, "ignore")
 	out.want(t, "stdout: ready")
-	_, err := app.WaitListen(t.Context(), 20*time.Millisecond, []uint16{80})
+	_, err := app.WaitListen(t.Context(), 20*time.Millisecond, TCP(80))
 	if err == nil || !strings.Contains(err.Error(), "listens on none; its last output:\n\tready") {
 		t.Errorf("error %v", err)
 	}
@@ -92,7 +95,7 @@ func TestWaitListenNowhere(t *testing.T) {
 func TestExitsEarly(t *testing.T) {
 	box := newBox(t, Config{})
 	app, _ := start(t, box, AppConfig{}, "exit", "7")
-	_, err := app.WaitListen(t.Context(), soon, []uint16{80})
+	_, err := app.WaitListen(t.Context(), soon, TCP(80))
 	var exited *ExitedError
 	if !errors.As(err, &exited) {
 		t.Fatalf("error %v, want ExitedError", err)
@@ -112,7 +115,7 @@ func TestGoesToBackground(t *testing.T) {
 	box := newBox(t, Config{})
 	token := unique(t)
 	app, _ := start(t, box, AppConfig{}, "leave", token)
-	_, err := app.WaitListen(t.Context(), soon, []uint16{80})
+	_, err := app.WaitListen(t.Context(), soon, TCP(80))
 	var exited *ExitedError
 	if !errors.As(err, &exited) || !exited.Status.LeftBehind {
 		t.Fatalf("error %v, want one that tells of processes left behind", err)

@@ -1,8 +1,8 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,36 +62,56 @@ func (s ExitStatus) Hint() string {
 // should.
 type NotListeningError struct {
 	Command   string
-	Wanted    []uint16
-	Listening []netip.AddrPort // where it does listen
+	Wanted    []Port
+	Listening []Listener // where it does listen
 	Waited    time.Duration
 	Lines     []string // the last that it wrote
 }
 
 func (e *NotListeningError) Error() string {
 	where := "it listens on none"
-	if len(e.Listening) > 0 {
-		where = "it listens on " + ports(e.Ports())
+	if found := e.Ports(); len(found) > 0 {
+		where = "it listens on " + ports(found)
 	}
 	return fmt.Sprintf("wait for %s to listen on %s: not after %v, %s%s", e.Command, ports(e.Wanted), e.Waited, where, lastOutput(e.Lines))
 }
 
-// Ports returns the ports on which it does listen, in order, each once.
-func (e *NotListeningError) Ports() []uint16 {
-	var all []uint16
-	for _, a := range e.Listening {
-		all = append(all, a.Port())
+// Ports returns the ports on which it does listen, in order, each once: of TCP,
+// UDP or both, as they were wanted.
+func (e *NotListeningError) Ports() []Port {
+	var all []Port
+	for _, l := range e.Listening {
+		if l.UDP && e.wants(true) || !l.UDP && e.wants(false) {
+			all = append(all, l.Port())
+		}
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b Port) int {
+		if a.UDP != b.UDP {
+			return strings.Compare(b.String(), a.String())
+		}
+		return cmp.Compare(a.Number, b.Number)
+	})
 	return slices.Compact(all)
+}
+
+// wants reports whether any of the wanted ports is UDP's, or TCP's.
+func (e *NotListeningError) wants(udp bool) bool {
+	return len(e.Wanted) == 0 && !udp || slices.ContainsFunc(e.Wanted, func(p Port) bool { return p.UDP == udp })
 }
 
 // Hint names the flag that points sessions to where it listens.
 func (e *NotListeningError) Hint() string {
 	if found := e.Ports(); len(found) > 0 {
-		return fmt.Sprintf("it listens on %s: --app-port %d", ports(found), found[0])
+		return fmt.Sprintf("it listens on %s: --app-port %d", ports(found), found[0].Number)
 	}
-	return "it opened no TCP port: give it more time with --listen-timeout, or check its own log"
+	kind := "TCP port"
+	switch {
+	case e.wants(true) && e.wants(false):
+		kind = "port"
+	case e.wants(true):
+		kind = "UDP port"
+	}
+	return "it opened no " + kind + ": give it more time with --listen-timeout, or check its own log"
 }
 
 // Timeout makes this a time-out to those who ask with net.Error's method.
@@ -105,13 +125,13 @@ func (s ExitStatus) String() string {
 	return "exit code " + strconv.Itoa(s.Code)
 }
 
-func ports(all []uint16) string {
+func ports(all []Port) string {
 	if len(all) == 0 {
 		return "any port"
 	}
 	var words []string
 	for _, p := range all {
-		words = append(words, strconv.Itoa(int(p)))
+		words = append(words, p.String())
 	}
 	return "port " + strings.Join(words, ", ")
 }

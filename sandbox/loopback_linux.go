@@ -15,8 +15,8 @@ import (
 // talked to itself. The application's answers to such a client would stay
 // inside, because the kernel asks the table of local addresses first:
 //
-//	before: 0 local table      32766 main  32767 default
-//	after:  0 TCP from port P  10 local table  32766 main  32767 default
+//	before: 0 local table  32766 main  32767 default
+//	after:  0 from port P  10 local table  32766 main  32767 default
 //	          └▶ table 100: default dev tun0
 const (
 	divertTable   = 100
@@ -35,13 +35,13 @@ func (s *Sandbox) IsLocal(ip netip.Addr) bool {
 	return s.local[ip.WithZone("")]
 }
 
-// AllowLocalClient sends everything that leaves TCP port, on which the
+// AllowLocalClient sends everything that leaves a port, on which the
 // application listens, through the TUN device, even what goes to an address of
 // the namespace itself. Without it a client for whom IsLocal holds gets no
 // answer. Its price: the application cannot connect to itself on that port any
 // more, the answers leave too. So call it when the first such client is seen.
 // Called again it costs a map lookup under a read lock.
-func (s *Sandbox) AllowLocalClient(port uint16) error {
+func (s *Sandbox) AllowLocalClient(port Port) error {
 	s.mu.RLock()
 	known := s.diverted[port] && !s.closed
 	s.mu.RUnlock()
@@ -51,7 +51,7 @@ func (s *Sandbox) AllowLocalClient(port uint16) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return fmt.Errorf("divert answers from port %d: %w", port, os.ErrClosed)
+		return fmt.Errorf("divert answers from port %v: %w", port, os.ErrClosed)
 	}
 	if s.diverted[port] {
 		return nil
@@ -71,12 +71,15 @@ func (s *Sandbox) AllowLocalClient(port uint16) error {
 		rule.Priority = 0
 		rule.Table = divertTable
 		rule.IPProto = unix.IPPROTO_TCP
-		rule.Sport = netlink.NewRulePortRange(port, port)
+		if port.UDP {
+			rule.IPProto = unix.IPPROTO_UDP
+		}
+		rule.Sport = netlink.NewRulePortRange(port.Number, port.Number)
 		// Only what is sent from here: a packet from the TUN device whose
 		// client uses the same port number is for us.
 		rule.IifName = "lo"
 		if err := s.route.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("divert answers from port %d: %w", port, err)
+			return fmt.Errorf("divert answers from port %v: %w", port, err)
 		}
 	}
 	s.diverted[port] = true

@@ -57,9 +57,21 @@ func forever() {
 	}
 }
 
-// playListen listens on each address, and answers connections with silence.
+// playListen listens on each address, and answers connections with silence;
+// after "udp:" it is one of UDP.
 func playListen(addrs []string) {
 	for _, addr := range addrs {
+		if addr, ok := strings.CutPrefix(addr, "udp:"); ok {
+			network := "udp4"
+			if addr[0] == '[' {
+				network = "udp6"
+			}
+			if _, err := net.ListenPacket(network, addr); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(3)
+			}
+			continue
+		}
 		network := "tcp4"
 		if addr[0] == '[' {
 			network = "tcp6"

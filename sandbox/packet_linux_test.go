@@ -89,7 +89,7 @@ func listening(t testing.TB, box *Sandbox) {
 	t.Helper()
 	app, _ := start(t, box, AppConfig{}, "listen", "0.0.0.0:80", "[::]:80")
 	for {
-		found, err := app.WaitListen(t.Context(), soon, []uint16{80})
+		found, err := app.WaitListen(t.Context(), soon, TCP(80))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,11 +156,11 @@ func TestLocalClient(t *testing.T) {
 		wantAnswer(t, box, marker, marked)
 	}
 	for range 2 {
-		if err := box.AllowLocalClient(80); err != nil {
+		if err := box.AllowLocalClient(Port{Number: 80}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := box.AllowLocalClient(8080); err != nil {
+	if err := box.AllowLocalClient(Port{Number: 8080}); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range sessions {
@@ -215,7 +215,7 @@ func TestCloseEndsRead(t *testing.T) {
 		if err := box.AddServer(netip.MustParseAddr("198.51.100.9")); err == nil {
 			t.Error("added an address after close")
 		}
-		if err := box.AllowLocalClient(80); err == nil {
+		if err := box.AllowLocalClient(Port{Number: 80}); err == nil {
 			t.Error("added a rule after close")
 		}
 	}

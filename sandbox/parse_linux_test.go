@@ -36,7 +36,7 @@ func TestParseListening(t *testing.T) {
 		"   2: " + hex32("10.0.0.1") + ":0016 0100007F:0000 01 00000000:00000000\n" +
 		"   3: " + hex32("2001:db8::7") + ":01BB 0:0000 0A 0\n" +
 		"   4: junk 0 0A\n   5: 00:00 0 0A 0\n   6: 0000000:50 0 0A 0\n   7: 00000000:99999 0 0A 0\n"
-	got, err := parseListening(strings.NewReader(table))
+	got, err := parseListening(strings.NewReader(table), stateListen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,25 +46,33 @@ func TestParseListening(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("found %v, want %v", got, want)
 	}
+	table = "   0: " + hex32("0.0.0.0") + ":0035 00000000:0000 07 0\n   1: " + hex32("0.0.0.0") + ":0036 00000000:0000 01 0\n"
+	got, err = parseListening(strings.NewReader(table), stateClose)
+	if want := netip.MustParseAddrPort("0.0.0.0:53"); err != nil || len(got) != 1 || got[0] != want {
+		t.Errorf("of UDP found %v, %v, want %v", got, err, want)
+	}
 }
 
 // TestListeningAgree compares what the kernel answers with what /proc shows.
 func TestListeningAgree(t *testing.T) {
 	box := newBox(t, Config{})
-	app, out := start(t, box, AppConfig{}, "listen", "127.0.0.1:81", "0.0.0.0:82", "[::]:83", "[::1]:84")
+	app, out := start(t, box, AppConfig{}, "listen", "127.0.0.1:81", "0.0.0.0:82", "[::]:83", "[::1]:84",
+		"udp:127.0.0.1:81", "udp:0.0.0.0:85", "udp:[::]:86", "udp:[::1]:87")
 	out.want(t, "stdout: listening")
-	asked, err := box.askListening()
-	if err != nil {
-		t.Fatal(err)
-	}
-	read, err := readListening(app.init)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.SortFunc(asked, netip.AddrPort.Compare)
-	slices.SortFunc(read, netip.AddrPort.Compare)
-	if !slices.Equal(asked, read) || len(asked) != 4 {
-		t.Errorf("the kernel answers %v, /proc shows %v", asked, read)
+	for _, kind := range transports {
+		asked, err := box.askListening(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := readListening(app.init, kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(asked, netip.AddrPort.Compare)
+		slices.SortFunc(read, netip.AddrPort.Compare)
+		if !slices.Equal(asked, read) || len(asked) != 4 {
+			t.Errorf("of %s the kernel answers %v, /proc shows %v", kind.tables[0], asked, read)
+		}
 	}
 }
 
@@ -72,7 +80,7 @@ func FuzzParseListening(f *testing.F) {
 	f.Add([]byte("   0: 0100007F:0050 00000000:0000 0A 0\n"))
 	f.Add([]byte("0: 00000000000000000000000000000000:0050 0 0A"))
 	f.Fuzz(func(t *testing.T, table []byte) {
-		found, _ := parseListening(bytes.NewReader(table))
+		found, _ := parseListening(bytes.NewReader(table), stateListen)
 		for _, addr := range found {
 			if !addr.IsValid() {
 				t.Errorf("invalid address from %q", table)
@@ -84,7 +92,7 @@ func FuzzParseListening(f *testing.F) {
 func FuzzParseDiag(f *testing.F) {
 	f.Add([]byte{unix.AF_INET, stateListen, 0, 0, 0, 80, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		if addr, ok := parseDiag(msg); ok && !addr.IsValid() {
+		if addr, ok := parseDiag(msg, stateListen); ok && !addr.IsValid() {
 			t.Errorf("invalid address from %x", msg)
 		}
 	})
@@ -151,11 +159,31 @@ func TestErrors(t *testing.T) {
 		text, hint string
 	}{
 		{
-			&NotListeningError{Command: "./a", Wanted: []uint16{80, 443}, Waited: time.Second, Listening: []netip.AddrPort{
-				netip.MustParseAddrPort("0.0.0.0:9090"), netip.MustParseAddrPort("[::]:8080"), netip.MustParseAddrPort("0.0.0.0:8080"),
+			&NotListeningError{Command: "./a", Wanted: TCP(80, 443), Waited: time.Second, Listening: []Listener{
+				{Addr: netip.MustParseAddrPort("0.0.0.0:9090")}, {Addr: netip.MustParseAddrPort("[::]:8080")}, {Addr: netip.MustParseAddrPort("0.0.0.0:8080")},
+				{Addr: netip.MustParseAddrPort("0.0.0.0:39999"), UDP: true}, // of no interest here
 			}},
 			"wait for ./a to listen on port 80, 443: not after 1s, it listens on port 8080, 9090; it wrote nothing",
 			"it listens on port 8080, 9090: --app-port 8080",
+		},
+		{
+			&NotListeningError{Command: "./a", Wanted: UDP(53), Waited: time.Second, Listening: []Listener{
+				{Addr: netip.MustParseAddrPort("0.0.0.0:80")}, {Addr: netip.MustParseAddrPort("[::]:5353"), UDP: true},
+			}},
+			"wait for ./a to listen on port 53/udp: not after 1s, it listens on port 5353/udp; it wrote nothing",
+			"it listens on port 5353/udp: --app-port 5353",
+		},
+		{
+			&NotListeningError{Command: "./a", Wanted: UDP(53), Waited: time.Second, Listening: []Listener{{Addr: netip.MustParseAddrPort("0.0.0.0:53")}}},
+			"wait for ./a to listen on port 53/udp: not after 1s, it listens on none; it wrote nothing",
+			"it opened no UDP port: give it more time with --listen-timeout, or check its own log",
+		},
+		{
+			&NotListeningError{Command: "./a", Wanted: append(TCP(53), UDP(53)...), Waited: time.Second, Listening: []Listener{
+				{Addr: netip.MustParseAddrPort("[::]:54"), UDP: true}, {Addr: netip.MustParseAddrPort("[::]:55")},
+			}},
+			"wait for ./a to listen on port 53, 53/udp: not after 1s, it listens on port 55, 54/udp; it wrote nothing",
+			"it listens on port 55, 54/udp: --app-port 55",
 		},
 		{
 			&ExitedError{Command: "./a", Status: ExitStatus{Code: -1, Signal: "SIGSEGV"}, Lines: []string{"one", "two"}},

@@ -14,7 +14,7 @@
 //	box, err := sandbox.New(sandbox.Config{})
 //	defer box.Close()
 //	app, err := box.Start(ctx, sandbox.AppConfig{Command: []string{"./testapp"}})
-//	listeners, err := app.WaitListen(ctx, 30*time.Second, []uint16{80})
+//	listeners, err := app.WaitListen(ctx, 30*time.Second, sandbox.TCP(80))
 //	err = box.AddServer(netip.MustParseAddr("192.0.2.10"))
 //	… packets through box.TUN() …
 //	status, err := app.Stop(5 * time.Second)
@@ -33,6 +33,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -84,12 +85,53 @@ type ExitStatus struct {
 	LeftBehind bool `json:"left_behind"`
 }
 
-// Listener is a TCP socket on which the application listens.
+// Port is a port of TCP or UDP.
+type Port struct {
+	Number uint16
+	UDP    bool
+}
+
+// String returns "80" or "53/udp".
+func (p Port) String() string {
+	text := strconv.Itoa(int(p.Number))
+	if p.UDP {
+		text += "/udp"
+	}
+	return text
+}
+
+// TCP returns ports of TCP.
+func TCP(numbers ...uint16) []Port { return portsOf(numbers, false) }
+
+// UDP returns ports of UDP.
+func UDP(numbers ...uint16) []Port { return portsOf(numbers, true) }
+
+func portsOf(numbers []uint16, udp bool) (all []Port) {
+	for _, n := range numbers {
+		all = append(all, Port{n, udp})
+	}
+	return all
+}
+
+// Listener is a socket that takes the clients' sessions: one of TCP that
+// listens, or one of UDP that is not connected to anybody.
 type Listener struct {
 	Addr netip.AddrPort
+	UDP  bool
 	// LoopbackOnly: it is bound to 127.0.0.0/8 or ::1, so a session to
 	// production's address does not reach it.
 	LoopbackOnly bool
+}
+
+// Port returns the port that it listens on.
+func (l Listener) Port() Port { return Port{l.Addr.Port(), l.UDP} }
+
+// String returns its address, and "/udp" where it is UDP's.
+func (l Listener) String() string {
+	if l.UDP {
+		return l.Addr.String() + "/udp"
+	}
+	return l.Addr.String()
 }
 
 // Limits of what is kept and waited for.

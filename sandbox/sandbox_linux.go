@@ -31,7 +31,7 @@ type Sandbox struct {
 
 	mu       sync.RWMutex
 	local    map[netip.Addr]bool // addresses that are the namespace's own
-	diverted map[uint16]bool     // ports for which AllowLocalClient was called
+	diverted map[Port]bool       // ports for which AllowLocalClient was called
 	warnings []string
 	apps     []*App
 	closed   bool
@@ -52,7 +52,7 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	s := &Sandbox{
 		mtu: cfg.MTU, ns: netns.None(),
-		local: make(map[netip.Addr]bool), diverted: make(map[uint16]bool),
+		local: make(map[netip.Addr]bool), diverted: make(map[Port]bool),
 	}
 	done := make(chan error)
 	onThread(func() { done <- s.setUp(cfg) })
@@ -132,6 +132,10 @@ func (s *Sandbox) setSysctls(name string) {
 		{"net/ipv4/tcp_max_syn_backlog", "65535"},
 		// A replayed client port must not meet the TIME_WAIT of the session before.
 		{"net/ipv4/tcp_max_tw_buckets", "0"},
+		// Whoever sends a datagram to a port that nobody listens on is told each
+		// time, not six times and then once a second. Bit 3 of the mask is
+		// "destination unreachable" (icmp(7)); without it there is no limit.
+		{"net/ipv4/icmp_ratemask", "0"},
 		// Clients come from everywhere.
 		{"net/ipv4/conf/all/rp_filter", "0"},
 		{"net/ipv4/conf/default/rp_filter", "0"},
@@ -149,6 +153,7 @@ func (s *Sandbox) setSysctls(name string) {
 			{"net/ipv6/conf/" + name + "/disable_ipv6", "0"},
 			{"net/ipv6/conf/lo/disable_ipv6", "0"},
 			{"net/ipv6/ip_nonlocal_bind", "1"},
+			{"net/ipv6/icmp/ratemask", "0"}, // no limit but for type 0, which does not exist
 			{"net/ipv6/conf/" + name + "/accept_dad", "0"},
 			// No link-local address, no router solicitations: what leaves the
 			// device is the application's.

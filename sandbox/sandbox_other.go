@@ -28,7 +28,9 @@ func (s *Sandbox) IPv6() bool                                     { return false
 func (s *Sandbox) Warnings() []string                             { return nil }
 func (s *Sandbox) AddServer(netip.Addr) error                     { return errLinux }
 func (s *Sandbox) IsLocal(netip.Addr) bool                        { return false }
-func (s *Sandbox) AllowLocalClient(uint16) error                  { return errLinux }
+func (s *Sandbox) AllowLocalClient(Port) error                    { return errLinux }
+func (s *Sandbox) DatagramRoom([]Port) (int, error)               { return 0, errLinux }
+func (s *Sandbox) DroppedDatagrams() (int64, error)               { return 0, errLinux }
 func (s *Sandbox) Start(context.Context, AppConfig) (*App, error) { return nil, errLinux }
 func (s *Sandbox) Close() error                                   { return nil }
 
@@ -36,11 +38,11 @@ func (s *Sandbox) Close() error                                   { return nil }
 type App struct{}
 
 func (a *App) Pid() int                               { return 0 }
-func (a *App) Listening() ([]netip.AddrPort, error)   { return nil, errLinux }
+func (a *App) Listening() ([]Listener, error)         { return nil, errLinux }
 func (a *App) Exited() <-chan struct{}                { return nil }
 func (a *App) Status() ExitStatus                     { return ExitStatus{} }
 func (a *App) Stop(time.Duration) (ExitStatus, error) { return ExitStatus{}, errLinux }
 func (a *App) LastLines() []string                    { return nil }
-func (a *App) WaitListen(context.Context, time.Duration, []uint16) ([]Listener, error) {
+func (a *App) WaitListen(context.Context, time.Duration, []Port) ([]Listener, error) {
 	return nil, errLinux
 }

@@ -6,7 +6,7 @@ import "fmt"
 type Fate uint8
 
 const (
-	Delivered   Fate = iota // acknowledged by the application's kernel
+	Delivered   Fate = iota // acknowledged by the application's kernel; of UDP: taken by it, and not refused
 	Pending                 // not sent, or sent and not acknowledged, when the run ended
 	InGap                   // captured, but part of a message that was broken by a gap
 	BeforeJoin              // before the first place where a joined session could start

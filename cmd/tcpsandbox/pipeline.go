@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,6 +88,8 @@ func (p *pipeline) open() error {
 	}
 	p.engine = replay.New(replay.Config{
 		Dial:          p.dial,
+		DialUDP:       p.dialUDP,
+		Room:          p.datagramRoom(),
 		Pace:          p.pace,
 		AnswerTimeout: p.opt.answerTimeout,
 		NoWait:        p.opt.wait == "none",
@@ -245,8 +246,8 @@ func (p *pipeline) startApp(ctx context.Context) (err error) {
 	}
 	p.awaitOthers(ctx, p.opt.appPorts())
 	l := listeners[0]
-	p.result.App.Listen = l.Addr.String()
-	p.con.say("%s listens on %s", p.opt.command[0], l.Addr)
+	p.result.App.Listen = l.String()
+	p.con.say("%s listens on %s", p.opt.command[0], l)
 	if l.LoopbackOnly {
 		p.loopbackOnly = l.Addr.Addr()
 	}
@@ -262,7 +263,7 @@ const othersWait = 3 * time.Second
 
 // awaitOthers waits for the ports that the application does not listen on yet,
 // a while only: some may not be its business.
-func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
+func (p *pipeline) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 	const poll, settled = 10 * time.Millisecond, 50 * time.Millisecond
 	begun := time.Now()
 	changed, known := begun, 0
@@ -273,8 +274,8 @@ func (p *pipeline) awaitOthers(ctx context.Context, ports []uint16) {
 		}
 		var lacks []string
 		for _, port := range ports {
-			if !slices.ContainsFunc(now, func(a netip.AddrPort) bool { return a.Port() == port }) {
-				lacks = append(lacks, strconv.Itoa(int(port)))
+			if !slices.ContainsFunc(now, func(l sandbox.Listener) bool { return l.Port() == port }) {
+				lacks = append(lacks, port.String())
 			}
 		}
 		if len(now) != known {

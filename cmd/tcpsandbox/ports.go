@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"tcpsandbox/sandbox"
 )
 
 // parseAppPort reads --app-port.
@@ -18,7 +21,7 @@ func (o *runOptions) parseAppPort() error {
 		}
 		return uint16(n), nil
 	}
-	o.portMap = map[uint16]uint16{}
+	o.portMap = map[sandbox.Port]uint16{}
 	for _, part := range strings.Split(o.appPortFlag, ",") {
 		from, to, mapped := strings.Cut(part, "=")
 		if !mapped {
@@ -29,14 +32,16 @@ func (o *runOptions) parseAppPort() error {
 			o.allPorts, err = port(part)
 			return err
 		}
-		f, err := port(from)
+		number, udp := strings.CutSuffix(from, "/udp")
+		f, err := port(number)
 		if err != nil {
 			return err
 		}
-		if _, twice := o.portMap[f]; twice {
-			return fmt.Errorf("--app-port %s: port %d goes to two places", o.appPortFlag, f)
+		key := sandbox.Port{Number: f, UDP: udp}
+		if _, twice := o.portMap[key]; twice {
+			return fmt.Errorf("--app-port %s: port %v goes to two places", o.appPortFlag, key)
 		}
-		if o.portMap[f], err = port(to); err != nil {
+		if o.portMap[key], err = port(to); err != nil {
 			return err
 		}
 	}
@@ -44,28 +49,37 @@ func (o *runOptions) parseAppPort() error {
 }
 
 // appPort returns where the application serves what production served on port.
-func (o *runOptions) appPort(port uint16) uint16 {
+// What is said of a port is true for TCP and UDP unless UDP's has a place of
+// its own.
+func (o *runOptions) appPort(port sandbox.Port) sandbox.Port {
+	to := port
+	if mapped, ok := o.portMap[sandbox.Port{Number: port.Number}]; ok {
+		to.Number = mapped
+	}
+	if mapped, ok := o.portMap[port]; ok {
+		to.Number = mapped
+	}
 	if o.allPorts != 0 {
-		return o.allPorts
+		to.Number = o.allPorts
 	}
-	if to, ok := o.portMap[port]; ok {
-		return to
-	}
-	return port
+	return to
 }
 
 // appPorts returns the ports on one of which the application must listen
-// before anything is played; nil: any.
-func (o *runOptions) appPorts() (ports []uint16) {
-	if o.allPorts != 0 {
-		return []uint16{o.allPorts}
-	}
+// before anything is played; nil: any of TCP.
+func (o *runOptions) appPorts() (ports []sandbox.Port) {
 	for _, s := range o.specs {
-		if len(s.Ports) == 0 {
-			return nil
+		all := append(sandbox.TCP(s.Ports...), sandbox.UDP(s.UDP...)...)
+		if len(all) == 0 { // all of TCP
+			if o.allPorts == 0 {
+				return nil
+			}
+			all = sandbox.TCP(o.allPorts)
 		}
-		for _, port := range s.Ports {
-			ports = append(ports, o.appPort(port))
+		for _, port := range all {
+			if to := o.appPort(port); !slices.Contains(ports, to) {
+				ports = append(ports, to)
+			}
 		}
 	}
 	return ports

@@ -3,13 +3,15 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
 	"tcpsandbox/compare"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
+	"tcpsandbox/sandbox"
+	"tcpsandbox/session"
 )
 
 // assemble puts the result together when everything has stopped.
@@ -31,7 +33,18 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
 		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
 		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
-		Reconnects: int64(played.Reconnects), Lossy: r.Sessions.Lossy, // counted as they came
+		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
+		Lossy: r.Sessions.Lossy, // counted as they came
+	}
+	r.Datagrams = report.Datagrams{Sent: played.Datagrams, Refused: played.DatagramsRefused}
+	if n := p.net.Stats().Overrun; n > 0 {
+		p.warn(fmt.Sprintf("%s of the application's datagrams came faster than they could be read, and are counted as missing", number(n)))
+	}
+	if r.Datagrams.Sent > 0 {
+		var err error
+		if r.Datagrams.Dropped, err = p.box.DroppedDatagrams(); err != nil {
+			p.warn(err.Error())
+		}
 	}
 	r.ClientBytes = report.Bytes(played.Captured, played.Bytes, played.Missing)
 	r.Release = report.Release{
@@ -42,6 +55,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	for verdict, n := range played.Verdicts {
 		r.Answers.Count(verdict, n)
 	}
+	r.Answers.Extra = played.Extra
 	r.Latency.Production, r.Latency.Application = percentiles(played.Production), percentiles(played.Application)
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld = played.PeakHeld
@@ -89,10 +103,10 @@ func (p *pipeline) captured(f *feed) report.Source {
 		warn("%s connections were not followed: too many at once", number(asm.Refused))
 	}
 	if src.Packets > 0 && asm.Segments == 0 && !f.live() && p.result.Ended == report.EndedCapture {
-		warn("no packet of it (%s) belongs to a TCP session%s", number(src.Packets), ofPorts(p.opt.portsOf(f.spec)))
+		warn("no packet of it (%s) belongs to a %s", number(src.Packets), p.opt.wantedOf(f.spec))
 	}
 	if n := asm.Ignored; asm.Segments > 0 && !f.live() && n*2 > src.Packets {
-		warn("%s of its %s belong to no session%s", number(n), count(src.Packets, "packet"), ofPorts(p.opt.portsOf(f.spec)))
+		warn("%s of its %s belong to no %s", number(n), count(src.Packets, "packet"), p.opt.wantedOf(f.spec))
 	}
 	return report.Source{
 		Source: f.spec, Packets: int64(src.Packets), Bytes: int64(src.Bytes), KernelDrops: int64(src.KernelDrops),
@@ -101,24 +115,21 @@ func (p *pipeline) captured(f *feed) report.Source {
 	}
 }
 
-func (o *runOptions) portsOf(capture string) []uint16 {
-	for i, c := range o.captures {
-		if c == capture {
-			return o.specs[i].Ports
-		}
+// wantedOf says what a source was to give: "TCP session of port 80, 53/udp".
+func (o *runOptions) wantedOf(capture string) string {
+	i := slices.Index(o.captures, capture)
+	spec := o.specs[i]
+	var words []string
+	for _, port := range append(sandbox.TCP(spec.Ports...), sandbox.UDP(spec.UDP...)...) {
+		words = append(words, port.String())
 	}
-	return nil
-}
-
-func ofPorts(ports []uint16) string {
-	if len(ports) == 0 {
-		return ""
+	switch {
+	case len(words) == 0:
+		return "TCP session"
+	case len(spec.UDP) == 0:
+		return "TCP session of port " + strings.Join(words, ", ")
 	}
-	words := make([]string, len(ports))
-	for i, port := range ports {
-		words[i] = strconv.Itoa(int(port))
-	}
-	return " of port " + strings.Join(words, ", ")
+	return "session of port " + strings.Join(words, ", ")
 }
 
 func percentiles(l replay.Latency) report.Percentiles {
@@ -132,6 +143,10 @@ func detail(r *replay.Record) report.Detail {
 		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
 		Verdict: r.Verdict.String(),
 	}
+	if r.Proto == session.UDP {
+		d.Proto = r.Proto.String()
+	}
+	d.Answers.Extra = r.Extra
 	for verdict, n := range r.Answers {
 		d.Answers.Count(compare.Verdict(verdict), n)
 	}

@@ -30,8 +30,8 @@ type runOptions struct {
 	command  []string
 
 	appPortFlag string
-	allPorts    uint16            // the application's port, whatever the captured one; 0: see portMap
-	portMap     map[uint16]uint16 // captured port → the application's
+	allPorts    uint16                  // the application's port, whatever the captured one; 0: see portMap
+	portMap     map[sandbox.Port]uint16 // captured port → the application's
 	paceFlag    string
 	controls
 	answerTimeout time.Duration
@@ -58,17 +58,18 @@ type runOptions struct {
 func runCommand(code *int) *cobra.Command {
 	opt := &runOptions{grace: 5 * time.Second}
 	cmd := &cobra.Command{
-		Use:   "run --capture SOURCE[:PORT,…] [flags] -- COMMAND [ARG…]",
+		Use:   "run --capture SOURCE[:PORT[/udp],…] [flags] -- COMMAND [ARG…]",
 		Short: "Replay captured sessions into an application in its own network namespace",
 		Long: `Runs COMMAND in a network namespace of its own and plays every captured TCP
-session into it, from the original client's IP address and port. Nothing that
-the command sends leaves this process. Its answers are compared with those of
-production.
+session into it, and the UDP flows to ports such as 53/udp, from the original
+client's IP address and port. Nothing that the command sends leaves this
+process. Its answers are compared with those of production.
 
 SOURCE is an interface (eth0, lo, any), a capture file (pcap or pcapng, either
 gzipped) or - for a capture on the standard input:
 
   sudo tcpsandbox run --capture eth0:80 -- ./testapp
+  sudo tcpsandbox run --capture eth0:53,53/udp -- ./resolver
   sudo tcpsandbox run --capture shop.pcapng --pace asap --report run.json -- ./testapp
   ssh prod tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
 
@@ -86,7 +87,7 @@ Exit: 0 all compared answers match, 1 they differ, 2 misuse, 3 cannot run here,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&opt.captures, "capture", nil, "where the packets come from, and the server's ports (may repeat)")
-	f.StringVar(&opt.appPortFlag, "app-port", "", "where the application listens: PORT, or FROM=TO,… (default: the captured port)")
+	f.StringVar(&opt.appPortFlag, "app-port", "", "where the application listens: PORT, or FROM[/udp]=TO,… (default: the captured port)")
 	f.StringVar(&opt.paceFlag, "pace", "live", "live: not before its captured time; asap: as soon as the application has answered")
 	opt.controls.flags(f)
 	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
@@ -132,9 +133,6 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		if spec.Source == "-" {
 			stdin++
 		}
-		if len(spec.UDP) > 0 {
-			return misuse(cmd, "--capture %s: UDP is captured by record and show; it cannot be replayed yet", c)
-		}
 		o.specs = append(o.specs, spec)
 	}
 	if stdin > 1 {
@@ -156,6 +154,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 			return misuse(cmd, "%s", flag)
 		}
 	}
+	o.idleGiven = cmd.Flags().Changed("idle-timeout")
 	if err := o.controls.complete(o.specs); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
@@ -201,10 +200,14 @@ func (o *runOptions) newPace() *replay.Pace {
 
 // assembler says how packets of a source become sessions.
 func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.AssemblerConfig {
-	return capture.AssemblerConfig{
-		Ports: spec.Ports, NoTunnels: !o.intoTunnels(spec),
+	cfg := capture.AssemblerConfig{
+		Ports: spec.Ports, UDP: spec.UDP, NoTunnels: !o.intoTunnels(spec),
 		IdleTimeout: o.idleTimeout, MaxBuffered: o.bufferLimit(), NextID: nextID,
 	}
+	if o.idleGiven {
+		cfg.UDPIdleTimeout = o.idleTimeout
+	}
+	return cfg
 }
 
 // appOutput returns where the application's lines go.

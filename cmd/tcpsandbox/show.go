@@ -22,11 +22,12 @@ func showCommand() *cobra.Command {
 	var pick picked
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "show FILE[:PORT,…]",
+		Use:   "show FILE[:PORT[/udp],…]",
 		Short: "List the sessions in a capture file",
 		Long: `Lists the TCP sessions in a capture file (pcap or pcapng, either gzipped; - for
-the standard input): who talked to whom, how it ended, turns, bytes each way,
-how long it lasted, and what the capture lacks.
+the standard input), and the UDP flows to ports such as 53/udp: who talked to
+whom, how it ended, turns, bytes each way, how long it lasted, and what the
+capture lacks.
 
 Where not all captured client bytes can be replayed, columns say what becomes
 of them: DELIVERABLE reach an application that takes everything; GAP belong to
@@ -160,7 +161,7 @@ func add(l *report.Listing, s *session.Session, ledger session.Ledger) {
 // pipeline.dial.
 func playable(s *session.Session) bool {
 	client, server := standIns(s.Client, s.Server)
-	return s.Proto == session.TCP && sandbox.Replayable(client.Addr(), server.Addr()) && client.Port() != 0 && server.Port() != 0
+	return sandbox.Replayable(client.Addr(), server.Addr()) && client.Port() != 0 && server.Port() != 0
 }
 
 // state says how a session ended, in one word.

@@ -54,7 +54,7 @@ func newBed() (_ *bed, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.app.WaitListen(context.Background(), 10*time.Second, []uint16{portHTTP, portSink, portSource}); err != nil {
+	if _, err := b.app.WaitListen(context.Background(), 10*time.Second, sandbox.TCP(portHTTP, portSink, portSource)); err != nil {
 		return nil, err
 	}
 	b.net, err = netsim.New(netsim.Config{TUN: b.box.TUN(), MTU: b.box.MTU(), Offload: true})

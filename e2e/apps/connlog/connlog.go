@@ -12,6 +12,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -28,6 +29,8 @@ const (
 	EOF   = "eof"   // in order
 	Reset = "reset" // with an RST, of either side
 	Open  = "open"  // not at all: the log was closed first
+	// UDP is the end of all UDP sessions: they have none.
+	UDP = "udp"
 )
 
 // Entry is one connection.
@@ -66,11 +69,14 @@ type Connection struct {
 	log    *Log
 	entry  Entry
 	digest hash.Hash
+	udp    bool
 }
 
-// Connection begins an entry. Both addresses must be those of a TCP socket.
+// Connection begins an entry. Both addresses must be those of a TCP or a UDP
+// socket.
 func (l *Log) Connection(client, server net.Addr) *Connection {
 	c := &Connection{log: l, digest: sha256.New()}
+	_, c.udp = client.(*net.UDPAddr)
 	c.entry.Client, c.entry.Server = plain(client), plain(server)
 	l.mu.Lock()
 	l.open[c] = true
@@ -80,7 +86,7 @@ func (l *Log) Connection(client, server net.Addr) *Connection {
 
 // plain writes an address as IPv4 where it is one in IPv6's clothes.
 func plain(a net.Addr) string {
-	p := a.(*net.TCPAddr).AddrPort()
+	p := a.(interface{ AddrPort() netip.AddrPort }).AddrPort()
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()).String()
 }
 
@@ -95,6 +101,16 @@ func (c *Connection) Write(p []byte) (int, error) {
 	return c.digest.Write(p)
 }
 
+// Datagram counts the client's next datagram; the digest is one of lengths and
+// contents, so that it tells where each ended.
+func (c *Connection) Datagram(p []byte) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.entry.Bytes += int64(len(p))
+	c.digest.Write(binary.BigEndian.AppendUint32(nil, uint32(len(p))))
+	c.digest.Write(p)
+}
+
 // End writes the entry. Only the first call counts.
 func (c *Connection) End(how string) error {
 	c.log.mu.Lock()
@@ -107,6 +123,9 @@ func (c *Connection) end(how string) error {
 		return nil
 	}
 	delete(c.log.open, c)
+	if c.udp {
+		how = UDP
+	}
 	c.entry.End, c.entry.SHA256 = how, hex.EncodeToString(c.digest.Sum(nil))
 	line, err := json.Marshal(&c.entry)
 	if err != nil {

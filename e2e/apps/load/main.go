@@ -15,6 +15,8 @@
 //	abort     resets in the middle of an answer of -size bytes
 //	frames    the binary protocol, in which the server speaks first
 //	redis     commands to keys of its own, without expiry and chance
+//	udp       datagrams with one answer, with two and with none, in turn
+//	udpbig    datagrams of -size bytes, echoed, and empty ones
 //
 // It exits with 1 where an answer was not what it should be.
 package main
@@ -84,6 +86,7 @@ func (w *work) run(record string) error {
 	play := map[string]func(*client) error{
 		"http": w.http, "short": w.short, "upload": w.upload, "halves": w.halves, "download": w.download,
 		"halfclose": w.halfClose, "reset": w.reset, "abort": w.abort, "frames": w.frames, "redis": w.redis,
+		"udp": w.udp, "udpbig": w.udpBig,
 	}[w.kind]
 	if play == nil {
 		return fmt.Errorf("no such kind: %q", w.kind)
@@ -133,18 +136,28 @@ type client struct {
 	passed bool
 }
 
-func (c *client) dial() error {
-	d := net.Dialer{Timeout: 10 * time.Second}
-	if len(c.from) > 0 {
-		from := c.from[c.number%len(c.from)]
-		host, port, err := net.SplitHostPort(from)
-		if err != nil {
-			host, port = from, "0"
-		}
-		if d.LocalAddr, err = net.ResolveTCPAddr("tcp", net.JoinHostPort(host, port)); err != nil {
-			return err
-		}
+// localAddr returns where the client is to connect from; nil: anywhere.
+func (c *client) localAddr(network string) (net.Addr, error) {
+	if len(c.from) == 0 {
+		return nil, nil
 	}
+	from := c.from[c.number%len(c.from)]
+	host, port, err := net.SplitHostPort(from)
+	if err != nil {
+		host, port = from, "0"
+	}
+	if network == "udp" {
+		return net.ResolveUDPAddr(network, net.JoinHostPort(host, port))
+	}
+	return net.ResolveTCPAddr(network, net.JoinHostPort(host, port))
+}
+
+func (c *client) dial() error {
+	local, err := c.localAddr("tcp")
+	if err != nil {
+		return err
+	}
+	d := net.Dialer{Timeout: 10 * time.Second, LocalAddr: local}
 	conn, err := d.DialContext(context.Background(), "tcp", c.to)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@
 //	testapp -listen :80 -protocol frames              binary, the server speaks first
 //	testapp -listen :80 -protocol digest              reads to the end, then answers
 //	testapp -listen :80 -protocol sink                reads to the end, answers nothing
+//	testapp -udp :53                                  datagrams; see serveDatagrams
 //
 // SIGTERM and SIGINT end it in order: it writes what is left of its record and
 // exits with code 0.
@@ -34,6 +35,8 @@ type behaviour struct {
 	crashAfter int64         // requests; 0: never
 	crash      string        // "exit" or "kill"
 	resetAfter int64         // bytes received on one connection; 0: never
+	deafTo     string        // beginning of datagrams that are not answered
+	chatty     bool          // sends a datagram more than it should
 	call       string        // address to connect to before each answer
 	log        *connlog.Log  // nil: none
 
@@ -44,6 +47,7 @@ func main() {
 	var (
 		b           behaviour
 		listen      = flag.String("listen", "", "addresses to listen on, separated by commas; none: never listen")
+		datagrams   = flag.String("udp", "", "addresses to take datagrams on, separated by commas")
 		protocol    = flag.String("protocol", "http", "http, frames, digest or sink")
 		record      = flag.String("record", "", "file for what was received, a line a connection")
 		say         = flag.String("say", "", "lines to print first, separated by |")
@@ -53,10 +57,12 @@ func main() {
 		listenAfter = flag.String("listen-after", "", "listen once this file exists")
 	)
 	flag.DurationVar(&b.delay, "delay", 0, "time before each answer")
-	flag.StringVar(&b.plant, "plant", "", "HTTP path, or payload of a frame, to answer wrongly")
+	flag.StringVar(&b.plant, "plant", "", "HTTP path, or payload of a frame or datagram, to answer wrongly")
 	flag.Int64Var(&b.crashAfter, "crash-after", 0, "crash instead of answering this request")
 	flag.StringVar(&b.crash, "crash", "exit", "how: exit (with code 3) or kill (by a signal)")
 	flag.Int64Var(&b.resetAfter, "reset-after", 0, "reset each connection after this many bytes")
+	flag.StringVar(&b.deafTo, "deaf-to", "", "answer no datagram that begins with this")
+	flag.BoolVar(&b.chatty, "chatty", false, "answer each datagram with one more than wanted")
 	flag.StringVar(&b.call, "call", "", "connect to this address, and send a datagram there, before each answer")
 	flag.Parse()
 
@@ -112,6 +118,11 @@ func main() {
 			go serve(l, func(c *recorded) { io.Copy(io.Discard, c) })
 		default:
 			check(fmt.Errorf("protocol %q: not one of http, frames, digest, sink", *protocol))
+		}
+	}
+	for addr := range strings.SplitSeq(*datagrams, ",") {
+		if addr != "" {
+			go b.serveDatagrams(addr)
 		}
 	}
 	fmt.Println("testapp is ready")
