@@ -15,6 +15,8 @@
 //	abort     resets in the middle of an answer of -size bytes
 //	frames    the binary protocol, in which the server speaks first
 //	redis     commands to keys of its own, without expiry and chance
+//	bulk      as upload, of bytes that are cheap to check
+//	stream    writes -requests times -size of those, closes its half, reads the answer
 //
 // It exits with 1 where an answer was not what it should be.
 package main
@@ -48,7 +50,9 @@ type work struct {
 	firstPart   int           // requests of each connection before ready is made
 	ready       string        // file that tells that all have come so far
 	resume      string        // file that lets them go on
+	rate        float64       // requests a second, of all together; 0: as fast as answers come
 
+	begun time.Time
 	log   *connlog.Log // may be nil
 	marks bool
 	gate  sync.WaitGroup
@@ -68,6 +72,7 @@ func main() {
 	flag.IntVar(&w.firstPart, "first-part", 1, "requests before -ready")
 	flag.StringVar(&w.ready, "ready", "", "file to make when each connection has had its first part")
 	flag.StringVar(&w.resume, "resume", "", "file to wait for after that")
+	flag.Float64Var(&w.rate, "rate", 0, "requests a second of http, short, bulk and stream, all connections together (default: as answers come)")
 	flag.BoolVar(&w.marks, "marks", false, "record the digest after each write, too")
 	flag.Parse()
 	w.kind = flag.Arg(0)
@@ -84,6 +89,7 @@ func (w *work) run(record string) error {
 	play := map[string]func(*client) error{
 		"http": w.http, "short": w.short, "upload": w.upload, "halves": w.halves, "download": w.download,
 		"halfclose": w.halfClose, "reset": w.reset, "abort": w.abort, "frames": w.frames, "redis": w.redis,
+		"bulk": w.bulk, "stream": w.stream,
 	}[w.kind]
 	if play == nil {
 		return fmt.Errorf("no such kind: %q", w.kind)
@@ -102,6 +108,7 @@ func (w *work) run(record string) error {
 			os.WriteFile(w.ready, nil, 0o644)
 		}()
 	}
+	w.begun = time.Now()
 	errs := make([]error, w.connections)
 	var all sync.WaitGroup
 	for i := range w.connections {

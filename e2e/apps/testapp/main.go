@@ -6,6 +6,7 @@
 //	testapp -listen :80 -protocol frames              binary, the server speaks first
 //	testapp -listen :80 -protocol digest              reads to the end, then answers
 //	testapp -listen :80 -protocol sink                reads to the end, answers nothing
+//	testapp -listen :80 -protocol stream              as digest, of what load stream sends
 //
 // SIGTERM and SIGINT end it in order: it writes what is left of its record and
 // exits with code 0.
@@ -44,7 +45,7 @@ func main() {
 	var (
 		b           behaviour
 		listen      = flag.String("listen", "", "addresses to listen on, separated by commas; none: never listen")
-		protocol    = flag.String("protocol", "http", "http, frames, digest or sink")
+		protocol    = flag.String("protocol", "http", "http, frames, digest, sink or stream")
 		record      = flag.String("record", "", "file for what was received, a line a connection")
 		say         = flag.String("say", "", "lines to print first, separated by |")
 		exitEarly   = flag.Int("exit-early", -1, "exit with this code instead of listening")
@@ -108,14 +109,17 @@ func main() {
 			go serve(l, b.serveFrames)
 		case "digest":
 			go serve(l, b.serveDigest)
+		case "stream":
+			go serve(l, b.serveStream)
 		case "sink":
 			go serve(l, func(c *recorded) { io.Copy(io.Discard, c) })
 		default:
-			check(fmt.Errorf("protocol %q: not one of http, frames, digest, sink", *protocol))
+			check(fmt.Errorf("protocol %q: not one of http, frames, digest, sink, stream", *protocol))
 		}
 	}
 	fmt.Println("testapp is ready")
 	<-ended
+	sayReceived()
 	if log != nil {
 		settle()
 		check(log.Close())
