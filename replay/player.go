@@ -87,6 +87,7 @@ type player struct {
 	lastTurn  int  // the exchange that it belonged to
 
 	held    int64     // bytes; see memory.go
+	onWay   int64     // of those, sent and not acknowledged
 	settled int64     // of those, what the engine knows of
 	touched time.Time // when it last had news
 
