@@ -10,7 +10,7 @@
 // defrag.go find the TCP segment or UDP datagram in it, and path.go keeps in
 // what tunnels that was; assembler.go has lookup.go find its flow in the table
 // of flows.go; connection.go follows the connection; reassemble.go puts its
-// bytes in order, copied once into arena.go's memory; datagram.go does the
+// bytes in order (spoken.go keeps where turns end), copied once into arena.go's memory; datagram.go does the
 // little that UDP needs; at the end of the batch the session gets its events.
 // select.go and writer.go keep packets instead, for `record`.
 //

@@ -22,6 +22,7 @@ import (
 //	topology                    both namespaces, each with lo and eth0: 10.77.0.1 and
 //	                            fd77::1 (prod), 10.77.0.2–4 and fd77::2–3 (client)
 //	topology lossy              the same on a wire that loses, doubles and reorders
+//	topology narrow             on a good wire that has packets of 1,500 bytes at most
 //	topology unwatched          without a capture for inspection, which would cost bulk
 //	                            data a fifth of the CPU
 //	start NAME NS COMMAND…      in the background; output in NAME.out and NAME.err
@@ -45,6 +46,9 @@ import (
 //	entry FILE N CONDITION…     conditions on the N-th line of a connection log
 //	samelines FILE FILE         the same lines, in any order
 //	tally FILE CONDITION…       conditions on the sums of a connection log; see tally_test.go
+//	lose PERCENT SEED IN OUT    copies a capture without some of its packets; which, is in OUT.lost
+//	recovered KIND IN OUT MESSAGES REPORT
+//	                            what a run of such a capture should deliver; see loss_test.go
 //	figures FILE PATH…          prints what a report has there
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"need":        command(1, -1, cmdNeed),
@@ -66,6 +70,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"entry":       command(3, -1, cmdEntry),
 	"samelines":   command(2, 2, cmdSameLines),
 	"tally":       command(2, -1, cmdTally),
+	"lose":        command(4, 4, cmdLose),
+	"recovered":   command(5, 5, cmdRecovered),
 	"figures":     command(2, -1, cmdFigures),
 }
 
@@ -96,13 +102,13 @@ func cmdTopology(ts *testscript.TestScript, w *world, args []string) (err error)
 	if len(args) > 0 {
 		kind = args[0]
 	}
-	if !slices.Contains([]string{"", "lossy", "unwatched"}, kind) {
+	if !slices.Contains([]string{"", "lossy", "narrow", "unwatched"}, kind) {
 		return fmt.Errorf("no such topology: %s", kind)
 	}
 	if len(w.namespaces) > 0 {
 		return fmt.Errorf("topology was called already")
 	}
-	w.namespaces, w.wire, err = join(kind == "lossy")
+	w.namespaces, w.wire, err = join(kind)
 	if err != nil || kind == "unwatched" {
 		return err
 	}

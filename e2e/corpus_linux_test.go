@@ -98,7 +98,7 @@ func playCapture(t *testing.T, path string, rows []corpusRow) {
 		}
 		os.RemoveAll(dir)
 	})
-	if w.namespaces, w.wire, err = join(false); err != nil {
+	if w.namespaces, w.wire, err = join(""); err != nil {
 		t.Fatal(err)
 	}
 	// The application never answers, so that every turn ends with the time-out;

@@ -18,7 +18,7 @@ type world struct {
 	namespaces map[string]*namespace
 	processes  map[string]*process
 	order      []*process
-	wire       *wire  // nil unless the topology is lossy
+	wire       *wire  // nil where it is a veth pair
 	unwatch    func() // may be nil
 }
 

@@ -18,12 +18,22 @@ type segment struct {
 	held   int64           // what they cost; see memory.go
 }
 
+// turnBegins reports whether a client turn begins with this data: the client
+// has seen more of the server's than with what came before. Behind a gap that
+// proves nothing, as the turn's beginning may be what is missing.
+func (p *player) turnBegins(e *session.Event) bool {
+	begins := e.Seen > p.joinAfter && !p.behindGap
+	p.behindGap, p.joinAfter = false, max(p.joinAfter, e.Seen)
+	return begins
+}
+
 // join looks for a place at which a session that lacks its beginning may
 // start: a message's first byte, or, where the client does not speak HTTP, its
 // first turn that follows data of the server. What comes before is of no use.
 func (p *player) join(e *session.Event) {
 	if p.shard.cfg.when(p.s.Start.Add(e.At)).Before(p.until) {
 		p.ledger[session.Filtered] += int64(len(e.Data))
+		p.joinAfter = max(p.joinAfter, e.Seen)
 		return
 	}
 	raw := p.framer != nil && !p.framer.InSync(protocol.Requests)
@@ -32,7 +42,7 @@ func (p *player) join(e *session.Event) {
 		f = protocol.NewHTTP1()
 		at = f.Start(e.Data)
 	}
-	if at < 0 && e.Seen > p.joinAfter && (raw || p.framer == nil && !p.exchanges.looksHTTP) {
+	if at < 0 && p.turnBegins(e) && (raw || p.framer == nil && !p.exchanges.looksHTTP) {
 		f, at = protocol.NewRaw(), 0
 	}
 	if at < 0 {
@@ -65,13 +75,13 @@ func (p *player) lostFate() session.Fate {
 // anything else: go on at the next message, on a new connection.
 func (p *player) gap(e *session.Event) {
 	p.record.Gaps++
-	for p.head < len(p.steps) {
+	for !p.joining && p.head < len(p.steps) { // else the gap before this one has done it
 		last := &p.steps[len(p.steps)-1]
 		if last.Kind != session.Data || len(p.steps)-1 == p.head && p.offset > 0 {
 			break
 		}
 		broken := last.tail
-		if p.framer != nil && !last.framed && !p.exchanges.during(last, e.Seen-min(e.Seen, p.base)) {
+		if p.framer != nil && !last.framed && (e.Before || !p.exchanges.during(last, e.Seen-min(e.Seen, p.base))) {
 			broken = 0 // a client turn that was over before the gap
 		}
 		if broken == 0 {
@@ -88,7 +98,7 @@ func (p *player) gap(e *session.Event) {
 		p.steps = p.steps[:len(p.steps)-1]
 	}
 	p.sniff = p.sniff[:0]
-	p.joining, p.joinAfter = true, max(p.joinAfter, e.Seen)
+	p.joining, p.joinAfter, p.behindGap = true, max(p.joinAfter, e.Seen), !e.Behind
 	p.exchanges.broken()
 }
 

@@ -139,8 +139,34 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name:  "a whole turn of no known protocol missing",
-			tape:  record().client("a\n").answer("A\n").client("b\n").answer("B\n").clientGap(10).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			tape:  record().client("a\n").answer("A\n").client("b\n").answer("B\n").clientGap(10).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
 			serve: lines(map[string]string{"a\n": "A\n", "b\n": "B\n", "c\n": "C\n"}), received: []string{"a\nb\n", "c\n"}, order: []string{"cscsr", "csfe"},
+			bytes: fateBytes{session.Delivered: 6},
+		},
+		{
+			name: "of no known protocol, a turn that was answered before the gap is whole",
+			tape: record().answer("hi\n").client("b1").client("b2\n").answer("B\n").clientGap(10).saw(3).between(true, false).client("tail\n").answer("X\n").
+				client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve: func(p *peer) { p.send("hi\n"); lines(map[string]string{"b1b2\n": "B\n", "c\n": "C\n"})(p) }, received: []string{"b1b2\n", "c\n"},
+			bytes: fateBytes{session.Delivered: 7, session.InGap: 5},
+		},
+		{
+			name:  "of no known protocol, the turn behind the gap is whole where the server answered the one that is missing",
+			tape:  record().client("a\n").answer("A\n").clientGap(10).saw(0).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve: lines(map[string]string{"a\n": "A\n", "c\n": "C\n"}), received: []string{"a\n", "c\n"},
+		},
+		{
+			name: "of no known protocol, nothing tells whether the turn behind the gap is whole",
+			tape: record().client("a\n").answer("A\n").clientGap(10).saw(0).between(true, false).serverGap(2).client("c\n").answer("C\n").
+				client("d\n").answer("D\n").clientFIN().serverFIN(),
+			serve: lines(map[string]string{"a\n": "A\n", "d\n": "D\n"}), received: []string{"a\n", "d\n"},
+			bytes: fateBytes{session.Delivered: 4, session.InGap: 2},
+		},
+		{
+			name: "of no known protocol, a gap in two pieces",
+			tape: record().client("a\n").answer("A\n").client("b\n").answer("B\n").clientGap(9).saw(2).between(true, false).clientGap(1).saw(2).between(false, true).answer("X\n").
+				client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve: lines(map[string]string{"a\n": "A\n", "b\n": "B\n", "c\n": "C\n"}), received: []string{"a\nb\n", "c\n"},
 			bytes: fateBytes{session.Delivered: 6},
 		},
 		{

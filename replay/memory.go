@@ -153,5 +153,5 @@ func (p *player) dropNext(fate session.Fate) {
 		}
 	}
 	p.hold(-p.next.held)
-	p.next, p.joining = nil, true
+	p.next, p.joining, p.behindGap = nil, true, true
 }

@@ -43,6 +43,7 @@ type player struct {
 	// more than joinAfter seen.
 	joining   bool
 	joinAfter uint64
+	behindGap bool   // the next client data may be the rest of a turn
 	base      uint64 // server stream offset at the start of this connection
 	framer    protocol.Framer
 	sniff     []byte // client data too short to tell the protocol

@@ -42,6 +42,9 @@ func (b *behaviour) serveHTTP(l net.Listener) {
 	})
 	mux.HandleFunc("POST /pattern/{from}", servePattern)
 	check(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !b.messages.request(r) {
+			return
+		}
 		b.count()
 		if b.delay > 0 {
 			time.Sleep(b.delay)

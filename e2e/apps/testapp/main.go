@@ -37,6 +37,7 @@ type behaviour struct {
 	resetAfter int64         // bytes received on one connection; 0: never
 	call       string        // address to connect to before each answer
 	log        *connlog.Log  // nil: none
+	messages   messages
 
 	requests atomic.Int64
 }
@@ -47,6 +48,7 @@ func main() {
 		listen      = flag.String("listen", "", "addresses to listen on, separated by commas; none: never listen")
 		protocol    = flag.String("protocol", "http", "http, frames, digest, sink or stream")
 		record      = flag.String("record", "", "file for what was received, a line a connection")
+		whole       = flag.String("messages", "", "file for what came whole, a line a request or frame")
 		say         = flag.String("say", "", "lines to print first, separated by |")
 		exitEarly   = flag.Int("exit-early", -1, "exit with this code instead of listening")
 		ignoreTerm  = flag.Bool("ignore-term", false, "ignore SIGTERM")
@@ -85,6 +87,7 @@ func main() {
 		check(err)
 		b.log = log
 	}
+	check(b.messages.open(*whole))
 	for *listenAfter != "" {
 		if _, err := os.Stat(*listenAfter); err == nil {
 			break
