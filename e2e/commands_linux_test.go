@@ -46,6 +46,8 @@ import (
 //	entry FILE N CONDITION…     conditions on the N-th line of a connection log
 //	samelines FILE FILE         the same lines, in any order
 //	tally FILE CONDITION…       conditions on the sums of a connection log; see tally_test.go
+//	paced SESSIONS TIME CAPTURE SENT
+//	                            makes a capture that lasts so long, and its clients' log
 //	lose PERCENT SEED IN OUT    copies a capture without some of its packets; which, is in OUT.lost
 //	recovered KIND IN OUT MESSAGES REPORT
 //	                            what a run of such a capture should deliver; see loss_test.go
@@ -70,6 +72,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"entry":       command(3, -1, cmdEntry),
 	"samelines":   command(2, 2, cmdSameLines),
 	"tally":       command(2, -1, cmdTally),
+	"paced":       command(4, 4, cmdPaced),
 	"lose":        command(4, 4, cmdLose),
 	"recovered":   command(5, 5, cmdRecovered),
 	"figures":     command(2, -1, cmdFigures),
