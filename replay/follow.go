@@ -122,6 +122,9 @@ func (p *player) frame(st *step) {
 		f, decided := protocol.Framer(nil), false
 		if p.greeted {
 			f, decided = protocol.NewRaw(), true // an HTTP server never speaks first
+			if !p.s.Joined {
+				p.greeting = st.Seen
+			}
 		} else {
 			f, decided = protocol.Detect(p.sniff)
 		}

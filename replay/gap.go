@@ -128,10 +128,24 @@ func (p *player) begin() {
 	p.next = nil
 	p.hold(-next.held)
 	p.joining, p.framer, p.base = false, next.framer, next.seen
+	p.greets = p.greeting > 0
 	p.reopen = false
 	p.exchanges.restart(next.seen)
 	p.append(fresh)
 	for i := range next.events {
 		p.event(&next.events[i])
 	}
+}
+
+// greetingOver reports whether the application has said, on a connection that
+// begins in the middle of the session, what its server says on every new one.
+// Production had said it once: it must not be taken for an answer.
+func (p *player) greetingOver(g *gate) (over bool, wait time.Duration) {
+	switch quiet := min(g.quiet, g.timeout); {
+	case p.got >= p.greeting, p.got > 0 && g.silence >= quiet, g.silence >= g.timeout:
+		return true, 0
+	case p.got > 0:
+		return false, quiet - g.silence
+	}
+	return false, g.timeout - g.silence
 }

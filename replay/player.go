@@ -48,6 +48,8 @@ type player struct {
 	framer    protocol.Framer
 	sniff     []byte // client data too short to tell the protocol
 	greeted   bool   // the server spoke before the client
+	greeting  uint64 // bytes of that which the client awaited
+	greets    bool   // the application will say that again, on this connection
 	// What production's server did about the connection.
 	serverFIN, serverRST bool
 	serverHeard          bool // its direction is captured
@@ -262,6 +264,9 @@ func (p *player) release(st *step, now time.Time) bool {
 	}
 	g := p.gate(st, now)
 	cause, wait, ok := g.decide()
+	if p.greets && !p.anyTurn {
+		ok, wait = p.greetingOver(&g)
+	}
 	if ok && st.SeenFIN && !p.appEOF && cause != Timeout {
 		// Production's server had closed before: so must the application,
 		// within the time an answer may take.
