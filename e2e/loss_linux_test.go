@@ -84,6 +84,9 @@ func cmdLose(ts *testscript.TestScript, w *world, args []string) error {
 //     cannot be told to be whole: see turns.
 //   - not_captured is, client by client, the number of bytes that are missing
 //     and that production is seen to have acknowledged.
+//   - No answer differs or is missing, since the application is production's,
+//     where the session's beginning was captured. (Whoever has not seen it cannot
+//     know that the server speaks first, and takes that for an answer.)
 //   - No client of which a whole message was captured is lost altogether.
 func cmdRecovered(ts *testscript.TestScript, w *world, args []string) error {
 	kind := args[0]
@@ -108,7 +111,7 @@ func cmdRecovered(ts *testscript.TestScript, w *world, args []string) error {
 		client, message, _ := strings.Cut(strings.TrimSpace(line), " ")
 		received[client] = append(received[client], message)
 	}
-	booked, err := bookedMissing(ts.ReadFile(args[4]))
+	books, err := readBooked(ts.ReadFile(args[4]))
 	if err != nil {
 		return err
 	}
@@ -145,8 +148,12 @@ func cmdRecovered(ts *testscript.TestScript, w *world, args []string) error {
 		if len(got) > 0 && len(wrong) == 0 {
 			complain("%s: nobody sent whole, or twice: %s", c.name, got[0])
 		}
-		if n := booked[c.name]; c.opened && n != c.missing || n > c.missing {
-			complain("%s: %d bytes are missing, the ledger says %d", c.name, c.missing, n)
+		book := books[c.name]
+		if c.opened && book.missing != c.missing || book.missing > c.missing {
+			complain("%s: %d bytes are missing, the ledger says %d", c.name, c.missing, book.missing)
+		}
+		if c.opened && c.has[0] && (book.verdict == "different" || book.verdict == "missing") {
+			complain("%s: an answer is %s", c.name, book.verdict)
 		}
 	}
 	for client, messages := range received {

@@ -186,11 +186,17 @@ func (c *sender) turns() {
 	}
 }
 
-// bookedMissing returns a report's not_captured by client.
-func bookedMissing(report string) (map[string]int64, error) {
+// booked is what a report says of a client.
+type booked struct {
+	missing int64  // not_captured
+	verdict string // the worst of its answers
+}
+
+func readBooked(report string) (map[string]booked, error) {
 	var doc struct {
 		Detail []struct {
 			Client      string `json:"client"`
+			Verdict     string `json:"verdict"`
 			ClientBytes struct {
 				NotCaptured int64 `json:"not_captured"`
 			} `json:"client_bytes"`
@@ -199,9 +205,9 @@ func bookedMissing(report string) (map[string]int64, error) {
 	if err := json.Unmarshal([]byte(report), &doc); err != nil {
 		return nil, err
 	}
-	all := map[string]int64{}
+	all := map[string]booked{}
 	for _, d := range doc.Detail {
-		all[d.Client] += d.ClientBytes.NotCaptured
+		all[d.Client] = booked{d.ClientBytes.NotCaptured, d.Verdict}
 	}
 	return all, nil
 }

@@ -111,6 +111,13 @@ func (x *exchanges) during(st *step, seen uint64) bool {
 // part leaves the connection for the next segment's, once everything on it has
 // been said. It reports whether it did.
 func (p *player) part(now time.Time) bool {
+	if p.connecting && p.fail.err == nil {
+		// Its greeting counts, and a SYN cannot be taken back.
+		if wait := p.shard.cfg.AnswerTimeout - now.Sub(p.lastActivity()); wait > 0 {
+			p.shard.timers.set(p, now.Add(wait))
+			return false
+		}
+	}
 	if p.conn != nil && p.fail.err == nil && p.established && !p.over(now) {
 		return false
 	}
@@ -128,7 +135,7 @@ func (p *player) begin() {
 	p.next = nil
 	p.hold(-next.held)
 	p.joining, p.framer, p.base = false, next.framer, next.seen
-	p.greets = p.greeting > 0
+	p.greets = p.greeting > 0 && !next.framer.InSync(protocol.Requests)
 	p.reopen = false
 	p.exchanges.restart(next.seen)
 	p.append(fresh)

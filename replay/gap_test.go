@@ -175,6 +175,19 @@ func TestGap(t *testing.T) {
 			bytes: fateBytes{session.Delivered: 6},
 		},
 		{
+			name: "of no known protocol, nothing is left of the first connection but the greeting",
+			tape: record().answer("hi\n").client("a\n").clientGap(10).saw(3).between(false, true).serverGap(2).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			wire: wire{connect: 50 * ms}, serve: func(p *peer) { p.send("hi\n"); lines(map[string]string{"c\n": "C\n"})(p) },
+			received: []string{"", "c\n"}, order: []string{"sr", "scsfe"}, bytes: fateBytes{session.Delivered: 2, session.InGap: 2},
+			verdicts: verdictCount{compare.Identical: 2, compare.Uncompared: 1}, timing: true,
+		},
+		{
+			name:     "of no known protocol, the first turn is missing, behind a greeting",
+			tape:     record().answer("hi\n").clientGap(10).saw(0).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve:    func(p *peer) { time.Sleep(50 * ms); p.send("hi\n"); lines(map[string]string{"c\n": "C\n"})(p) },
+			received: []string{"", "c\n"}, verdicts: verdictCount{compare.Identical: 1, compare.Uncompared: 1}, timing: true,
+		},
+		{
 			// A capture holds the client's bytes back until it is sure of the gap.
 			name: "of no known protocol, two gaps that are found late: the answers come before what they answer",
 			tape: record().answer("hi\n").client("a\n").answer("A\n").answer("X\n").answer("C\n").clientGap(10).saw(5).between(true, true).client("c\n").saw(7).

@@ -48,7 +48,8 @@ type player struct {
 	framer    protocol.Framer
 	sniff     []byte // client data too short to tell the protocol
 	greeted   bool   // the server spoke before the client
-	greeting  uint64 // bytes of that which the client awaited
+	spoke     bool   // the client did
+	greeting  uint64 // bytes that the client awaited before it spoke
 	greets    bool   // the application will say that again, on this connection
 	// What production's server did about the connection.
 	serverFIN, serverRST bool
