@@ -23,7 +23,7 @@ ifneq ($(TCPSANDBOX_CORPUS),)
 check: export TCPSANDBOX_NEED ?= all
 endif
 
-.PHONY: help build demo test check bench fuzz
+.PHONY: help build demo test check soak bench fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,11 +41,15 @@ test: ## all tests; as root those in namespaces too; says what it skipped, and w
 check: ## what CI does: format, vet, staticcheck, all tests, race detector (as root)
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt -w" $$bad; exit 1; fi
 	$(GO) vet ./... ./.ci/gotest
+	$(GO) vet -tags soak ./e2e
 	GOOS=darwin $(GO) vet $(PORTABLE)
 	$(GO) run $(STATICCHECK) ./... ./.ci/gotest
 	@[ "$$TCPSANDBOX_NEED" = all ] || echo "make check: TCPSANDBOX_NEED=all is not set: tests may be skipped"
 	@$(GO) run ./.ci/gotest -timeout 10m ./...
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(PURE)
+
+soak: ## what check shows in small, at full size and rate: 4 minutes on a machine with nothing else to do (as root)
+	$(GO) test -tags soak -count 1 -parallel 1 -timeout 30m -run TestSoak -v ./e2e
 
 bench: ## the table of measurements against the kernel's own sockets (as root)
 	$(GO) run ./e2e/bench

@@ -284,3 +284,53 @@ func TestAssembler(t *testing.T) {
 		}
 	}
 }
+
+// What is missing of the client's stream, and whether a turn ended before it
+// and with it, as the server's words tell.
+func TestTurnsAtGaps(t *testing.T) {
+	const cl = 0
+	for _, tt := range []struct {
+		name string
+		conn *capturetest.Conn
+		lost []int // packets of conn, from 0: three of the handshake
+		want string
+	}{
+		{"a turn of its own", script().Handshake().Server("hi").Client("one").Server("1").Client("two").Server("2").Client("three").Server("3"), []int{6}, "3 before behind"},
+		{"the end of a turn", script().Handshake().Client("one").Server("1").Client("two").Client("three").Server("2").Client("four").Server("4"), []int{6}, "5 behind"},
+		{"the beginning of a turn", script().Handshake().Client("one").Server("1").Client("two").Client("three").Server("2"), []int{5}, "3 before"},
+		{"the middle of a turn", script().Handshake().Client("one").Client("two").Client("three").Server("3"), []int{4}, "3"},
+		{"the answer before it, too", script().Handshake().Client("one").Server("1").Client("two").Server("2").Client("three").Server("3"), []int{4, 5}, "3 behind"},
+		{"the answer behind it, too", script().Handshake().Client("one").Server("1").Client("two").Server("2").Client("three").Server("3"), []int{5, 6}, "3 before"},
+		{"a mere acknowledgement is no answer", script().Handshake().Client("one").ServerACK().Client("two").ServerACK().Client("three").Server("3"), []int{5}, "3"},
+		{"the client had not seen the answer", func() *capturetest.Conn {
+			c := script().Handshake().Client("one").Server("1").Client("two")
+			ack := c.Seq[1]
+			c.Server("2")
+			c.Raw(cl, layers.TCP{ACK: true, Seq: c.Seq[cl], Ack: ack, Window: 1000}, []byte("three"))
+			c.Seq[cl] += 5
+			return c.Server("3")
+		}(), []int{5}, "3 before"},
+		{"with a hole on the server's side", script().Handshake().Client("one").Server("1").Client("two").Server("2").Client("three").Server("3").Client("four").Server("4"), []int{4, 7}, "5 before behind"},
+	} {
+		var kept []capturetest.Packet
+		for i, p := range tt.conn.Packets {
+			if !slices.Contains(tt.lost, i) {
+				kept = append(kept, p)
+			}
+		}
+		a := capture.NewAssembler(capture.AssemblerConfig{})
+		s := a.Packets(batch(kept))[0]
+		events, _ := s.Take(nil)
+		a.Flush()
+		more, _ := s.Take(nil)
+		var got []string
+		for _, e := range append(events, more...) {
+			if e.Side == session.Client && e.Kind == session.Gap {
+				got = append(got, strings.TrimSpace(fmt.Sprint(e.Missing, map[bool]string{true: " before"}[e.Before], map[bool]string{true: " behind"}[e.Behind])))
+			}
+		}
+		if !slices.Equal(got, []string{tt.want}) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

@@ -11,7 +11,7 @@
 // what tunnels that was; match.go drops it if an expression (package expr) does
 // not mean it; assembler.go has lookup.go find its flow in the table
 // of flows.go; connection.go follows the connection; reassemble.go puts its
-// bytes in order, copied once into arena.go's memory; datagram.go does the
+// bytes in order (spoken.go keeps where turns end), copied once into arena.go's memory; datagram.go does the
 // little that UDP needs; at the end of the batch the session gets its events.
 // select.go and writer.go keep packets instead, for `record`.
 //

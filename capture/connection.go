@@ -204,6 +204,9 @@ func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
 	}
 	if s.length > 0 {
 		me.last = max(me.last, end)
+		if side == session.Server && s.flags&flagACK != 0 {
+			f.spoke(int64(m.seen), off)
+		}
 		a.data(f, side, off, s.payload, m)
 	}
 	a.finish(f, side)

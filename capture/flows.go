@@ -24,6 +24,7 @@ type flow struct {
 	news     uint8 // sides heard that the session does not know of, a bit each
 	cause    session.Cause
 	half     [2]half // by session.Side
+	spoken   []spoke // by the server, from where the client's stream is known on
 
 	pending []session.Event // of this batch; non-nil: the flow is in the touched list
 

@@ -265,11 +265,22 @@ func (a *Assembler) closeHole(f *flow, side session.Side, to int64) {
 		m.at = a.clock
 	}
 	if len(h.queue) > 0 {
-		to = min(to, h.queue[0].off)
+		next := h.queue[0].off
+		if to = min(to, next); to == next-1 && h.acked >= next {
+			to = next // what was held back as a FIN's number is followed by bytes
+		}
 		m.at = min(m.at, h.queue[0].at)
 	}
 	if to > h.next {
-		a.emit(f, session.Event{Kind: session.Gap, Side: side, Missing: to - h.next}, m)
+		gap := session.Event{Kind: session.Gap, Side: side, Missing: to - h.next}
+		if side == session.Client {
+			behind := ^uint64(0) // what comes later has seen all
+			if len(h.queue) > 0 {
+				behind = h.queue[0].seen
+			}
+			gap.Before, gap.Behind = f.spokeAt(h.next, behind), f.spokeAt(to, behind)
+		}
+		a.emit(f, gap, m)
 		h.next = to
 		if h.heard && to == h.acked-1 && h.acked > h.last && h.finAt < 0 {
 			h.owed = to

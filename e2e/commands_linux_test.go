@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,9 @@ import (
 //	topology                    both namespaces, each with lo and eth0: 10.77.0.1 and
 //	                            fd77::1 (prod), 10.77.0.2–4 and fd77::2–3 (client)
 //	topology lossy              the same on a wire that loses, doubles and reorders
+//	topology narrow             on a good wire that has packets of 1,500 bytes at most
+//	topology unwatched          without a capture for inspection, which would cost bulk
+//	                            data a fifth of the CPU
 //	start NAME NS COMMAND…      in the background; output in NAME.out and NAME.err
 //	signal NAME SIGNAL          INT, TERM, KILL …
 //	ends NAME CODE|SIGNAL       waits for it and all that stems from it, and checks
@@ -41,6 +45,13 @@ import (
 //	                            its client sent (with load -content)
 //	entry FILE N CONDITION…     conditions on the N-th line of a connection log
 //	samelines FILE FILE         the same lines, in any order
+//	tally FILE CONDITION…       conditions on the sums of a connection log; see tally_test.go
+//	paced SESSIONS TIME CAPTURE SENT
+//	                            makes a capture that lasts so long, and its clients' log
+//	lose PERCENT SEED IN OUT    copies a capture without some of its packets; which, is in OUT.lost
+//	recovered KIND IN OUT MESSAGES REPORT
+//	                            what a run of such a capture should deliver; see loss_test.go
+//	figures FILE PATH…          prints what a report has there
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"need":        command(1, -1, cmdNeed),
 	"topology":    command(0, 1, cmdTopology),
@@ -60,6 +71,11 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"beginnings":  command(2, 2, cmdBeginnings),
 	"entry":       command(3, -1, cmdEntry),
 	"samelines":   command(2, 2, cmdSameLines),
+	"tally":       command(2, -1, cmdTally),
+	"paced":       command(4, 4, cmdPaced),
+	"lose":        command(4, 4, cmdLose),
+	"recovered":   command(5, 5, cmdRecovered),
+	"figures":     command(2, -1, cmdFigures),
 }
 
 // command checks the number of arguments; most < 0 means any.
@@ -85,14 +101,18 @@ func cmdNeed(ts *testscript.TestScript, w *world, programs []string) error {
 }
 
 func cmdTopology(ts *testscript.TestScript, w *world, args []string) (err error) {
-	if len(args) > 0 && args[0] != "lossy" {
-		return fmt.Errorf("no such topology: %s", args[0])
+	kind := ""
+	if len(args) > 0 {
+		kind = args[0]
+	}
+	if !slices.Contains([]string{"", "lossy", "narrow", "unwatched"}, kind) {
+		return fmt.Errorf("no such topology: %s", kind)
 	}
 	if len(w.namespaces) > 0 {
 		return fmt.Errorf("topology was called already")
 	}
-	w.namespaces, w.wire, err = join(len(args) > 0)
-	if err != nil {
+	w.namespaces, w.wire, err = join(kind)
+	if err != nil || kind == "unwatched" {
 		return err
 	}
 	return w.watch()

@@ -85,7 +85,7 @@ func playCapture(t *testing.T, path string, f *corpusFile) *corpusRun {
 		}
 		os.RemoveAll(dir)
 	})
-	if w.namespaces, w.wire, err = join(false); err != nil {
+	if w.namespaces, w.wire, err = join(""); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"tcpsandbox", "run", "--capture", path, "--pace", "asap", "--report", "box.json"}

@@ -86,7 +86,10 @@ func build(bin string) error {
 	return nil
 }
 
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+
+// runScripts runs the scripts in a directory.
+func runScripts(t *testing.T, scripts string) {
 	lookAtSources(t)
 	if os.Geteuid() != 0 {
 		lack(t, "network namespaces need root")
@@ -109,7 +112,7 @@ func TestScripts(t *testing.T) {
 	}
 	t.Cleanup(func() { os.Remove(dir) }) // only if empty
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 scripts,
 		WorkdirRoot:         dir,
 		Setup:               setup,
 		Cmds:                commands,

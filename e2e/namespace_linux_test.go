@@ -73,9 +73,9 @@ var addresses = map[string][]string{
 	"client": {"10.77.0.2/24", "10.77.0.3/24", "10.77.0.4/24", "fd77::2/64", "fd77::3/64"},
 }
 
-// join builds both namespaces and the cable between them, or a bad wire
-// instead, which is nil otherwise.
-func join(bad bool) (all map[string]*namespace, w *wire, err error) {
+// join builds both namespaces and what joins them: a veth pair, or for "lossy"
+// and "narrow" a wire, which is nil otherwise.
+func join(kind string) (all map[string]*namespace, w *wire, err error) {
 	all = make(map[string]*namespace)
 	defer func() {
 		if err != nil {
@@ -93,9 +93,10 @@ func join(bad bool) (all map[string]*namespace, w *wire, err error) {
 			return nil, nil, err
 		}
 	}
-	if bad {
-		w, err = newWire(all["prod"], all["client"])
-	} else {
+	switch kind {
+	case "lossy", "narrow":
+		w, err = newWire(all["prod"], all["client"], kind == "narrow")
+	default:
 		err = addVeth(all["prod"], all["client"])
 	}
 	if err != nil {

@@ -18,7 +18,7 @@ type world struct {
 	namespaces map[string]*namespace
 	processes  map[string]*process
 	order      []*process
-	wire       *wire  // nil unless the topology is lossy
+	wire       *wire  // nil where it is a veth pair
 	unwatch    func() // may be nil
 }
 
@@ -28,7 +28,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 
 // patience bounds every wait. A script that passes waits for less than a
 // second at a time; with the machine shared by others it has been five.
-const patience = 30 * time.Second
+var patience = 30 * time.Second
 
 // await waits until a condition holds. It looks every few milliseconds: the
 // things waited for (a socket, a line in a file, a process of another

@@ -39,6 +39,8 @@ type Conn struct {
 	acked atomic.Uint64 // sequence space the application's kernel has acknowledged, SYN not counted
 
 	ack heldAck // an acknowledgement waiting for a packet to ride on
+
+	leaving atomic.Bool // aborted: it goes when its SYN is answered
 }
 
 // Dial starts a connection from the client's address to the server's, IPv4 or
@@ -130,9 +132,10 @@ func fullAddress(a netip.AddrPort) tcpip.FullAddress {
 // Established reports whether the handshake is complete; the error tells why
 // it never will be.
 func (c *Conn) Established() (bool, error) {
-	switch tcp.EndpointState(c.ep.State()) {
-	case tcp.StateConnecting, tcp.StateSynSent, tcp.StateSynRecv:
+	if c.connecting() {
 		return false, nil
+	}
+	switch tcp.EndpointState(c.ep.State()) {
 	case tcp.StateError, tcp.StateClose, tcp.StateInitial, tcp.StateBound:
 		if err := c.ep.LastError(); err != nil {
 			return false, translate("connect", err)
@@ -140,6 +143,14 @@ func (c *Conn) Established() (bool, error) {
 		return false, fmt.Errorf("connect: %w", ErrClosed)
 	}
 	return true, nil
+}
+
+func (c *Conn) connecting() bool {
+	switch tcp.EndpointState(c.ep.State()) {
+	case tcp.StateConnecting, tcp.StateSynSent, tcp.StateSynRecv:
+		return true
+	}
+	return false
 }
 
 // Write queues as much of p as the send buffer has room for and returns how
@@ -198,8 +209,19 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Abort sends RST and frees the connection.
+// Abort sends RST and frees the connection; wake may still be called. A
+// SYN that was not answered cannot be taken back: then both are done when the
+// answer comes, and until then Dial finds the 4-tuple in use. Another SYN while
+// the application's kernel has the first one half open would be refused (RFC
+// 9293 §3.10.7.4), as if the application did not listen.
 func (c *Conn) Abort() {
+	c.leaving.Store(true)
+	if !c.connecting() && c.leaving.Swap(false) {
+		c.drop()
+	}
+}
+
+func (c *Conn) drop() {
 	c.ack.cancel()
 	c.ep.Abort()
 	c.net.flows.remove(c)
@@ -220,6 +242,13 @@ func (c *Conn) Flush() { c.net.acks.flush(c) }
 
 // NotifyEvent implements the stack's listener; it is not for callers.
 func (c *Conn) NotifyEvent(mask waiter.EventMask) {
+	if c.leaving.Load() && c.leaving.Swap(false) {
+		go func() { // the stack holds locks that drop needs
+			c.drop()
+			c.wake()
+		}()
+		return
+	}
 	if mask&(waiter.EventHUp|waiter.EventErr) != 0 {
 		c.forget()
 	}

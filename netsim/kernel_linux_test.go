@@ -115,6 +115,50 @@ func TestAddressInUse(t *testing.T) {
 	again.Abort()
 }
 
+// A connection that is given up before the application's kernel has answered:
+// the next from the same address is not refused, whenever it comes.
+func TestDialAfterAbort(t *testing.T) {
+	w := newWorld(t, true, false)
+	w.serve(t, 80, func(c net.Conn) { io.Copy(c, c); c.Close() })
+	for i := range 200 {
+		client := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.7"), uint16(20000+i))
+		c, err := w.Dial(client, server4, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Abort()
+		woken := make(chan struct{}, 1)
+		wake := func() {
+			select {
+			case woken <- struct{}{}:
+			default:
+			}
+		}
+		deadline := time.After(10 * time.Second)
+		for c, err = w.Dial(client, server4, wake); errors.Is(err, ErrInUse); c, err = w.Dial(client, server4, wake) {
+			select {
+			case <-deadline:
+				t.Fatal(err)
+			case <-time.After(100 * time.Microsecond):
+			}
+		}
+		for ok := false; err == nil && !ok; ok, err = c.Established() {
+			select {
+			case <-woken:
+			case <-deadline:
+				t.Fatal("not connected")
+			}
+		}
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		c.Abort()
+	}
+	if e := w.Egress(); len(e) > 0 {
+		t.Errorf("counted as egress: %+v", e)
+	}
+}
+
 func TestOnePortToManyServers(t *testing.T) {
 	w := newWorld(t, true, false)
 	ports := []int{80, 81, 82}

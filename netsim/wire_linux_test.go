@@ -177,9 +177,22 @@ func TestEarlyEnds(t *testing.T) {
 			peer.Expect(netsimtest.Flags("RA"), netsimtest.Seq(peer.Next))
 		}},
 		{"we abort before the answer to the SYN", func(t *testing.T, u *user, peer *netsimtest.Peer) {
-			peer.Read()
+			syn := peer.Read()
 			u.Abort()
-			peer.Barrier()
+			if _, err := u.net.Dial(client4, server4, func() {}); !errors.Is(err, ErrInUse) {
+				t.Errorf("a second SYN while the first is half open: got %v, want %v", err, ErrInUse)
+			}
+			peer.Next, peer.Seq = syn.TCP.Seq+1, 7000
+			peer.Send("SA", "")
+			for reset := peer.Read(); !reset.TCP.RST; reset = peer.Read() {
+				netsimtest.Check(t, reset, netsimtest.Flags("A")) // if anything: the handshake's last
+			}
+		}},
+		{"we abort, and the SYN is refused", func(t *testing.T, u *user, peer *netsimtest.Peer) {
+			syn := peer.Read()
+			u.Abort()
+			peer.Next, peer.Seq = syn.TCP.Seq+1, 0
+			peer.Send("RA", "")
 		}},
 		{"both close, we first", func(t *testing.T, u *user, peer *netsimtest.Peer) {
 			peer.Accept()
@@ -233,7 +246,7 @@ func TestEarlyEnds(t *testing.T) {
 			again := dial(t, n, client4, server4)
 			for p := wire.Read(); !p.TCP.SYN; p = wire.Read() {
 			}
-			again.Abort()
+			again.drop()
 		})
 	}
 }

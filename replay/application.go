@@ -17,6 +17,8 @@ func (x *exchanges) application(p []byte, now time.Time) {
 	for len(p) > 0 {
 		e := x.at(x.app)
 		switch {
+		case p0.greets && !p0.anyTurn:
+			return // see greetingOver
 		case e != nil && e.sent:
 		case x.framed(protocol.Application):
 			// An answer to nothing; the framer must see it all the same.
@@ -97,7 +99,7 @@ func (x *exchanges) released(st *step, why Cause) {
 	}
 	turn := st.Kind == session.Data && st.turn >= 0
 	keep, crossed := int64(0), false
-	if why == Exact && surplus > 0 {
+	if why == Exact && surplus > 0 && (p.anyTurn || !p.greets) {
 		// Production, too, had sent more by then: that begins the next answer.
 		keep = min(surplus, int64(st.ahead))
 		if surplus > keep && turn && x.mayCross(st.turn, surplus) {
@@ -198,8 +200,9 @@ func (x *exchanges) waiting() bool {
 		if x.framed(protocol.Application) {
 			return true
 		}
-		// Without a framer, as many bytes as production gave are an answer.
-		if e.production.Len > e.application.Len {
+		// Without a framer, as many bytes as production gave are an answer; where
+		// those cannot be told apart any more, anything is.
+		if x.lost && x.total > 0 && e.application.Len == 0 || !x.lost && e.production.Len > e.application.Len {
 			return true
 		}
 	}

@@ -75,6 +75,16 @@ func (p *player) production(e *session.Event) {
 
 // client turns an event of production's client into a step.
 func (p *player) client(e *session.Event) {
+	if !p.spoke && (e.Kind == session.Data || e.Kind == session.Gap) {
+		p.spoke = true
+		switch {
+		case p.s.Joined: // what came before is not known
+		case e.Kind == session.Data:
+			p.greeting = e.Seen
+		default:
+			p.greeting = p.exchanges.total // or less, if the gap was found late
+		}
+	}
 	switch e.Kind {
 	case session.Open:
 		if !p.joining && !p.started() && p.syn == nil {

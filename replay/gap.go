@@ -18,12 +18,22 @@ type segment struct {
 	held   int64           // what they cost; see memory.go
 }
 
+// turnBegins reports whether a client turn begins with this data: the client
+// has seen more of the server's than with what came before. Behind a gap that
+// proves nothing, as the turn's beginning may be what is missing.
+func (p *player) turnBegins(e *session.Event) bool {
+	begins := e.Seen > p.joinAfter && !p.behindGap
+	p.behindGap, p.joinAfter = false, max(p.joinAfter, e.Seen)
+	return begins
+}
+
 // join looks for a place at which a session that lacks its beginning may
 // start: a message's first byte, or, where the client does not speak HTTP, its
 // first turn that follows data of the server. What comes before is of no use.
 func (p *player) join(e *session.Event) {
 	if p.shard.cfg.when(p.s.Start.Add(e.At)).Before(p.until) {
 		p.ledger[session.Filtered] += int64(len(e.Data))
+		p.joinAfter = max(p.joinAfter, e.Seen)
 		return
 	}
 	raw := p.framer != nil && !p.framer.InSync(protocol.Requests)
@@ -32,7 +42,7 @@ func (p *player) join(e *session.Event) {
 		f = protocol.NewHTTP1()
 		at = f.Start(e.Data)
 	}
-	if at < 0 && e.Seen > p.joinAfter && (raw || p.framer == nil && !p.exchanges.looksHTTP) {
+	if at < 0 && p.turnBegins(e) && (raw || p.framer == nil && !p.exchanges.looksHTTP) {
 		f, at = protocol.NewRaw(), 0
 	}
 	if at < 0 {
@@ -65,13 +75,13 @@ func (p *player) lostFate() session.Fate {
 // anything else: go on at the next message, on a new connection.
 func (p *player) gap(e *session.Event) {
 	p.record.Gaps++
-	for p.head < len(p.steps) {
+	for !p.joining && p.head < len(p.steps) { // else the gap before this one has done it
 		last := &p.steps[len(p.steps)-1]
 		if last.Kind != session.Data || len(p.steps)-1 == p.head && p.offset > 0 {
 			break
 		}
 		broken := last.tail
-		if p.framer != nil && !last.framed && !p.exchanges.during(last, e.Seen-min(e.Seen, p.base)) {
+		if p.framer != nil && !last.framed && (e.Before || !p.exchanges.during(last, e.Seen-min(e.Seen, p.base))) {
 			broken = 0 // a client turn that was over before the gap
 		}
 		if broken == 0 {
@@ -88,7 +98,7 @@ func (p *player) gap(e *session.Event) {
 		p.steps = p.steps[:len(p.steps)-1]
 	}
 	p.sniff = p.sniff[:0]
-	p.joining, p.joinAfter = true, max(p.joinAfter, e.Seen)
+	p.joining, p.joinAfter, p.behindGap = true, max(p.joinAfter, e.Seen), !e.Behind
 	p.exchanges.broken()
 }
 
@@ -101,6 +111,13 @@ func (x *exchanges) during(st *step, seen uint64) bool {
 // part leaves the connection for the next segment's, once everything on it has
 // been said. It reports whether it did.
 func (p *player) part(now time.Time) bool {
+	if p.connecting && p.fail.err == nil {
+		// Its greeting counts, and a SYN cannot be taken back.
+		if wait := p.shard.cfg.AnswerTimeout - now.Sub(p.lastActivity()); wait > 0 {
+			p.shard.timers.set(p, now.Add(wait))
+			return false
+		}
+	}
 	if p.conn != nil && p.fail.err == nil && p.established && !p.over(now) {
 		return false
 	}
@@ -118,10 +135,24 @@ func (p *player) begin() {
 	p.next = nil
 	p.hold(-next.held)
 	p.joining, p.framer, p.base = false, next.framer, next.seen
+	p.greets = p.greeting > 0 && !next.framer.InSync(protocol.Requests)
 	p.reopen = false
 	p.exchanges.restart(next.seen)
 	p.append(fresh)
 	for i := range next.events {
 		p.event(&next.events[i])
 	}
+}
+
+// greetingOver reports whether the application has said, on a connection that
+// begins in the middle of the session, what its server says on every new one.
+// Production had said it once: it must not be taken for an answer.
+func (p *player) greetingOver(g *gate) (over bool, wait time.Duration) {
+	switch quiet := min(g.quiet, g.timeout); {
+	case p.got >= p.greeting, p.got > 0 && g.silence >= quiet, g.silence >= g.timeout:
+		return true, 0
+	case p.got > 0:
+		return false, quiet - g.silence
+	}
+	return false, g.timeout - g.silence
 }

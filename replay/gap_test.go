@@ -139,9 +139,66 @@ func TestGap(t *testing.T) {
 		},
 		{
 			name:  "a whole turn of no known protocol missing",
-			tape:  record().client("a\n").answer("A\n").client("b\n").answer("B\n").clientGap(10).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			tape:  record().client("a\n").answer("A\n").client("b\n").answer("B\n").clientGap(10).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
 			serve: lines(map[string]string{"a\n": "A\n", "b\n": "B\n", "c\n": "C\n"}), received: []string{"a\nb\n", "c\n"}, order: []string{"cscsr", "csfe"},
 			bytes: fateBytes{session.Delivered: 6},
+		},
+		{
+			name: "of no known protocol, a turn that was answered before the gap is whole",
+			tape: record().answer("hi\n").client("b1").client("b2\n").answer("B\n").clientGap(10).saw(3).between(true, false).client("tail\n").answer("X\n").
+				client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve: func(p *peer) {
+				time.Sleep(50 * ms)
+				p.send("hi\n")
+				lines(map[string]string{"b1b2\n": "B\n", "c\n": "C\n"})(p)
+			}, received: []string{"b1b2\n", "c\n"},
+			bytes: fateBytes{session.Delivered: 7, session.InGap: 5}, order: []string{"scsr", "scsfe"},
+			verdicts: verdictCount{compare.Identical: 2, compare.Uncompared: 1}, timing: true, // not the second greeting
+		},
+		{
+			name:  "of no known protocol, the turn behind the gap is whole where the server answered the one that is missing",
+			tape:  record().client("a\n").answer("A\n").clientGap(10).saw(0).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve: lines(map[string]string{"a\n": "A\n", "c\n": "C\n"}), received: []string{"a\n", "c\n"},
+		},
+		{
+			name: "of no known protocol, nothing tells whether the turn behind the gap is whole",
+			tape: record().client("a\n").answer("A\n").clientGap(10).saw(0).between(true, false).serverGap(2).client("c\n").answer("C\n").
+				client("d\n").answer("D\n").clientFIN().serverFIN(),
+			serve: lines(map[string]string{"a\n": "A\n", "d\n": "D\n"}), received: []string{"a\n", "d\n"},
+			bytes: fateBytes{session.Delivered: 4, session.InGap: 2},
+		},
+		{
+			name: "of no known protocol, a gap in two pieces",
+			tape: record().client("a\n").answer("A\n").client("b\n").answer("B\n").clientGap(9).saw(2).between(true, false).clientGap(1).saw(2).between(false, true).answer("X\n").
+				client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve: lines(map[string]string{"a\n": "A\n", "b\n": "B\n", "c\n": "C\n"}), received: []string{"a\nb\n", "c\n"},
+			bytes: fateBytes{session.Delivered: 6},
+		},
+		{
+			name: "of no known protocol, nothing is left of the first connection but the greeting",
+			tape: record().answer("hi\n").client("a\n").clientGap(10).saw(3).between(false, true).serverGap(2).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			wire: wire{connect: 50 * ms}, serve: func(p *peer) { p.send("hi\n"); lines(map[string]string{"c\n": "C\n"})(p) },
+			received: []string{"", "c\n"}, order: []string{"sr", "scsfe"}, bytes: fateBytes{session.Delivered: 2, session.InGap: 2},
+			verdicts: verdictCount{compare.Identical: 2, compare.Uncompared: 1}, timing: true,
+		},
+		{
+			name:     "of no known protocol, the first turn is missing, behind a greeting",
+			tape:     record().answer("hi\n").clientGap(10).saw(0).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			serve:    func(p *peer) { time.Sleep(50 * ms); p.send("hi\n"); lines(map[string]string{"c\n": "C\n"})(p) },
+			received: []string{"", "c\n"}, verdicts: verdictCount{compare.Identical: 1, compare.Uncompared: 1}, timing: true,
+		},
+		{
+			// A capture holds the client's bytes back until it is sure of the gap.
+			name: "of no known protocol, two gaps that are found late: the answers come before what they answer",
+			tape: record().answer("hi\n").client("a\n").answer("A\n").answer("X\n").answer("C\n").clientGap(10).saw(5).between(true, true).client("c\n").saw(7).
+				client("d\n").saw(9).answer("D\n").client("e\n").answer("E\n").clientGap(10).saw(11).between(true, true).answer("Y\n").
+				client("f\n").answer("F\n").clientFIN().serverFIN(),
+			serve: func(p *peer) {
+				p.send("hi\n")
+				lines(map[string]string{"a\n": "A\n", "c\n": "C\n", "d\n": "D\n", "e\n": "E\n", "f\n": "F\n"}, 50*ms)(p)
+			},
+			received: []string{"a\n", "c\nd\ne\n", "f\n"}, order: []string{"scsr", "scscscsr", "scsfe"}, dials: 3,
+			verdicts: verdictCount{compare.Identical: 2, compare.Uncompared: 4}, timing: true,
 		},
 		{
 			name: "the application closes early, then a gap", config: stopEarly,
@@ -231,8 +288,8 @@ func serveBy(p *peer, bodies map[string]string) {
 	}
 }
 
-// lines answers each line, on whatever connection.
-func lines(answers map[string]string) func(*peer) {
+// lines answers each line, on whatever connection, after a pause if one is given.
+func lines(answers map[string]string, pause ...time.Duration) func(*peer) {
 	return func(p *peer) {
 		var have string
 		for {
@@ -246,6 +303,9 @@ func lines(answers map[string]string) func(*peer) {
 				line, rest, found := strings.Cut(have, "\n")
 				if !found {
 					break
+				}
+				for _, d := range pause {
+					time.Sleep(d)
 				}
 				p.send(answers[line+"\n"])
 				have = rest

@@ -11,7 +11,8 @@ import (
 )
 
 // What a player holds is counted as it comes and goes, in bytes of memory: the
-// captured bytes that are not played yet, the answers that wait for the other
+// captured bytes that are not played yet, those that are on their way to the
+// application (up to 4 MB a connection), the answers that wait for the other
 // side's, and flat prices for what surrounds them.
 const (
 	// playerCost is a player without a connection and its session, and what
@@ -32,6 +33,12 @@ func (p *player) hold(n int64) { p.held += n }
 
 // settleHeld tells the engine of what changed.
 func (p *player) settleHeld() {
+	onWay := int64(0)
+	if p.conn != nil {
+		onWay = int64(p.written - p.conn.Acked())
+	}
+	p.held += onWay - p.onWay
+	p.onWay = onWay
 	if p.held == p.settled {
 		return
 	}
@@ -57,9 +64,22 @@ func (x *exchanges) add(a *compare.Answer, b []byte) {
 }
 
 // Held returns how many bytes the players hold now, and the most they ever
-// did: what was captured and is not played yet, answers that wait to be
-// compared, and connections. Data that no player has taken yet is not counted.
+// did: what was captured and has not arrived yet, answers that wait to be
+// compared, and connections. Data that no player has taken yet is not counted:
+// see Room.
 func (e *Engine) Held() (now, peak int64) { return e.held.Load(), e.peak.Load() }
+
+// Room reports whether the players have taken all that they were fed, and how
+// many bytes they may hold beside what they do; over Config.MaxHeld that is
+// less than nothing until some were shed. A capture that outruns the players
+// should wait for taken: nobody else counts what it has handed over.
+func (e *Engine) Room() (taken bool, room int64) {
+	taken = e.queued.Load() == 0
+	if e.cfg.MaxHeld <= 0 {
+		return taken, 1 << 62
+	}
+	return taken, e.cfg.MaxHeld - e.held.Load()
+}
 
 // shed makes room where the players hold more than they may: first those drop
 // what they have that hold more than a quarter of it all, then those that have
@@ -70,6 +90,12 @@ func (sh *shard) shed(now time.Time) {
 	limit := sh.cfg.MaxHeld
 	over := func() bool { return sh.engine.held.Load() > limit }
 	if limit <= 0 || !over() || now.Before(sh.nextShed) {
+		return
+	}
+	for p := range sh.live {
+		p.settleHeld() // what has arrived since its last step is held no more
+	}
+	if !over() {
 		return
 	}
 	var waiting []*player
@@ -132,5 +158,5 @@ func (p *player) dropNext(fate session.Fate) {
 		}
 	}
 	p.hold(-p.next.held)
-	p.next, p.joining = nil, true
+	p.next, p.joining, p.behindGap = nil, true, true
 }

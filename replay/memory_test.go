@@ -163,3 +163,35 @@ func running(t *testing.T, e *Engine, feed func()) {
 	stop()
 	<-ran
 }
+
+// What was sent and has not arrived is in the stack's buffers: it counts, and
+// is shed, although no player has it any more.
+func TestSentBytesCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit, size, n = 8 << 20, 1 << 20, 40
+		net := &network{serve: func(p *peer) { p.get(); p.gone() }, wire: wire{noAcks: true}}
+		e := New(Config{Dial: net.dial, MaxHeld: limit})
+		running(t, e, func() {
+			var all []*session.Session
+			body := make([]byte, size)
+			head := fmt.Sprintf("POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n", 2*size)
+			for i := range n {
+				s := &session.Session{ID: uint64(i + 1), Client: clientNumber(i), Server: serverAddr, Start: time.Now()}
+				s.Append(session.Event{Kind: session.Open}, session.Event{Kind: session.Data, Data: []byte(head)}, session.Event{Kind: session.Data, Data: body})
+				e.Feed([]*session.Session{s})
+				synctest.Wait()
+				all = append(all, s)
+				if held, _ := e.Held(); i == 3 && held < 4*size || held > limit {
+					t.Errorf("%d bytes are held after %d uploads, the limit is %d", held, i+1, limit)
+				}
+			}
+			for _, s := range all {
+				s.End(session.Reset)
+			}
+			e.Feed(all)
+		})
+		if res := e.Finish(); res.Shed < n/2 || len(res.Defects) > 0 {
+			t.Errorf("%d of %d were shed, defects %q", res.Shed, n, res.Defects)
+		}
+	})
+}

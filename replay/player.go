@@ -43,10 +43,14 @@ type player struct {
 	// more than joinAfter seen.
 	joining   bool
 	joinAfter uint64
+	behindGap bool   // the next client data may be the rest of a turn
 	base      uint64 // server stream offset at the start of this connection
 	framer    protocol.Framer
 	sniff     []byte // client data too short to tell the protocol
 	greeted   bool   // the server spoke before the client
+	spoke     bool   // the client did
+	greeting  uint64 // bytes that the client awaited before it spoke
+	greets    bool   // the application will say that again, on this connection
 	// What production's server did about the connection.
 	serverFIN, serverRST bool
 	serverHeard          bool // its direction is captured
@@ -90,6 +94,7 @@ type player struct {
 	lastTurn  int  // the exchange that it belonged to
 
 	held    int64     // bytes; see memory.go
+	onWay   int64     // of those, sent and not acknowledged
 	settled int64     // of those, what the engine knows of
 	touched time.Time // when it last had news
 
@@ -282,6 +287,9 @@ func (p *player) release(st *step, now time.Time) bool {
 	}
 	g := p.gate(st, now)
 	cause, wait, ok := g.decide()
+	if p.greets && !p.anyTurn {
+		ok, wait = p.greetingOver(&g)
+	}
 	if ok && st.SeenFIN && !p.appEOF && cause != Timeout {
 		// Production's server had closed before: so must the application,
 		// within the time an answer may take.

@@ -85,7 +85,7 @@ func (x *exchanges) unasked() *exchange {
 // What was captured before the turn that ended one, and not seen by it, begins
 // the next.
 func (x *exchanges) settle() {
-	for !x.framed(protocol.Production) {
+	for !x.lost && !x.framed(protocol.Production) {
 		e := x.at(x.prod)
 		if e == nil || !e.cut || e.prodEnd > x.offset {
 			return

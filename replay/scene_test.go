@@ -82,6 +82,13 @@ func (t *tape) clientGap(n int64) *tape {
 	return t.add(session.Event{Kind: session.Gap, Missing: n})
 }
 
+// between corrects the latest event, a gap: turns end where it begins, or ends.
+func (t *tape) between(before, behind bool) *tape {
+	e := &t.events[len(t.events)-1]
+	e.Before, e.Behind = before, behind
+	return t
+}
+
 func (t *tape) serverGap(n int64) *tape {
 	t.server += uint64(n)
 	return t.add(session.Event{Kind: session.Gap, Side: session.Server, Missing: n})

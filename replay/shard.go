@@ -67,8 +67,8 @@ func (sh *shard) run(ctx context.Context) {
 		for i, p := range ready {
 			ready[i] = nil
 			p.queued.Store(false)
-			sh.engine.queued.Add(-1)
 			p.step(now)
+			sh.engine.queued.Add(-1)
 			if i%64 == 63 {
 				now = time.Now()
 			}

@@ -52,8 +52,10 @@ type Result struct {
 	Release     Release     `json:"release"`
 	Answers     Answers     `json:"answers"`
 	Latency     Latency     `json:"latency"`
-	Lateness    Percentiles `json:"lateness"`        // of chunks behind their time, where there is a pace
-	PeakHeld    int64       `json:"peak_held_bytes"` // captured and not yet played, at most
+	Lateness    Percentiles `json:"lateness"`          // of chunks behind their time, where there is a pace
+	PeakHeld    int64       `json:"peak_held_bytes"`   // captured and not yet played, at most
+	PeakMemory  int64       `json:"peak_memory_bytes"` // of tcpsandbox itself, resident, at most; 0: not known
+	MemoryLimit int64       `json:"max_memory_bytes"`  // what it was allowed
 	Egress      []Egress    `json:"egress"`
 	App         App         `json:"app"`
 	Warnings    []string    `json:"warnings"` // one line each

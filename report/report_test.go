@@ -154,7 +154,7 @@ client_bytes{captured delivered pending gap before_join filtered refused closed_
 release{exact boundary quiet timeout unawaited}
 answers{compared identical equivalent different missing uncompared extra}
 latency{production{p50_ms p90_ms p99_ms} application{p50_ms p90_ms p99_ms}}
-lateness{p50_ms p90_ms p99_ms} peak_held_bytes
+lateness{p50_ms p90_ms p99_ms} peak_held_bytes peak_memory_bytes max_memory_bytes
 egress[{proto dst port packets bytes policy name}]
 app{command exit_code signal listen}
 warnings[] defects[]

@@ -31,6 +31,10 @@ type Event struct {
 	Data []byte
 	// Missing is the length of a Gap, in bytes.
 	Missing int64
+	// Before and Behind, on a Gap of the client: the server was seen to speak
+	// when it had all of the client's stream up to the gap's beginning, or its
+	// end, and no more. A turn of the client's ended there.
+	Before, Behind bool
 	// Seen, on an event of the client, is how many bytes of the server's
 	// stream it had acknowledged in the packet that carried this: the answer
 	// bytes that caused what the client did (RFC 9293 §3.4, the ACK number less

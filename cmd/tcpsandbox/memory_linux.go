@@ -29,3 +29,16 @@ func machineMemory() int64 {
 	}
 	return total
 }
+
+// peakMemory returns how much memory of this process was resident at most, in
+// bytes, the ring included (VmHWM, proc(5)); 0 if the kernel does not tell.
+func peakMemory() int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(text), "\nVmHWM:")
+	line, _, _ = strings.Cut(line, " kB")
+	n, _ := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	return n << 10
+}

@@ -59,6 +59,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.Latency.Production, r.Latency.Application = percentiles(played.Production), percentiles(played.Application)
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld = played.PeakHeld
+	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
 	for _, e := range p.net.Egress() {
 		dst := "elsewhere"
 		if e.Dst.IsValid() {

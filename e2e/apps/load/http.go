@@ -116,6 +116,7 @@ func (w *work) http(c *client) error {
 		return err
 	}
 	for i := 0; i < w.requests; {
+		c.due(i)
 		var some []request
 		for ; len(some) < w.pipeline && i < w.requests; i++ {
 			some = append(some, c.mixture(i, ""))
@@ -129,6 +130,7 @@ func (w *work) http(c *client) error {
 
 func (w *work) short(c *client) error {
 	for i := range w.requests {
+		c.due(i)
 		if err := c.dial(); err != nil {
 			return err
 		}

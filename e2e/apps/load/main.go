@@ -17,6 +17,8 @@
 //	redis     commands to keys of its own, without expiry and chance
 //	udp       datagrams with one answer, with two and with none, in turn
 //	udpbig    datagrams of -size bytes, echoed, and empty ones
+//	bulk      as upload, of bytes that are cheap to check
+//	stream    writes -requests times -size of those, closes its half, reads the answer
 //
 // It exits with 1 where an answer was not what it should be.
 package main
@@ -50,7 +52,9 @@ type work struct {
 	firstPart   int           // requests of each connection before ready is made
 	ready       string        // file that tells that all have come so far
 	resume      string        // file that lets them go on
+	rate        float64       // requests a second, of all together; 0: as fast as answers come
 
+	begun   time.Time
 	log     *connlog.Log // may be nil
 	content bool
 	gate    sync.WaitGroup
@@ -71,6 +75,7 @@ func main() {
 	flag.StringVar(&w.ready, "ready", "", "file to make when each connection has had its first part")
 	flag.StringVar(&w.resume, "resume", "", "file to wait for after that")
 	flag.BoolVar(&w.content, "content", false, "record what was sent, not only its digest")
+	flag.Float64Var(&w.rate, "rate", 0, "requests a second of http, short, bulk and stream, all connections together (default: as answers come)")
 	flag.Parse()
 	w.kind = flag.Arg(0)
 	if *from != "" {
@@ -87,6 +92,7 @@ func (w *work) run(record string) error {
 		"http": w.http, "short": w.short, "upload": w.upload, "halves": w.halves, "download": w.download,
 		"halfclose": w.halfClose, "reset": w.reset, "abort": w.abort, "frames": w.frames, "redis": w.redis,
 		"udp": w.udp, "udpbig": w.udpBig,
+		"bulk": w.bulk, "stream": w.stream,
 	}[w.kind]
 	if play == nil {
 		return fmt.Errorf("no such kind: %q", w.kind)
@@ -105,6 +111,7 @@ func (w *work) run(record string) error {
 			os.WriteFile(w.ready, nil, 0o644)
 		}()
 	}
+	w.begun = time.Now()
 	errs := make([]error, w.connections)
 	var all sync.WaitGroup
 	for i := range w.connections {

@@ -16,6 +16,7 @@ import (
 //	GET  /item/NAME   a short text
 //	GET  /bytes/N     N bytes
 //	POST /digest      length and SHA-256 of the body
+//	POST /pattern/N   whether the body is the pattern from N on
 func (b *behaviour) serveHTTP(l net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /item/{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +40,11 @@ func (b *behaviour) serveHTTP(l net.Listener) {
 		}
 		fmt.Fprintf(w, "%d %x\n", n, sum.Sum(nil))
 	})
+	mux.HandleFunc("POST /pattern/{from}", servePattern)
 	check(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !b.messages.request(r) {
+			return
+		}
 		b.count()
 		if b.delay > 0 {
 			time.Sleep(b.delay)

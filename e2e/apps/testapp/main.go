@@ -7,6 +7,7 @@
 //	testapp -listen :80 -protocol digest              reads to the end, then answers
 //	testapp -listen :80 -protocol sink                reads to the end, answers nothing
 //	testapp -udp :53                                  datagrams; see serveDatagrams
+//	testapp -listen :80 -protocol stream              as digest, of what load stream sends
 //
 // SIGTERM and SIGINT end it in order: it writes what is left of its record and
 // exits with code 0.
@@ -39,6 +40,7 @@ type behaviour struct {
 	chatty     bool          // sends a datagram more than it should
 	call       string        // address to connect to before each answer
 	log        *connlog.Log  // nil: none
+	messages   messages
 
 	requests atomic.Int64
 }
@@ -48,8 +50,9 @@ func main() {
 		b           behaviour
 		listen      = flag.String("listen", "", "addresses to listen on, separated by commas; none: never listen")
 		datagrams   = flag.String("udp", "", "addresses to take datagrams on, separated by commas")
-		protocol    = flag.String("protocol", "http", "http, frames, digest or sink")
+		protocol    = flag.String("protocol", "http", "http, frames, digest, sink or stream")
 		record      = flag.String("record", "", "file for what was received, a line a connection")
+		whole       = flag.String("messages", "", "file for what came whole, a line a request or frame")
 		say         = flag.String("say", "", "lines to print first, separated by |")
 		exitEarly   = flag.Int("exit-early", -1, "exit with this code instead of listening")
 		ignoreTerm  = flag.Bool("ignore-term", false, "ignore SIGTERM")
@@ -90,6 +93,7 @@ func main() {
 		check(err)
 		b.log = log
 	}
+	check(b.messages.open(*whole))
 	for *listenAfter != "" {
 		if _, err := os.Stat(*listenAfter); err == nil {
 			break
@@ -114,10 +118,12 @@ func main() {
 			go serve(l, b.serveFrames)
 		case "digest":
 			go serve(l, b.serveDigest)
+		case "stream":
+			go serve(l, b.serveStream)
 		case "sink":
 			go serve(l, func(c *recorded) { io.Copy(io.Discard, c) })
 		default:
-			check(fmt.Errorf("protocol %q: not one of http, frames, digest, sink", *protocol))
+			check(fmt.Errorf("protocol %q: not one of http, frames, digest, sink, stream", *protocol))
 		}
 	}
 	for addr := range strings.SplitSeq(*datagrams, ",") {
@@ -127,6 +133,7 @@ func main() {
 	}
 	fmt.Println("testapp is ready")
 	<-ended
+	sayReceived()
 	if log != nil {
 		settle()
 		check(log.Close())

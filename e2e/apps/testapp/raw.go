@@ -31,6 +31,7 @@ func (b *behaviour) serveFrames(c *recorded) {
 		if _, err := io.ReadFull(r, payload); err != nil {
 			return
 		}
+		b.messages.add(c.RemoteAddr().String(), "frame", payload)
 		b.count()
 		if b.delay > 0 {
 			time.Sleep(b.delay)
