@@ -223,7 +223,7 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 		s.config(&cfg)
 	}
 	began := time.Now()
-	if cfg.Pace != nil && !cfg.Pace.Started() {
+	if cfg.Pace != nil && cfg.Pace.line.Load() == nil {
 		cfg.Pace.Start(began, began)
 	}
 	e := New(cfg)
