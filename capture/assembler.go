@@ -53,7 +53,7 @@ type AssemblerStats struct {
 	Unsupported uint64   // packets of a link type not known here
 	LastLink    LinkType // the latest of those
 	Fragments   uint64   // IP fragments of TCP, UDP or tunnels
-	Stale       uint64   // fragmented datagrams given up
+	Stale       uint64   // fragmented datagrams given up, since not all of their fragments came
 	Sessions    uint64   // seen
 	Live        int      // sessions that have not ended
 	Shed        uint64   // payload bytes dropped over a limit; those that mattered are gaps too
@@ -167,7 +167,8 @@ func (a *Assembler) Flush() []*session.Session {
 	}
 	a.flows, a.filed = make(map[flowKey]*flow), 0
 	a.wheel = wheel{now: a.wheel.now}
-	a.recent, a.holes, a.deafHoles, a.defrag = nil, holeQueue{}, holeQueue{}, defragmenter{}
+	a.recent, a.holes, a.deafHoles = nil, holeQueue{}, holeQueue{}
+	a.defrag = defragmenter{expired: a.defrag.expired + uint64(len(a.defrag.open))}
 	return a.commit()
 }
 
