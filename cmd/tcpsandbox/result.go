@@ -150,7 +150,7 @@ func percentiles(l replay.Latency) report.Percentiles {
 func detail(r *replay.Record) report.Detail {
 	d := report.Detail{
 		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: cmp.Or(r.As, seenAs(r.Client)), Server: r.Server, State: r.State, Joined: r.Joined,
-		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
+		Gaps: int64(r.Gaps), Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
 		Verdict: r.Verdict.String(),
 	}
 	if r.Proto == session.UDP {
