@@ -69,11 +69,13 @@ gzipped) or - for a capture on the standard input:
   sudo tcpsandbox run --capture eth0:80 -- ./testapp
   sudo tcpsandbox run --capture eth0:53,53/udp -- ./resolver
   sudo tcpsandbox run --capture shop.pcapng --pace asap --report run.json -- ./testapp
-  ssh prod tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
+  ssh prod sudo tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
 
 The result goes to the standard output, all else to the standard error.
-Exit: 0 all compared answers match, 1 they differ, 2 misuse, 3 cannot run here,
-4 the application never listened, or died.`,
+Exit: 0 all compared answers match, 1 they differ (see --fail-on), 2 misuse,
+3 cannot run here, or its own books do not balance, 4 the application never
+listened, or died; 128 and the signal's number if a signal came before there
+was a result.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := opt.complete(cmd, args); err != nil {
 				return err
