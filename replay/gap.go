@@ -99,18 +99,13 @@ func (x *exchanges) during(st *step, seen uint64) bool {
 }
 
 // part leaves the connection for the next segment's, once everything on it has
-// been said. It reports whether it did. A connection on which nothing was said
-// serves the next segment, too: given up in its handshake, it would stay half
-// open in the application's kernel, which resets the next from the same port.
+// been said. It reports whether it did.
 func (p *player) part(now time.Time) bool {
-	unused := p.conn != nil && p.fail.err == nil && p.written == 0 && p.got == 0 && !p.finSent && !p.appEOF
-	if !unused && p.conn != nil && p.fail.err == nil && p.established && !p.over(now) {
+	if p.conn != nil && p.fail.err == nil && p.established && !p.over(now) {
 		return false
 	}
 	p.exchanges.conclude()
-	if !unused {
-		p.leave(session.InGap)
-	}
+	p.leave(session.InGap)
 	p.begin()
 	p.recordEnded()
 	return true
