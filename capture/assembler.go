@@ -30,10 +30,6 @@ type AssemblerConfig struct {
 	// for a capture that holds overlay traffic both inside and outside of its
 	// tunnels, such as one of all interfaces.
 	NoTunnels bool
-	// MergePaths takes packets with the same endpoints for those of one
-	// connection in whatever VLANs and tunnels they are: for a mirror port that
-	// sends copies of a packet with several tags.
-	MergePaths bool
 	// MaxBuffered bounds the bytes that wait for earlier ones, of all
 	// sessions. Default 64 MiB.
 	MaxBuffered int
@@ -57,7 +53,7 @@ type AssemblerStats struct {
 	Unsupported uint64   // packets of a link type not known here
 	LastLink    LinkType // the latest of those
 	Fragments   uint64   // IP fragments of TCP, UDP or tunnels
-	Stale       uint64   // fragmented datagrams given up
+	Stale       uint64   // fragmented datagrams given up, since not all of their fragments came
 	Sessions    uint64   // seen
 	Live        int      // sessions that have not ended
 	Shed        uint64   // payload bytes dropped over a limit; those that mattered are gaps too
@@ -171,7 +167,8 @@ func (a *Assembler) Flush() []*session.Session {
 	}
 	a.flows, a.filed = make(map[flowKey]*flow), 0
 	a.wheel = wheel{now: a.wheel.now}
-	a.recent, a.holes, a.deafHoles, a.defrag = nil, holeQueue{}, holeQueue{}, defragmenter{}
+	a.recent, a.holes, a.deafHoles = nil, holeQueue{}, holeQueue{}
+	a.defrag = defragmenter{expired: a.defrag.expired + uint64(len(a.defrag.open))}
 	return a.commit()
 }
 
@@ -194,7 +191,7 @@ func (a *Assembler) packet(p *Packet, now int64) {
 		}
 		payload, v = decodeUpper(whole, &a.seg, &a.ip)
 	}
-	if v <= isUDP && (p.VLAN != 0 || a.cfg.MergePaths) {
+	if v <= isUDP && p.VLAN != 0 {
 		a.reroute(p.VLAN)
 	}
 	switch v {
@@ -212,13 +209,8 @@ func (a *Assembler) packet(p *Packet, now int64) {
 	}
 }
 
-// reroute adds the tag that the kernel took off to the path, or makes all paths
-// one.
+// reroute adds the tag that the kernel took off to the path.
 func (a *Assembler) reroute(vlan uint16) {
-	if a.cfg.MergePaths {
-		a.seg.path = 0
-		return
-	}
 	inner := a.ip.path
 	a.ip.path.id, a.ip.path.depth = 0, 0
 	a.ip.path.enter(wrapVLAN, uint64(vlan))

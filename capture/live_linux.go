@@ -142,12 +142,6 @@ func (l *live) bind(fd int, cfg LiveConfig) error {
 	if l.ring, err = newRing(fd, cfg); err != nil {
 		return err
 	}
-	if cfg.Promiscuous && l.index != 0 {
-		m := unix.PacketMreq{Ifindex: int32(l.index), Type: unix.PACKET_MR_PROMISC}
-		if err := unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
-			return fmt.Errorf("set promiscuous mode: %w", err)
-		}
-	}
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: l.index}); err != nil {
 		return fmt.Errorf("bind packet socket: %w", err)
 	}

@@ -85,8 +85,6 @@ func TestPaths(t *testing.T) {
 			[]string{whole, "vlan 42: " + whole}},
 		{"two tenants", mixed(talk(in(vx(1), vx(1))), talk(other(in(vx(2), vx(2))))), capture.AssemblerConfig{},
 			[]string{"vxlan 1: " + whole, "vxlan 2: " + whole}},
-		{"copies are merged on demand", mixed(talk(vlan()), talk(vlan(42)), talk(in(vx(2), vx(2)))), capture.AssemblerConfig{MergePaths: true},
-			[]string{whole}},
 		{"a priority tag is no VLAN", mixed(talk(vlan()), talk(vlan(0))), capture.AssemblerConfig{}, []string{whole}},
 		{"tunnels are not looked into on demand", mixed(talk(vlan()), talk(in(vx(2), vx(2)))), capture.AssemblerConfig{NoTunnels: true},
 			[]string{whole}},

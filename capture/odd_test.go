@@ -86,7 +86,7 @@ func TestOddCapturesCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, cfg := range []capture.AssemblerConfig{
-			{}, {MergePaths: true}, {NoTunnels: true}, {UDP: every}, {UDP: every, Ports: every, MaxFlows: 3, MaxSessionBuffered: 2000},
+			{}, {NoTunnels: true}, {UDP: every}, {UDP: every, Ports: every, MaxFlows: 3, MaxSessionBuffered: 2000},
 		} {
 			for part := range 8 {
 				src, err := capture.OpenStream(bytes.NewReader(whole[:len(whole)-part*len(whole)/8]), "cut")

@@ -9,11 +9,8 @@ type Selector struct {
 	ip    ipInfo
 }
 
-// NewSelector returns a selector of these server ports; none means all TCP.
-func NewSelector(ports []uint16) *Selector { return Spec{Ports: ports}.Selector(true) }
-
 // Selector returns a selector of the spec's ports, inside tunnels too if those
-// are wanted.
+// are wanted; without any port all TCP is kept.
 func (s Spec) Selector(tunnels bool) *Selector {
 	tcp, udp := portSets(s.Ports, s.UDP)
 	return &Selector{ports: tcp, udp: udp, ip: ipInfo{plain: !tunnels}}

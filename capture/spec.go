@@ -159,9 +159,6 @@ type LiveConfig struct {
 	// full. Default 4 ms: packets come at most so late, and an idle or slow
 	// capture wakes at most 250 times a second. Whole milliseconds.
 	Retire time.Duration
-	// Promiscuous also captures what is not addressed to this host, as on a
-	// mirror port.
-	Promiscuous bool
 }
 
 func (c LiveConfig) withDefaults() LiveConfig {

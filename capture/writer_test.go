@@ -73,10 +73,10 @@ func TestSelector(t *testing.T) {
 	other := script()
 	other.Ends[1] = netip.MustParseAddrPort("10.0.0.2:81")
 	all := batch(append(script().Handshake().Packets, other.Handshake().Packets...))
-	if kept := capture.NewSelector([]uint16{80}).Keep(slices.Clone(all)); len(kept) != 3 || &kept[2].Data[0] != &all[2].Data[0] {
+	if kept := (capture.Spec{Ports: []uint16{80}}).Selector(true).Keep(slices.Clone(all)); len(kept) != 3 || &kept[2].Data[0] != &all[2].Data[0] {
 		t.Errorf("%d packets of port 80", len(kept))
 	}
-	if kept := capture.NewSelector(nil).Keep(all); len(kept) != 6 {
+	if kept := (capture.Spec{}).Selector(true).Keep(all); len(kept) != 6 {
 		t.Errorf("%d packets of all ports", len(kept))
 	}
 }

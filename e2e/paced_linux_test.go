@@ -71,5 +71,5 @@ func cmdPaced(ts *testscript.TestScript, w *world, args []string) error {
 			return err
 		}
 	}
-	return os.WriteFile(ts.MkAbs(args[2]), capturetest.Pcapng(capturetest.Merge(conns...)), 0o644)
+	return os.WriteFile(ts.MkAbs(args[2]), capturetest.Pcap(capturetest.Merge(conns...)), 0o644)
 }

@@ -2,15 +2,12 @@ package netsim
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -55,34 +52,6 @@ func (n *Net) Dial(client, server netip.AddrPort, wake func()) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-// DialContext is Dial for callers that prefer an ordinary blocking net.Conn;
-// it returns when the handshake is complete.
-func (n *Net) DialContext(ctx context.Context, client, server netip.AddrPort) (net.Conn, error) {
-	c := &Conn{net: n, wake: func() {}}
-	c.note.Init(c, waiter.EventHUp|waiter.EventErr)
-	c.wq.EventRegister(&c.note)
-	ready, notify := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
-	c.wq.EventRegister(&ready)
-	defer c.wq.EventUnregister(&ready)
-	if err := n.connect(c, client, server); err != nil {
-		return nil, err
-	}
-	select {
-	case <-notify:
-	case <-ctx.Done():
-		c.Abort()
-		return nil, fmt.Errorf("dial %s: %w", server, ctx.Err())
-	}
-	if ok, err := c.Established(); !ok {
-		c.Close()
-		if err == nil {
-			err = fmt.Errorf("dial %s: %w", server, ErrTimeout)
-		}
-		return nil, err
-	}
-	return gonet.NewTCPConn(&c.wq, c.ep), nil
 }
 
 func (n *Net) connect(c *Conn, client, server netip.AddrPort) error {

@@ -187,25 +187,21 @@ func (n *Net) Close() {
 
 // Stats is what passed the device since New.
 type Stats struct {
-	PacketsIn, PacketsOut uint64 // from and to the application
-	BytesIn, BytesOut     uint64 // of IP packets
-	AcksSaved             uint64 // acknowledgements that rode on a later packet
-	WriteErrors           uint64 // packets that the TUN device refused; TCP sends them again, a Socket says so
-	Connections           int    // now known to the stack
-	Sockets               int    // of UDP, open now
-	Overrun               uint64 // datagrams of the application's that a Socket had no room for
+	PacketsOut  uint64 // to the application, those that the TUN device refused included
+	AcksSaved   uint64 // acknowledgements that rode on a later packet
+	Connections int    // now known to the stack
+	Sockets     int    // of UDP, open now
+	Overrun     uint64 // datagrams of the application's that a Socket had no room for
 }
 
 type counters struct {
-	packetsIn, packetsOut, bytesIn, bytesOut, writeErrors, overrun atomic.Uint64
+	packetsOut, overrun atomic.Uint64
 }
 
 // Stats returns the counters.
 func (n *Net) Stats() Stats {
 	return Stats{
-		PacketsIn: n.stats.packetsIn.Load(), PacketsOut: n.stats.packetsOut.Load(),
-		BytesIn: n.stats.bytesIn.Load(), BytesOut: n.stats.bytesOut.Load(),
-		AcksSaved: n.acks.saved.Load(), WriteErrors: n.stats.writeErrors.Load(),
+		PacketsOut: n.stats.packetsOut.Load(), AcksSaved: n.acks.saved.Load(),
 		Connections: n.flows.len(), Sockets: int(n.sockets.count.Load()), Overrun: n.stats.overrun.Load(),
 	}
 }

@@ -49,9 +49,6 @@ func (p *Pace) Start(origin, now time.Time) {
 	p.line.Store(&timeline{origin: origin, started: now})
 }
 
-// Started reports whether Start was called.
-func (p *Pace) Started() bool { return p.line.Load() != nil }
-
 // Saw tells that a packet was captured at t; call it in the order of capture,
 // and before Due is asked for that packet.
 func (p *Pace) Saw(t time.Time) {

@@ -60,12 +60,9 @@ func TestPaced(t *testing.T) {
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPace(4)
-		if p.Started() {
-			t.Error("started before Start")
-		}
 		captured, began := time.Date(1999, 1, 2, 3, 4, 5, 0, time.UTC), time.Now()
 		p.Start(captured, began)
-		if !p.Started() || !p.Due(captured).Equal(began) || !p.Due(captured.Add(time.Minute)).Equal(began.Add(15*time.Second)) {
+		if !p.Due(captured).Equal(began) || !p.Due(captured.Add(time.Minute)).Equal(began.Add(15*time.Second)) {
 			t.Errorf("due at %v and %v", p.Due(captured), p.Due(captured.Add(time.Minute)))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -165,9 +162,10 @@ func TestPacedCrowd(t *testing.T) {
 	}
 }
 
-// The same with the real clock, and shorter: it takes as long as it should,
-// and no chunk waits for another session's. How late they are on an idle
-// machine is for BenchmarkPaced to tell.
+// The same with the real clock, and shorter: nothing ends early, and no session
+// waits for another one, which would take half an hour. How late they are on an
+// idle machine is for BenchmarkPaced to tell; on a busy one, with the race
+// detector, 3.3 s were seen.
 func TestPacedForReal(t *testing.T) {
 	const n, length = 1000, 2 * time.Second
 	c := crowd{serve: func(p *peer) { serveBy(p, nil) }, config: Config{Pace: NewPace(1)}}
@@ -184,7 +182,7 @@ func TestPacedForReal(t *testing.T) {
 	c.config.Pace.Start(c.sessions[0].Start, began)
 	res, _, _ := c.run(t)
 	took := time.Since(began)
-	if res.Finished != n || took < length || took > length+length/4 {
+	if res.Finished != n || took < length || took > 10*length {
 		t.Errorf("took %v, want %v: %+v", took, length, res)
 	}
 	t.Logf("took %v; released late by %+v", took, res.Lateness)

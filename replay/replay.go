@@ -5,6 +5,8 @@
 // and a Record for each session that has ended. In between stand, in the order
 // in which an event meets them:
 //
+//	choose.go      which sessions are played; multiply.go and addresses.go say
+//	               how often, and from where
 //	follow.go      the record: events become steps to play
 //	gap.go         where a session without its beginning starts, and one with
 //	               a hole goes on
@@ -16,10 +18,11 @@
 //	again.go       where a session goes on after its connection broke
 //	memory.go      what a player holds, and what is shed over the limit
 //	exchange.go    the answers, paired: production.go and application.go say
-//	               which bytes are whose
+//	               which bytes are whose, crossing.go where both would do
 //	datagram.go    all that for UDP, which has no connections; burst.go says
 //	               how much of it goes out at once
 //	record.go      the result: what became of each byte, and the verdicts
+//	outlook.go     the same of a session that nobody plays, for `show`
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that
 // takes the players with news one after another; a player never blocks and

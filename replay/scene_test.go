@@ -230,7 +230,7 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 		s.config(&cfg)
 	}
 	began := time.Now()
-	if cfg.Pace != nil && !cfg.Pace.Started() {
+	if cfg.Pace != nil && cfg.Pace.line.Load() == nil {
 		cfg.Pace.Start(began, began)
 	}
 	e := New(cfg)
@@ -289,6 +289,15 @@ func (s *scene) invariants(t errorer, o *outcome) bool {
 		if v < 0 {
 			t.Errorf("%d bytes %v", v, session.Fate(fate))
 		}
+	}
+	gaps := 0
+	for _, e := range s.tape.events {
+		if e.Kind == session.Gap && e.Side == session.Client {
+			gaps++
+		}
+	}
+	if r.Gaps > gaps || r.Gaps < gaps && r.State == "finished" {
+		t.Errorf("%d gaps counted of %d", r.Gaps, gaps)
 	}
 	if p := e.Progress(); p.Pending != 0 || p.Active != 0 || p.Finished+p.Failed+int64(res.Skipped) != 1 {
 		t.Errorf("progress %+v", p)

@@ -262,6 +262,7 @@ type Detail struct {
 	Server      string      `json:"server"`
 	State       string      `json:"state"` // "finished", "skipped", or what went wrong: "refused", "reset", "closed-early", "unanswered", "pending" …
 	Joined      bool        `json:"joined"`
+	Gaps        int64       `json:"gaps"`     // holes that the capture left in the client's stream
 	Requests    int64       `json:"requests"` // or turns, where there is no framer
 	ClientBytes ClientBytes `json:"client_bytes"`
 	// Verdict is the worst of the session's answers.

@@ -160,7 +160,7 @@ app{command exit_code signal listen}
 warnings[] defects[]
 differences[{request count missing session example{request offset production application}}]
 differences_omitted detail_omitted
-detail[{id copy proto client as server state joined requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared extra} first_difference{request offset production application}}]`
+detail[{id copy proto client as server state joined gaps requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared extra} first_difference{request offset production application}}]`
 
 // listed is all of the JSON form of a Listing; as much of a promise.
 const listed = `version tool

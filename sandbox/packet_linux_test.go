@@ -237,8 +237,8 @@ func TestNewRefuses(t *testing.T) {
 
 func TestSmallMTU(t *testing.T) {
 	box := newBox(t, Config{MTU: 600})
-	if box.IPv6() || len(box.Warnings()) == 0 {
-		t.Errorf("IPv6 is %v at MTU 600, warnings %q", box.IPv6(), box.Warnings())
+	if box.ipv6 || len(box.Warnings()) == 0 {
+		t.Errorf("IPv6 is %v at MTU 600, warnings %q", box.ipv6, box.Warnings())
 	}
 	if err := box.AddServer(netip.MustParseAddr("2001:db8::7")); err == nil {
 		t.Error("added an IPv6 address")

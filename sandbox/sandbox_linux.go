@@ -267,9 +267,6 @@ func (s *Sandbox) Offload() bool { return s.offload }
 // MTU returns the device's MTU in bytes.
 func (s *Sandbox) MTU() int { return s.mtu }
 
-// IPv6 reports whether the namespace has IPv6.
-func (s *Sandbox) IPv6() bool { return s.ipv6 }
-
 // Warnings returns what this host did not let us set, which may make the
 // replay less faithful.
 func (s *Sandbox) Warnings() []string {

@@ -10,10 +10,10 @@ const (
 	Pending                 // not sent, or sent and not acknowledged, when the run ended
 	InGap                   // captured, but part of a message that was broken by a gap
 	BeforeJoin              // before the first place where a joined session could start
-	Filtered                // left out on purpose: sampling, rules
+	Filtered                // left out on purpose: by a sample, a ramp, or for not being whole
 	Refused                 // the application refused or reset the connection
 	ClosedEarly             // the application closed before it was sent
-	Shed                    // dropped over a limit on memory or rate
+	Shed                    // dropped over the limit on memory
 	Unsupported             // of a kind that cannot be replayed
 
 	fates

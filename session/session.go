@@ -1,6 +1,6 @@
 // Package session holds the nouns that every stage shares: the Session, a
-// captured TCP connection as a growing list of events of both sides, and the
-// Ledger of what became of its client's bytes.
+// captured TCP connection or UDP flow as a growing list of events of both sides,
+// and the Ledger of what became of its client's bytes.
 //
 // Events flow in from capture, which calls Append and End, and out to one
 // reader, which calls Take. A session is live: the reader follows it while the

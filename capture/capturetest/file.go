@@ -35,18 +35,6 @@ func Pcap(packets []Packet) []byte {
 	return buf.Bytes()
 }
 
-// Pcapng returns the same as pcapng.
-func Pcapng(packets []Packet) []byte {
-	var buf bytes.Buffer
-	w, err := pcapgo.NewNgWriter(&buf, layers.LinkTypeEthernet)
-	must(err)
-	for _, p := range packets {
-		must(w.WritePacket(info(p), p.Data))
-	}
-	must(w.Flush())
-	return buf.Bytes()
-}
-
 func info(p Packet) gopacket.CaptureInfo {
 	return gopacket.CaptureInfo{Timestamp: p.Time, CaptureLength: len(p.Data), Length: len(p.Data)}
 }

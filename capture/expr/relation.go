@@ -139,5 +139,5 @@ func (p *parser) load(t token) (*arith, error) {
 	if end := p.next(); !end.is("]") {
 		return nil, p.unexpected(end, "\"]\"")
 	}
-	return &arith{op: "load", l: index, header: header, size: size, offset: t.offset}, nil
+	return &arith{op: "load", l: index, header: header, size: size}, nil
 }

@@ -111,7 +111,6 @@ type arith struct {
 	value  uint32 // of a number
 	header string // of a load: ether, ip, tcp, …
 	size   uint32 // of a load: 1, 2 or 4 bytes
-	offset int    // of a load in the text
 }
 
 func (p pair) write(b *strings.Builder) {

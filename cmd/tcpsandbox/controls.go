@@ -63,7 +63,7 @@ func (c *controls) flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.onlyComplete, "only-complete", false, "play only sessions captured from their beginning, and of files to their end without a hole")
 	f.StringVar(&c.wait, "wait", "answers", "answers: send when the application has answered as production had; none: do not wait for it")
 	f.StringVar(&c.onEarlyClose, "on-early-close", "reconnect", "when the application closes early, reconnect at the next message (HTTP/1), or stop")
-	f.DurationVar(&c.idleTimeout, "idle-timeout", 10*time.Minute, "end a session of which nothing was captured for this long (UDP, if not given: 2m)")
+	f.DurationVar(&c.idleTimeout, "idle-timeout", 10*time.Minute, "end a session of which nothing was captured for this long; UDP, if not given: 2m")
 	f.StringVar(&c.memoryFlag, "max-memory", "", "drop sessions rather than have more resident memory than SIZE, such as 512M (default: half of the machine's)")
 }
 

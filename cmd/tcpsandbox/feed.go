@@ -66,6 +66,7 @@ func (f *feed) stats() (p capture.Stats, a capture.AssemblerStats) {
 	a.Unsupported += f.segments.Unsupported
 	a.Refused += f.segments.Refused
 	a.Ignored += f.segments.Ignored
+	a.Stale += f.segments.Stale
 	a.Orphaned += f.segments.Orphaned
 	a.Shed += f.segments.Shed
 	return p, a

@@ -22,7 +22,7 @@ const (
 	exitOK        = 0   // all compared answers match
 	exitDifferent = 1   // they differ, or something was lost with --fail-on loss
 	exitUsage     = 2   // the command line is wrong
-	exitCannot    = 3   // it cannot run here
+	exitCannot    = 3   // it cannot run here, or its books do not balance
 	exitApp       = 4   // the application never listened, or died
 	exitSignal    = 128 // plus the signal's number: a signal ended it before there was a result
 )

@@ -60,7 +60,8 @@ func (c *console) fail(err error) {
 	text := "tcpsandbox: " + err.Error()
 	var h hinter
 	if errors.As(err, &h) && h.Hint() != "" {
-		text += "\n  hint: " + h.Hint()
+		const prefix = "\n  hint: " // what follows stays below what it begins with: a caret points up
+		text += prefix + strings.ReplaceAll(h.Hint(), "\n", "\n"+strings.Repeat(" ", len(prefix)-1))
 	}
 	c.print(text)
 }

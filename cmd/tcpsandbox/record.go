@@ -20,7 +20,7 @@ func recordCommand() *cobra.Command {
 	var duration time.Duration
 	var quiet bool
 	cmd := &cobra.Command{
-		Use:   "record --capture SOURCE[:PORT,…] -o FILE.pcapng",
+		Use:   "record --capture SOURCE[:PORT[/udp],…] -o FILE.pcapng",
 		Short: "Write what is captured to a file, to be replayed later",
 		Long: `Captures packets as run does and writes them to a pcapng file, until it is
 interrupted. -o - writes to the standard output:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tcpsandbox/capture"
 	"tcpsandbox/compare"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
@@ -100,6 +101,9 @@ func (p *pipeline) captured(f *feed) report.Source {
 	if n := asm.Orphaned + asm.Shed; n > 0 {
 		warn("%s bytes could not be put in order (what comes before them is missing, or there was no room) and are not in the sessions", number(n))
 	}
+	if asm.Stale > 0 {
+		warn("%s", staleWords(asm))
+	}
 	if asm.Refused > 0 {
 		warn("%s connections were not followed: too many at once", number(asm.Refused))
 	}
@@ -114,6 +118,12 @@ func (p *pipeline) captured(f *feed) report.Source {
 		Malformed: int64(src.Malformed + asm.Malformed + asm.Unsupported),
 		Unordered: int64(asm.Orphaned + asm.Shed),
 	}
+}
+
+// staleWords tells of datagrams that could not be put together. tcpdump's
+// "port 80" leaves such behind: only a first fragment has ports.
+func staleWords(asm capture.AssemblerStats) string {
+	return count(asm.Stale, "fragmented IP packet") + " lacked a fragment, and what they held is in no session"
 }
 
 // wantedOf says what a source was to give: "TCP session of port 80, 53/udp".
@@ -141,7 +151,7 @@ func percentiles(l replay.Latency) report.Percentiles {
 func detail(r *replay.Record) report.Detail {
 	d := report.Detail{
 		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: cmp.Or(r.As, seenAs(r.Client)), Server: r.Server, State: r.State, Joined: r.Joined,
-		Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
+		Gaps: int64(r.Gaps), Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
 		Verdict: r.Verdict.String(),
 	}
 	if r.Proto == session.UDP {

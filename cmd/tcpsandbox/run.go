@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -71,11 +69,13 @@ gzipped) or - for a capture on the standard input:
   sudo tcpsandbox run --capture eth0:80 -- ./testapp
   sudo tcpsandbox run --capture eth0:53,53/udp -- ./resolver
   sudo tcpsandbox run --capture shop.pcapng --pace asap --report run.json -- ./testapp
-  ssh prod tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
+  ssh prod sudo tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
 
 The result goes to the standard output, all else to the standard error.
-Exit: 0 all compared answers match, 1 they differ, 2 misuse, 3 cannot run here,
-4 the application never listened, or died.`,
+Exit: 0 all compared answers match, 1 they differ (see --fail-on), 2 misuse,
+3 cannot run here, or its own books do not balance, 4 the application never
+listened, or died; 128 and the signal's number if a signal came before there
+was a result.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := opt.complete(cmd, args); err != nil {
 				return err
@@ -387,38 +387,3 @@ func (e *diedError) Error() string {
 
 // Hint implements hinter.
 func (e *diedError) Hint() string { return e.status.Hint() }
-
-// signalError is the signal that ended a run.
-type signalError struct{ os.Signal }
-
-func (e signalError) Error() string { return "ended by " + e.String() }
-
-// interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends, with
-// a signalError as its cause. The second ends the process at once; that leaves
-// nothing behind, since the kernel ends the application with it.
-func interruptible(con *console) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
-	// SIGHUP comes when the terminal or the ssh connection goes away.
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	quit := make(chan struct{})
-	go func() {
-		for n := 0; ; n++ {
-			select {
-			case sig := <-signals:
-				if n > 0 {
-					con.fail(errors.New("ended by a second signal; nothing more is written"))
-					os.Exit(exitSignal + int(sig.(syscall.Signal)))
-				}
-				con.say("%v: finishing what is under way; once more to end at once", sig)
-				cancel(signalError{sig})
-			case <-quit:
-				return
-			}
-		}
-	}()
-	var once sync.Once
-	return ctx, func() {
-		once.Do(func() { signal.Stop(signals); close(quit); cancel(nil) })
-	}
-}

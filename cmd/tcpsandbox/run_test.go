@@ -12,6 +12,17 @@ import (
 	"tcpsandbox/report"
 )
 
+// The caret under a filter points at what is wrong with it.
+func TestHintPointsAtTheFilter(t *testing.T) {
+	p := picked{filterText: "port foo bar", tunnels: "auto"}
+	var said bytes.Buffer
+	(&console{err: &said}).fail(usageError{"tcpsandbox run", p.complete()})
+	lines := strings.Split(said.String(), "\n")
+	if len(lines) < 3 || strings.Index(lines[2], "^") != strings.Index(lines[1], "foo") {
+		t.Errorf("said\n%s", said.String())
+	}
+}
+
 // A result that contradicts itself ends with exit code 3 and says so on the
 // standard error and in the report, whatever the answers were and whatever
 // --fail-on asks for.

@@ -134,6 +134,9 @@ func list(l *report.Listing, src capture.Source, spec capture.Spec, noTunnels bo
 	if packets.Truncated != "" {
 		l.Warnings = append(l.Warnings, "the capture is cut off: "+packets.Truncated)
 	}
+	if stats.Stale > 0 {
+		l.Warnings = append(l.Warnings, staleWords(stats))
+	}
 	if stats.Unsupported > 0 {
 		l.Warnings = append(l.Warnings, fmt.Sprintf("%s packets of link type %d, which is not supported", number(stats.Unsupported), stats.LastLink))
 	}

@@ -108,6 +108,34 @@ func TestShow(t *testing.T) {
 	}
 }
 
+// A datagram whose fragments did not all come is told of, also if the capture
+// ended before anyone gave up waiting.
+func TestShowTellsOfMissingFragments(t *testing.T) {
+	c := capturetest.New("10.0.0.1:40000", "10.0.0.9:80").Handshake().Client(strings.Repeat("x", 1000))
+	last := len(c.Packets) - 1
+	fragments := capturetest.Fragments(c.Packets[last].Data, 400)
+	for _, tt := range []struct {
+		name    string
+		come    [][]byte
+		warning string
+	}{
+		{"all", fragments, ""},
+		{"the first", fragments[:1], "1 fragmented IP packet lacked a fragment"},
+	} {
+		packets := c.Packets[:last:last]
+		for _, data := range tt.come {
+			packets = append(packets, capturetest.Packet{Time: c.Packets[last].Time, Data: data})
+		}
+		path := filepath.Join(t.TempDir(), "shop.pcap")
+		if err := os.WriteFile(path, capturetest.Pcap(packets), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(listFile(t, path, "").Warnings, "\n"); tt.warning == "" && said != "" || !strings.Contains(said, tt.warning) {
+			t.Errorf("%s: warnings %q, want %q", tt.name, said, tt.warning)
+		}
+	}
+}
+
 func listFile(t *testing.T, name, filterText string) *report.Listing {
 	t.Helper()
 	spec, err := capture.ParseSpec(name)
