@@ -71,7 +71,7 @@ func cmdLose(ts *testscript.TestScript, w *world, args []string) error {
 	if err := os.WriteFile(ts.MkAbs(args[3]+".lost"), []byte(lost.String()), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(ts.MkAbs(args[3]), capturetest.Pcapng(kept), 0o644)
+	return os.WriteFile(ts.MkAbs(args[3]), capturetest.Pcap(kept), 0o644)
 }
 
 // cmdRecovered checks what a run with a capture that misses packets has
