@@ -117,8 +117,11 @@ func (d *datagrams) production(e *session.Event) {
 	}
 	d.first, x.last = false, e.At
 	ex.sent, ex.prodDone = p.fail.err == nil, true
+	// What was under way when the flow was shed is answered yet: from then on
+	// nobody knows whose answer is whose.
+	ex.spoiled = e.Kind == session.Gap || p.record.Shed
 	if e.Kind == session.Gap {
-		ex.spoiled, ex.missing = true, e.Missing
+		ex.missing = e.Missing
 	} else {
 		x.add(&ex.production, e.Data)
 		ex.production.Complete = true
