@@ -282,6 +282,11 @@ func (p *player) release(st *step, now time.Time) bool {
 	}
 	g := p.gate(st, now)
 	cause, wait, ok := g.decide()
+	if ok && cause == Quiet {
+		if more := min(patience*p.shard.cfg.MinQuiet, g.timeout); g.silence < more && p.exchanges.halfDone() {
+			ok, wait = false, more-g.silence
+		}
+	}
 	if ok && st.SeenFIN && !p.appEOF && cause != Timeout {
 		// Production's server had closed before: so must the application,
 		// within the time an answer may take.
