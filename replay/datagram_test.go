@@ -93,6 +93,12 @@ func TestDatagramFlow(t *testing.T) {
 			received: []string{"a"}, verdicts: verdictCount{compare.Different: 2}, extra: 1, first: "answer 1: at byte 9",
 		},
 		{
+			name: "an empty answer is lost", tape: resume().client("a").answer("").client("b").answer("B"),
+			endpoint: &endpoint{serve: asked(with(right(ms), "a", reply{}))},
+			received: []string{"a", "b"}, state: "unanswered",
+			release: causeCount{Exact: 1, Timeout: 1}, verdicts: verdictCount{compare.Missing: 1, compare.Identical: 1},
+		},
+		{
 			name: "a lost answer costs itself, and one time-out", tape: exchange3(),
 			endpoint: &endpoint{serve: asked(with(right(ms), "a", reply{}))},
 			received: []string{"a", "b", "c"}, times: []time.Duration{0, 5 * time.Second, 5*time.Second + ms},
