@@ -121,7 +121,7 @@ func NewAssembler(cfg AssemblerConfig) *Assembler {
 	}
 	a := &Assembler{cfg: cfg, flows: make(map[flowKey]*flow)}
 	a.ports, a.udp = portSets(cfg.Ports, cfg.UDP)
-	a.ip.plain = cfg.NoTunnels
+	a.ip.plain, a.defrag.keepUDP = cfg.NoTunnels, a.udp != nil
 	return a
 }
 
@@ -153,6 +153,8 @@ func (a *Assembler) Tick(now time.Time) []*session.Session {
 // Flush ends all sessions because the capture ended and returns those. Bytes
 // behind a hole are given out as far as the other side acknowledged them.
 func (a *Assembler) Flush() []*session.Session {
+	a.defrag.giveUp(func(*datagram) bool { return true })
+	a.givenUp()
 	live := make([]*flow, 0, a.stats.Live)
 	for _, f := range a.flows {
 		for ; f != nil; f = f.twin {
@@ -168,7 +170,7 @@ func (a *Assembler) Flush() []*session.Session {
 	a.flows, a.filed = make(map[flowKey]*flow), 0
 	a.wheel = wheel{now: a.wheel.now}
 	a.recent, a.holes, a.deafHoles = nil, holeQueue{}, holeQueue{}
-	a.defrag = defragmenter{expired: a.defrag.expired + uint64(len(a.defrag.open))}
+	a.defrag = defragmenter{expired: a.defrag.expired, keepUDP: a.udp != nil}
 	return a.commit()
 }
 
@@ -185,7 +187,15 @@ func (a *Assembler) packet(p *Packet, now int64) {
 	payload, v := decode(p.Data, p.OrigLen, p.Link, &a.seg, &a.ip)
 	for v == isFragment { // again when what is inside a tunnel is one, too
 		a.stats.Fragments++
-		whole, _ := a.defrag.add(&a.ip, payload, now)
+		whole, g := a.defrag.add(&a.ip, payload, now)
+		if g != nil {
+			g.vlan = p.VLAN
+		}
+		if len(a.defrag.given) > 0 {
+			ip := a.ip
+			a.givenUp()
+			a.ip = ip
+		}
 		if whole == nil {
 			return
 		}
@@ -207,6 +217,21 @@ func (a *Assembler) packet(p *Packet, now int64) {
 	default:
 		a.stats.Malformed++
 	}
+}
+
+// givenUp tells the flows of datagrams of which fragments are lacking.
+func (a *Assembler) givenUp() {
+	for _, g := range a.defrag.given {
+		if g.beginning(&a.seg, &a.ip) != isUDP {
+			continue
+		}
+		if g.vlan != 0 {
+			a.reroute(g.vlan)
+		}
+		a.datagram(g.started)
+	}
+	clear(a.defrag.given)
+	a.defrag.given = a.defrag.given[:0]
 }
 
 // reroute adds the tag that the kernel took off to the path.

@@ -1,16 +1,25 @@
 package capture
 
+import (
+	"cmp"
+	"slices"
+)
+
 // IP reassembly, for both versions: the payloads of a datagram's fragments are
 // laid into one buffer; where they overlap, the first bytes win. Fragments are
 // rare in TCP, but tunnels make them of full-sized packets (path MTU discovery avoids it), so this is small and bounded rather
 // than fast: at most maxDatagrams at a time and none older than
-// datagramTimeout; the oldest goes first.
+// datagramTimeout; the oldest goes first. Of UDP,
+// one that is given up is a datagram that the capture has not whole: a gap, like
+// one that the snap length cut. It is told of when it is given up, which may be
+// later than what came behind it.
 
 const (
 	maxDatagrams    = 256
 	maxDatagram     = 1 << 16          // an IP payload is shorter
 	datagramTimeout = 30 * 1e9         // ns of packet time, as Linux' ipfrag_time
 	maxFragments    = maxDatagram / 64 // of one datagram; real ones are longer
+	sweepEvery      = 1e9              // ns of packet time between looks for time-outs
 )
 
 type datagramKey struct {
@@ -25,6 +34,8 @@ type span struct{ from, to int }
 
 type datagram struct {
 	started int64
+	ip      ipInfo // of its first fragment to come
+	vlan    uint16 // that the kernel took off the frame
 	buf     []byte
 	have    []span // sorted, disjoint, not touching
 	pieces  int
@@ -35,11 +46,17 @@ type datagram struct {
 	held    []Packet
 }
 
-// defragmenter collects the fragments of TCP datagrams. Its zero value is
+// defragmenter collects the fragments of datagrams. Its zero value is
 // ready.
 type defragmenter struct {
 	open    map[datagramKey]*datagram
 	expired uint64 // datagrams given up
+	swept   int64  // when time-outs were last looked for
+
+	// keepUDP is an order to keep those of UDP in given, of which the beginning
+	// is known; the caller takes them from there.
+	keepUDP bool
+	given   []*datagram
 }
 
 // add takes one fragment and returns the datagram's payload once it is whole,
@@ -56,6 +73,9 @@ func (d *defragmenter) add(ip *ipInfo, payload []byte, now int64) (whole []byte,
 		d.drop(key)
 		g = nil
 	}
+	if now-d.swept >= sweepEvery {
+		d.sweep(now)
+	}
 	if g == nil {
 		if d.open == nil {
 			d.open = make(map[datagramKey]*datagram)
@@ -63,7 +83,7 @@ func (d *defragmenter) add(ip *ipInfo, payload []byte, now int64) (whole []byte,
 		if len(d.open) >= maxDatagrams {
 			d.dropOldest()
 		}
-		g = &datagram{started: now, total: -1}
+		g = &datagram{started: now, total: -1, ip: *ip}
 		d.open[key] = g
 	}
 	if g.pieces++; g.pieces > maxFragments {
@@ -120,8 +140,41 @@ func (g *datagram) lay(from int, payload []byte) {
 }
 
 func (d *defragmenter) drop(key datagramKey) {
+	g := d.open[key]
 	delete(d.open, key)
 	d.expired++
+	if d.keepUDP && key.proto == protoUDP && len(g.have) > 0 && g.have[0].from == 0 && g.have[0].to >= 8 {
+		d.given = append(d.given, g)
+	}
+}
+
+// sweep gives up what is older than datagramTimeout.
+func (d *defragmenter) sweep(now int64) {
+	d.swept = now
+	d.giveUp(func(g *datagram) bool { return now-g.started > datagramTimeout })
+}
+
+// giveUp gives up some of the datagrams, the oldest first.
+func (d *defragmenter) giveUp(which func(*datagram) bool) {
+	var keys []datagramKey
+	for k, g := range d.open {
+		if which(g) {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b datagramKey) int {
+		return cmp.Or(cmp.Compare(d.open[a].started, d.open[b].started), cmp.Compare(a.id, b.id))
+	})
+	for _, k := range keys {
+		d.drop(k)
+	}
+}
+
+// beginning fills in seg and ip with what is known of a UDP datagram that was
+// given up: its header, its length, and its first bytes.
+func (g *datagram) beginning(seg *segment, ip *ipInfo) verdict {
+	*ip = g.ip
+	return decodeUDP(g.buf[:g.have[0].to], maxDatagram, seg, ip)
 }
 
 func (d *defragmenter) dropOldest() {

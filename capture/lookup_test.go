@@ -176,6 +176,31 @@ func udp(wrap capturetest.Wrap, client, server string, data ...string) []capture
 	return batch(all)
 }
 
+// pieces is a question in two fragments, its answer, and a question more.
+func pieces() []capture.Packet {
+	p := udp(nil, "10.0.0.1:4000", "10.0.0.2:53", "C0123456789abcdefghij", "Sxyz", "Ccd")
+	for i, f := range capturetest.Fragments(p[0].Data, 16) {
+		part := p[0]
+		part.Data, part.OrigLen = f, len(f)
+		p = slices.Insert(p, 1+i, part)
+	}
+	return p[1:]
+}
+
+// late has the last two packets come a minute later, the last one in fragments,
+// too.
+func late(p []capture.Packet) []capture.Packet {
+	last := p[len(p)-1]
+	for _, f := range capturetest.Fragments(last.Data, 8) {
+		part := last
+		f[18] ^= 1 // another datagram
+		part.Data, part.OrigLen = f, len(f)
+		part.Time += 60e9
+		p = append(p, part)
+	}
+	return p
+}
+
 func TestUDP(t *testing.T) {
 	dns := capture.AssemblerConfig{UDP: []uint16{53}}
 	const cl, sv = "10.0.0.1:4000", "10.0.0.2:53"
@@ -205,6 +230,10 @@ func TestUDP(t *testing.T) {
 			p[1].Data = p[1].Data[:14+20+8+2]
 			return p
 		}(), dns, []string{`C"ab" Sgap3 C"cd"@3 capture-end`}},
+		{"in fragments", pieces(), dns, []string{`C"0123456789abcdefghij" S"xyz" C"cd"@3 capture-end`}},
+		{"a fragment is lacking", slices.Delete(pieces(), 1, 2), dns, []string{`joined S"xyz" C"cd"@3 Cgap20@3 capture-end`}},
+		{"the fragment with the ports is lacking", pieces()[1:], dns, []string{`joined S"xyz" C"cd"@3 capture-end`}},
+		{"a fragment is lacking for long", late(slices.Delete(pieces(), 1, 2)), dns, []string{`joined S"xyz" C"cd"@3 Cgap20@3 C"cd"@3 capture-end`}},
 		{"idle", udp(nil, cl, sv, "Cab", "Sx", "Ccd"), capture.AssemblerConfig{UDP: []uint16{53}, UDPIdleTimeout: 100 * time.Millisecond},
 			[]string{`C"ab" idle`, `joined S"x" idle`, `C"cd" capture-end`}},
 	} {

@@ -73,9 +73,14 @@ func Addresses(prefix netip.Prefix) uint64 {
 	return size
 }
 
+// broadcast lies in copies4, but is nobody's: Linux drops what comes from it.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 // IsMadeUp reports whether an address is one that no captured client can have,
 // and copies of sessions have.
-func IsMadeUp(addr netip.Addr) bool { return copies4.Contains(addr) || copies6.Contains(addr) }
+func IsMadeUp(addr netip.Addr) bool {
+	return addr != broadcast && copies4.Contains(addr) || copies6.Contains(addr)
+}
 
 // server notes a server's address: a client must not have it.
 func (a *addresses) server(addr netip.Addr) { a.servers[addr.Unmap()] = struct{}{} }

@@ -171,6 +171,17 @@ func (x *exchanges) sent(st *step, now time.Time) {
 	}
 }
 
+// halfDone reports whether the application's answer is the beginning of
+// production's, and not all of it.
+func (x *exchanges) halfDone() bool {
+	e := x.at(x.app)
+	if e == nil || !e.sent || e.spoiled {
+		return false
+	}
+	a, p := &e.application, &e.production
+	return a.Len > 0 && a.Len < p.Len && a.Len <= int64(len(p.Head)) && bytes.HasPrefix(p.Head, a.Head)
+}
+
 // early reports whether production's client, when it had seen `seen` bytes,
 // had not seen the end of the answer that the application owes now: want is
 // how much of it the client had seen, got how much of it is here.

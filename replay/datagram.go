@@ -24,8 +24,9 @@ import (
 // kernel refused what it was asked (boundary), or nothing came for the answer
 // time-out (timeout). What is not waited for any more is missing, and the next
 // answer belongs to the next of production's: one lost datagram costs one
-// answer. Should it come later, as production's was, it belongs to none. After a time-out the waits are as short as those of quiet until the
-// application answers again, so that a mute one holds a flow up once.
+// answer. Should it come later, as production's was, it belongs to none. After a
+// time-out the waits are as short as those of quiet until the application answers
+// again, and after several even shorter, so that a mute one holds a flow up once.
 //
 // The n-th answer of the application is compared with production's n-th, as
 // bytes. What the application sends beyond production's answers is extra, and
@@ -61,7 +62,7 @@ type datagrams struct {
 	open     uint64   // sent since the application's latest answer
 	spent    uint64   // refused until then
 	answered bool     // the application has answered the latest one sent
-	mute     bool     // a time-out passed since the application's latest answer
+	mute     int      // time-outs that passed since the application's latest answer
 	late     []uint64 // digests of production's answers that are not waited for any more
 }
 
@@ -74,6 +75,9 @@ const (
 	// TCP's: on a machine with both processors taken (--multiply 20 of 10 flows,
 	// beside other tests) one in a hundred answers took more than 17 ms.
 	udpQuiet = 5
+	// maxMute time-outs in a row tell that the application is mute, and not
+	// only slow to answer what came after something that it does not answer.
+	maxMute = 5
 )
 
 var lateSeed = maphash.MakeSeed()
@@ -117,8 +121,11 @@ func (d *datagrams) production(e *session.Event) {
 	}
 	d.first, x.last = false, e.At
 	ex.sent, ex.prodDone = p.fail.err == nil, true
+	// What was under way when the flow was shed is answered yet: from then on
+	// nobody knows whose answer is whose.
+	ex.spoiled = e.Kind == session.Gap || p.record.Shed
 	if e.Kind == session.Gap {
-		ex.spoiled, ex.missing = true, e.Missing
+		ex.missing = e.Missing
 	} else {
 		x.add(&ex.production, e.Data)
 		ex.production.Complete = true
@@ -133,7 +140,7 @@ func (d *datagrams) production(e *session.Event) {
 func (d *datagrams) answer(b []byte, now time.Time) {
 	p, x := d.player, &d.player.exchanges
 	p.lastByte = now
-	d.mute, d.open, d.spent = false, 0, d.refused
+	d.mute, d.open, d.spent = 0, 0, d.refused
 	if d.isLate(b) {
 		return
 	}
@@ -264,8 +271,7 @@ func (d *datagrams) release(st *step, now time.Time) bool {
 	}
 	var cause Cause
 	silence := now.Sub(p.lastActivity())
-	quiet := min(max(udpQuiet*cfg.MinQuiet, 3*x.longestPause), cfg.AnswerTimeout)
-	wait := cfg.AnswerTimeout
+	wait := d.patience()
 	switch {
 	case uint64(x.app) >= st.Seen:
 		cause = Exact
@@ -274,9 +280,7 @@ func (d *datagrams) release(st *step, now time.Time) bool {
 	case d.denied():
 		cause = Boundary
 	case p.since > 0:
-		cause, wait = Quiet, quiet
-	case d.mute:
-		cause, wait = Timeout, cfg.MinQuiet
+		cause, wait = Quiet, d.quiet()
 	default:
 		cause = Timeout
 	}
@@ -287,10 +291,29 @@ func (d *datagrams) release(st *step, now time.Time) bool {
 	if cause != Unawaited {
 		d.giveUp(int(st.Seen))
 	}
-	d.mute = d.mute || cause == Timeout
+	if cause == Timeout {
+		d.mute++
+	}
 	p.shard.tally.released(cause)
 	p.anyTurn, p.released, p.since = true, st.Seen, 0
 	return true
+}
+
+// quiet is the silence that ends an answer.
+func (d *datagrams) quiet() time.Duration {
+	cfg := d.player.shard.cfg
+	return min(max(udpQuiet*cfg.MinQuiet, 3*d.player.exchanges.longestPause), cfg.AnswerTimeout)
+}
+
+// patience is the silence after which an answer is not waited for any more.
+func (d *datagrams) patience() time.Duration {
+	switch {
+	case d.mute == 0:
+		return d.player.shard.cfg.AnswerTimeout
+	case d.mute <= maxMute:
+		return d.quiet()
+	}
+	return d.player.shard.cfg.MinQuiet
 }
 
 // denied reports whether the application's kernel has refused all that was

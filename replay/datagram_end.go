@@ -17,8 +17,8 @@ func (d *datagrams) over(now time.Time) bool {
 		return true
 	}
 	wait := cfg.MinQuiet
-	if x.app < x.prod && !d.mute && !d.denied() {
-		wait = cfg.AnswerTimeout
+	if x.app < x.prod && !d.denied() {
+		wait = d.patience()
 	}
 	if silence := now.Sub(p.lastActivity()); silence < wait {
 		p.shard.timers.set(p, now.Add(wait-silence))

@@ -93,6 +93,12 @@ func TestDatagramFlow(t *testing.T) {
 			received: []string{"a"}, verdicts: verdictCount{compare.Different: 2}, extra: 1, first: "answer 1: at byte 9",
 		},
 		{
+			name: "an empty answer is lost", tape: resume().client("a").answer("").client("b").answer("B"),
+			endpoint: &endpoint{serve: asked(with(right(ms), "a", reply{}))},
+			received: []string{"a", "b"}, state: "unanswered",
+			release: causeCount{Exact: 1, Timeout: 1}, verdicts: verdictCount{compare.Missing: 1, compare.Identical: 1},
+		},
+		{
 			name: "a lost answer costs itself, and one time-out", tape: exchange3(),
 			endpoint: &endpoint{serve: asked(with(right(ms), "a", reply{}))},
 			received: []string{"a", "b", "c"}, times: []time.Duration{0, 5 * time.Second, 5*time.Second + ms},
@@ -128,8 +134,24 @@ func TestDatagramFlow(t *testing.T) {
 		},
 		{
 			name: "an application that never answers holds up once", tape: exchange3(), endpoint: &endpoint{serve: asked(nil)},
-			received: []string{"a", "b", "c"}, times: []time.Duration{0, 5 * time.Second, 5*time.Second + 20*ms},
-			state: "unanswered", release: causeCount{Exact: 1, Timeout: 2}, verdicts: verdictCount{compare.Missing: 3}, took: 5*time.Second + 40*ms,
+			received: []string{"a", "b", "c"}, times: []time.Duration{0, 5 * time.Second, 5*time.Second + 100*ms},
+			state: "unanswered", release: causeCount{Exact: 1, Timeout: 2}, verdicts: verdictCount{compare.Missing: 3}, took: 5*time.Second + 200*ms,
+		},
+		{
+			name:     "and the longer the less",
+			tape:     exchange3().client("a").answer("A").client("b").answer("B").client("c").answer("C").client("a").answer("A").client("b").answer("B"),
+			endpoint: &endpoint{serve: asked(nil)}, state: "unanswered",
+			received: []string{"a", "b", "c", "a", "b", "c", "a", "b"},
+			times: []time.Duration{0, 5 * time.Second, 5*time.Second + 100*ms, 5*time.Second + 200*ms, 5*time.Second + 300*ms,
+				5*time.Second + 400*ms, 5*time.Second + 500*ms, 5*time.Second + 520*ms},
+			verdicts: verdictCount{compare.Missing: 8}, took: 5*time.Second + 540*ms,
+		},
+		{
+			name: "slow answers after one that never comes", tape: exchange3().client("a").answer("A"),
+			endpoint: &endpoint{serve: asked(map[string]reply{"a": in(60*ms, "A"), "c": in(60*ms, "C")})},
+			received: []string{"a", "b", "c", "a"}, times: []time.Duration{0, 60 * ms, 5*time.Second + 60*ms, 5*time.Second + 120*ms},
+			state:    "unanswered",
+			verdicts: verdictCount{compare.Missing: 1, compare.Identical: 3},
 		},
 		{
 			name: "nothing is waited for", tape: exchange3(), endpoint: &endpoint{serve: asked(right(100 * ms))}, config: func(c *Config) { c.NoWait = true },

@@ -227,7 +227,9 @@ func (x *exchanges) verdict(e *exchange) {
 		res = compare.Parts(&e.production, &e.application, p.record.Reset)
 	default:
 		var app *compare.Answer
-		if e.appDone && e.application.Complete || e.application.Len > 0 || e.sent && e.production.Len == 0 {
+		// To say nothing is an answer to a turn; an empty datagram has to come.
+		silent := e.sent && e.production.Len == 0 && p.udp == nil
+		if e.appDone && e.application.Complete || e.application.Len > 0 || silent {
 			app = &e.application
 		}
 		res = compare.Answers(&e.production, app, p.shard.cfg.Rules)

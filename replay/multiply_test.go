@@ -167,3 +167,14 @@ func TestAddressesRunOut(t *testing.T) {
 		}
 	})
 }
+
+func TestIsMadeUp(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"239.255.255.255": false, "240.0.0.1": true, "255.255.255.254": true, "255.255.255.255": false,
+		"fd74:6370:7362::1": true, "fd74:6370:7363::1": false,
+	} {
+		if got := IsMadeUp(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("IsMadeUp(%s) is %v", addr, got)
+		}
+	}
+}

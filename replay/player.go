@@ -290,6 +290,11 @@ func (p *player) release(st *step, now time.Time) bool {
 	if p.greets && !p.anyTurn {
 		ok, wait = p.greetingOver(&g)
 	}
+	if ok && cause == Quiet {
+		if more := min(patience*p.shard.cfg.MinQuiet, g.timeout); g.silence < more && p.exchanges.halfDone() {
+			ok, wait = false, more-g.silence
+		}
+	}
 	if ok && st.SeenFIN && !p.appEOF && cause != Timeout {
 		// Production's server had closed before: so must the application,
 		// within the time an answer may take.

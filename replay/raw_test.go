@@ -49,6 +49,19 @@ func TestRaw(t *testing.T) {
 			release: causeCount{Exact: 2, Quiet: 1}, verdicts: verdictCount{compare.Identical: 1, compare.Different: 1},
 		},
 		{
+			name: "an answer that pauses in its middle is waited for", tape: redis(),
+			serve:    turns("PING\r\n", reply{pieces: []string{"+PO", "NG\r\n"}, pause: 300 * ms}, "GET a\r\n", say("$-1\r\n"), "QUIT\r\n", say("+OK\r\n")),
+			received: []string{asked}, order: []string{"cscscsfe"},
+			release: causeCount{Exact: 4}, verdicts: verdictCount{compare.Identical: 3},
+		},
+		{
+			name: "but not for ever", tape: redis(),
+			serve:    turns("PING\r\n", say("+PO"), "GET a\r\n", say("$-1\r\n"), "QUIT\r\n", say("+OK\r\n")),
+			received: []string{asked}, order: []string{"cscscsfe"},
+			at:      []time.Duration{0, 0, 500 * ms, 500 * ms, 500 * ms, 500 * ms, 500 * ms, 500 * ms},
+			release: causeCount{Exact: 3, Quiet: 1}, verdicts: verdictCount{compare.Identical: 2, compare.Different: 1},
+		},
+		{
 			name:     "a pause longer than the time-out",
 			tape:     record().client("LIST\r\n").answer("a").later(9 * time.Second).answer("b\r\n").client("QUIT\r\n").answer("bye").clientFIN().serverFIN(),
 			serve:    turns("LIST\r\n", say("a"), "QUIT\r\n", say("bye")),

@@ -297,6 +297,7 @@ func TestVerdict(t *testing.T) {
 		{"4 of 5 compared answers are not production's (1 different, 3 missing)", func(r *Result) { r.Answers.Count(compare.Different, 1); r.Answers.Count(compare.Missing, 3) }},
 		{"no session was captured", func(r *Result) { r.Sessions = Sessions{}; r.Answers = Answers{} }},
 		{"no answer could be compared with production's", func(r *Result) { r.Answers = Answers{Uncompared: 3} }},
+		{"no answer could be compared with production's, and not everything arrived", func(r *Result) { r.Answers, r.ClientBytes.Shed = Answers{}, 1 }},
 		{"the application never listened, nothing was replayed", func(r *Result) { r.Ended = EndedNoListener }},
 		{"the application exited with code 3 in the middle of the run: 1 answer compared, all match production's", func(r *Result) { r.Ended, r.App.ExitCode = EndedAppExited, 3 }},
 		{"the application was ended by SIGSEGV in the middle of the run: 1 of 2 compared answers is not production's (1 missing)", func(r *Result) {

@@ -67,6 +67,8 @@ func (t *text) verdict() string {
 		return fmt.Sprintf("the application exited with code %d in the middle of the run%s", t.App.ExitCode, t.judged())
 	case t.Sessions.Seen == 0:
 		return "no session was captured"
+	case a.Compared == 0 && t.LossWords() != "":
+		return "no answer could be compared with production's, and not everything arrived"
 	case a.Compared == 0:
 		return "no answer could be compared with production's"
 	case a.Different+a.Missing > 0:
