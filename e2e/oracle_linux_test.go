@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -48,7 +49,6 @@ type sender struct {
 // reply is a captured packet of the server's with data.
 type reply struct {
 	acked int // of the client's stream
-	to    int // where it ends in the server's
 }
 
 // foresee puts the streams of an uncut capture together, in the order of the
@@ -57,7 +57,6 @@ type reply struct {
 // nothing was lost on the wire.
 func foresee(kind string, packets []capturetest.Packet, lost map[int]bool) (all []*sender, err error) {
 	by := map[netip.AddrPort]*sender{}
-	first := map[netip.AddrPort]uint32{} // the server's initial number, by client
 	for i, p := range packets {
 		eth := gopacket.NewPacket(p.Data, layers.LayerTypeEthernet, gopacket.NoCopy)
 		tcp, isTCP := eth.TransportLayer().(*layers.TCP)
@@ -75,13 +74,12 @@ func foresee(kind string, packets []capturetest.Packet, lost map[int]bool) (all 
 		}
 		if c := by[to]; c != nil { // of the server
 			if tcp.SYN {
-				first[to] = tcp.Seq
 				c.opened = c.opened || !lost[i]
 			}
 			if !lost[i] && tcp.ACK {
 				c.acked = max(c.acked, int(tcp.Ack-c.isn-1))
-				if n := len(tcp.Payload); n > 0 {
-					c.replies = append(c.replies, reply{int(tcp.Ack - c.isn - 1), int(tcp.Seq-first[to]-1) + n})
+				if len(tcp.Payload) > 0 {
+					c.replies = append(c.replies, reply{int(tcp.Ack - c.isn - 1)})
 				}
 			}
 			continue
@@ -112,6 +110,11 @@ func foresee(kind string, packets []capturetest.Packet, lost map[int]bool) (all 
 		}
 	}
 	return all, nil
+}
+
+// greeted reports whether what the server said first was captured.
+func (c *sender) greeted() bool {
+	return slices.ContainsFunc(c.replies, func(r reply) bool { return r.acked == 0 })
 }
 
 // divide finds the messages.

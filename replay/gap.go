@@ -121,6 +121,15 @@ func (p *player) part(now time.Time) bool {
 	if p.conn != nil && p.fail.err == nil && p.established && !p.over(now) {
 		return false
 	}
+	if p.conn != nil && p.fail.err == nil && p.written > 0 && !p.exchanges.framed(protocol.Application) {
+		// What was taken for the answer may be another (a greeting, where the
+		// session's beginning is not known): the reset must not overtake what the
+		// application has yet to read.
+		if wait := p.shard.cfg.MinQuiet - now.Sub(p.lastActivity()); wait > 0 {
+			p.shard.timers.set(p, now.Add(wait))
+			return false
+		}
+	}
 	p.exchanges.conclude()
 	p.leave(session.InGap)
 	p.begin()

@@ -182,6 +182,12 @@ func TestGap(t *testing.T) {
 			verdicts: verdictCount{compare.Identical: 2, compare.Uncompared: 1}, timing: true,
 		},
 		{
+			name: "joined, of no known protocol, a greeting is taken for the answer", joined: true,
+			tape:     resume().client("x\n").answer("X\n").client("c\n").answer("C\n").clientGap(10).saw(4).between(true, true).answer("Y\n").client("d\n").answer("D\n").clientFIN().serverFIN(),
+			serve:    func(p *peer) { p.send("hi\n"); lines(map[string]string{"c\n": "C\n", "d\n": "D\n"}, 10*ms)(p) },
+			received: []string{"c\n", "d\n"}, order: []string{"scsr", "scsfe"}, bytes: fateBytes{session.BeforeJoin: 2, session.Delivered: 4}, timing: true,
+		},
+		{
 			name:     "of no known protocol, the first turn is missing, behind a greeting",
 			tape:     record().answer("hi\n").clientGap(10).saw(0).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
 			serve:    func(p *peer) { time.Sleep(50 * ms); p.send("hi\n"); lines(map[string]string{"c\n": "C\n"})(p) },

@@ -371,6 +371,9 @@ func (p *player) maybeEnd(now time.Time) {
 		}
 		return
 	}
+	if p.next != nil {
+		return // more is to come, on another connection; part waits for this one
+	}
 	if p.conn == nil || p.fail.err != nil {
 		if p.cause != session.Live {
 			p.finish()
