@@ -55,6 +55,7 @@ interrupted. -o - writes to the standard output:
 }
 
 func record(spec capture.Spec, pick *picked, output string, duration time.Duration, con *console) error {
+	giveWay()
 	src, err := pick.open(spec)
 	if err != nil {
 		return cannot(err)

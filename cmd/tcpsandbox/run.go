@@ -247,6 +247,7 @@ func replayInto(o *runOptions) (int, error) {
 	// connection, a third more per request, and a worse p99 for production.
 	runtime.GOMAXPROCS(o.cpus)
 	yieldMemory()
+	giveWay()
 	if o.cpuProfile != "" {
 		f, err := os.Create(o.cpuProfile)
 		if err != nil {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// giveWay makes this process one that never takes the processor from another
+// that runs (SCHED_BATCH, see sched(7)): production and its clients may be on
+// this machine. What it starts, the application too, inherits that. On an idle
+// machine it changes nothing; on a full one packets wait in the ring a little
+// and come in larger batches.
+//
+// Measured with production, clients, application and tcpsandbox on two cores,
+// medians of 3: at 1,000 connections/s production's p99 went from 1.85 to
+// 1.39 ms (0.96 without tcpsandbox) and its median from 0.49 to 0.44 ms; at
+// 4,000/s tcpsandbox' CPU went from 151 to 117 ms per 1,000 connections.
+//
+// Who has chosen a policy (chrt) keeps it. It is a courtesy: where it fails,
+// nothing is lost.
+func giveWay() {
+	for again := true; again; {
+		again = false
+		threads, _ := os.ReadDir("/proc/self/task")
+		for _, t := range threads {
+			tid, err := strconv.Atoi(t.Name())
+			if err != nil {
+				continue
+			}
+			attr, err := unix.SchedGetAttr(tid, 0)
+			if err != nil || attr.Policy != unix.SCHED_NORMAL {
+				continue
+			}
+			attr.Policy = unix.SCHED_BATCH
+			if unix.SchedSetAttr(tid, attr, 0) == nil {
+				again = true // it may have made others meanwhile
+			}
+		}
+	}
+}
