@@ -44,11 +44,12 @@ const (
 	maxRepeat = 1_000_000
 	// ringMemory is the ring of a live capture, and baseMemory what a run takes
 	// beside rings and Go's heap: 30 MB of text and stacks (measured as RSS less
-	// both, uploading at 100 MB/s).
+	// both, uploading at 100 MB/s), and what Go's heap overshoots its soft limit
+	// by in a flood (up to 4 MB seen in some ten).
 	ringMemory = 64 << 20
-	baseMemory = 32 << 20
+	baseMemory = 44 << 20
 	// minHeap is what a run needs with next to no traffic.
-	minHeap = 32 << 20
+	minHeap = 20 << 20
 )
 
 func (c *controls) flags(f *pflag.FlagSet) {
