@@ -62,6 +62,22 @@ type AssemblerStats struct {
 	Buffered    int      // bytes waiting for earlier ones, now, what keeping them costs included
 }
 
+// Plus adds up two counts; what is a state, not a count, is the later one's.
+func (s AssemblerStats) Plus(later AssemblerStats) AssemblerStats {
+	later.Packets += s.Packets
+	later.Segments += s.Segments
+	later.Ignored += s.Ignored
+	later.Malformed += s.Malformed
+	later.Unsupported += s.Unsupported
+	later.Fragments += s.Fragments
+	later.Stale += s.Stale
+	later.Sessions += s.Sessions
+	later.Shed += s.Shed
+	later.Orphaned += s.Orphaned
+	later.Refused += s.Refused
+	return later
+}
+
 // Assembler turns packets into sessions. Its methods, but for Stats, must be
 // called from one goroutine at a time. A session that it returned is followed
 // by its reader while the assembler appends to it.

@@ -77,6 +77,16 @@ type Stats struct {
 	Truncated   string // what the end of a broken-off input lacks; empty for a whole one
 }
 
+// Plus adds up two counts; what can be said once only is the later one's.
+func (s Stats) Plus(later Stats) Stats {
+	later.Packets += s.Packets
+	later.Bytes += s.Bytes
+	later.KernelDrops += s.KernelDrops
+	later.Malformed += s.Malformed
+	later.Cut += s.Cut
+	return later
+}
+
 // LinkType says what Data begins with. The numbers are the LINKTYPE_ values of
 // capture files.
 type LinkType uint16

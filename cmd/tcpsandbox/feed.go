@@ -53,23 +53,10 @@ func (f *feed) again() error {
 }
 
 // stats returns the counts that a result shows.
-func (f *feed) stats() (p capture.Stats, a capture.AssemblerStats) {
+func (f *feed) stats() (capture.Stats, capture.AssemblerStats) {
 	f.swap.Lock()
 	defer f.swap.Unlock()
-	p, a = f.src.Stats(), f.asm.Stats()
-	p.Packets += f.packets.Packets
-	p.Bytes += f.packets.Bytes
-	p.KernelDrops += f.packets.KernelDrops
-	p.Malformed += f.packets.Malformed
-	a.Segments += f.segments.Segments
-	a.Malformed += f.segments.Malformed
-	a.Unsupported += f.segments.Unsupported
-	a.Refused += f.segments.Refused
-	a.Ignored += f.segments.Ignored
-	a.Stale += f.segments.Stale
-	a.Orphaned += f.segments.Orphaned
-	a.Shed += f.segments.Shed
-	return p, a
+	return f.packets.Plus(f.src.Stats()), f.segments.Plus(f.asm.Stats())
 }
 
 func (f *feed) close() {
