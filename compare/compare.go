@@ -1,12 +1,20 @@
 // Package compare judges an answer of the application by production's answer
-// to the same request. It does no I/O and knows no protocol: the caller cuts
-// the streams into answers, with a framer or by turns, and adds their bytes to
-// an Answer for each side.
+// to the same request. It does no I/O: the caller cuts the streams into
+// answers, with a framer or by turns, and adds their bytes to an Answer for
+// each side.
 //
 //	production.Add(p)
 //	production.Complete = true
 //	…
-//	result := compare.Answers(&production, &application, compare.Rules{})
+//	result := compare.Answers(&production, &application, compare.Question{}, rules)
+//
+// Answers that are the same bytes are Identical, and that is all that is looked
+// at. Of others the files look, in this order, at
+//
+//	http1.go   the message: status, header fields, cookies
+//	body.go    its body, decoded; what kind of content it is
+//	json.go    values by path, form.go fields, text.go lines, bytes.go the rest
+//	rules.go   whether what differs may
 package compare
 
 import (
@@ -30,13 +38,52 @@ var verdictNames = [...]string{"identical", "equivalent", "different", "missing"
 // String returns the word that reports use.
 func (v Verdict) String() string { return verdictNames[v] }
 
-// Rules say in what answers may differ. The zero value allows nothing.
-type Rules struct{}
+// Reason is why answers were not compared.
+type Reason uint8
 
-// Result is a verdict and, if it is Different, where.
+const (
+	Compared     Reason = iota // they were
+	NotCaptured                // production's direction was not captured
+	InGap                      // part of production's answer was not captured
+	CaptureEnded               // production's answer had not come to its end when the capture did
+	Unpaired                   // it is not known which bytes belong to which request
+	NotPlayed                  // the request did not reach the application
+	OverBound                  // too large to be decoded, and not the same bytes
+
+	Reasons // how many there are
+)
+
+var reasonNames = [...]string{"", "not-captured", "gap", "capture-ended", "unpaired", "not-played", "over-bound"}
+
+// String returns the word that reports use.
+func (r Reason) String() string { return reasonNames[r] }
+
+// Question is what both sides answered.
+type Question struct {
+	// HTTP: the answers are HTTP/1 messages, interim answers (1xx) included.
+	HTTP   bool
+	Method string // of the request; of HTTP only
+	Route  string // names requests of one kind, for the rules: "GET /users/{id}", "turn 3"
+}
+
+// Result is a verdict and what led to it.
 type Result struct {
-	Verdict    Verdict
-	Difference *Difference
+	Verdict Verdict
+	Why     Reason // of Uncompared
+	// Differences are those that count, of Different only: the first one
+	// first, 64 at most. More counts the others.
+	Differences []Difference
+	More        int
+	// Excused is where the answers differ and may, each place once.
+	Excused []Excuse
+}
+
+// First returns the first difference, or nil.
+func (r *Result) First() *Difference {
+	if len(r.Differences) == 0 {
+		return nil
+	}
+	return &r.Differences[0]
 }
 
 // Excerpt limits, in bytes: what a Difference shows of each side.
@@ -45,16 +92,24 @@ const (
 	excerptAfter  = 32
 )
 
-// Difference is the first place where two answers differ. It shares no memory
-// with them.
+// Difference is one place where two answers differ. It shares no memory with
+// them.
 type Difference struct {
-	// Offset counts from the answer's first byte. If Beyond is set the
-	// difference lies there or later: that part is known by its digest only.
-	Offset int64
-	Beyond bool
-	// Production and Application are what stands there: up to 16 bytes from
-	// before Offset and up to 32 from it on. Both are empty if Beyond.
+	Place Place
+	// Path is the very place in production's answer, "$.items[3].price"; empty
+	// where that is Place's name.
+	Path string
+	// Production and Application are what stands there, cut to a readable
+	// length; nil where nothing does, such as a field that one side lacks.
+	// InBytes they are up to 16 bytes from before Offset and up to 32 from it
+	// on, and both empty if Beyond.
 	Production, Application []byte
+
+	// The rest is for InBytes. Offset counts from the first byte, of the answer
+	// or of the body. If Beyond is set the difference lies there or later,
+	// before Until: that part is known by its digest only.
+	Offset, Until int64
+	Beyond        bool
 	// ProductionLen and ApplicationLen are the lengths of the whole answers.
 	ProductionLen, ApplicationLen int64
 	// Cut: the application's answer did not come to its end.
@@ -84,7 +139,7 @@ func (d *Difference) String() string {
 // come is not what production sent. Two answers of no bytes are Identical.
 //
 // Neither argument is changed or kept.
-func Answers(production, application *Answer, rules Rules) Result {
+func Answers(production, application *Answer, q Question, rules *Rules) Result {
 	switch {
 	case production == nil || !production.Complete:
 		return Result{Verdict: Uncompared}
@@ -97,11 +152,18 @@ func Answers(production, application *Answer, rules Rules) Result {
 	case application.Complete && equal(production, application):
 		return Result{Verdict: Identical}
 	}
-	return Result{Verdict: Different, Difference: difference(production, application)}
+	return judged(production, application, q, rules)
+}
+
+// judged compares two answers that are not the same bytes.
+func judged(production, application *Answer, q Question, rules *Rules) Result {
+	f := found{rules: rules, route: q.Route}
+	f.add(difference(production, application))
+	return f.result()
 }
 
 // Extra is the difference that an answer makes which production did not give.
-func Extra(application *Answer) *Difference {
+func Extra(application *Answer) Difference {
 	return difference(&Answer{Complete: true}, application)
 }
 
@@ -111,8 +173,8 @@ func equal(a, b *Answer) bool {
 }
 
 // difference finds the first byte that differs, or that only one of them has.
-func difference(production, application *Answer) *Difference {
-	d := &Difference{
+func difference(production, application *Answer) Difference {
+	d := Difference{
 		ProductionLen:  production.Len,
 		ApplicationLen: application.Len,
 		Cut:            !application.Complete,

@@ -51,10 +51,10 @@ func TestAnswers(t *testing.T) {
 		{"production unknown", nil, whole("hello"), Uncompared, ""},
 		{"neither", nil, nil, Uncompared, ""},
 	} {
-		got := Answers(tt.production, tt.application, Rules{})
+		got := Answers(tt.production, tt.application, Question{}, nil)
 		text := ""
-		if got.Difference != nil {
-			text = got.Difference.String()
+		if got.First() != nil {
+			text = got.First().String()
 		}
 		if got.Verdict != tt.want || text != tt.difference {
 			t.Errorf("%s: %v, %s\nwant %v, %s", tt.name, got.Verdict, text, tt.want, tt.difference)
@@ -65,7 +65,7 @@ func TestAnswers(t *testing.T) {
 // An answer made by hand, without Add, compares as well.
 func TestAnswerLiteral(t *testing.T) {
 	a := &Answer{Head: []byte("hi"), Len: 2, Complete: true}
-	if got := Answers(a, answer("hi", true), Rules{}); got.Verdict != Identical {
+	if got := Answers(a, answer("hi", true), Question{}, nil); got.Verdict != Identical {
 		t.Errorf("%v", got.Verdict)
 	}
 	a.Add([]byte("!"))
@@ -84,8 +84,8 @@ func TestCut(t *testing.T) {
 		t.Errorf("Cut = %q, %v; %d bytes are left", tail, ok, a.Len)
 	}
 	a.Add([]byte("hhhabc"))
-	if got := Answers(answer(head+"abc", true), a, Rules{}); got.Verdict != Identical {
-		t.Errorf("grown again: %v", got.Difference)
+	if got := Answers(answer(head+"abc", true), a, Question{}, nil); got.Verdict != Identical {
+		t.Errorf("grown again: %v", got.First())
 	}
 	for _, n := range []int64{-1, 1, HeadLimit + 4} {
 		if tail, ok := a.Cut(n); ok {
@@ -100,7 +100,8 @@ func TestCut(t *testing.T) {
 // A Difference outlives the answers: their memory goes to others.
 func TestDifferenceOwnsItsBytes(t *testing.T) {
 	p, a := answer("good", true), answer("evil", true)
-	d := Answers(p, a, Rules{}).Difference
+	got := Answers(p, a, Question{}, nil)
+	d := got.First()
 	for _, x := range []*Answer{p, a} {
 		clear(x.Head)
 		x.Reset()
@@ -131,15 +132,15 @@ func FuzzAnswer(f *testing.F) {
 		if pieces.Len != int64(len(text)) || !bytes.Equal(pieces.Head, text[:min(len(text), HeadLimit)]) {
 			t.Fatalf("%d bytes became %d, head %d", len(text), pieces.Len, len(pieces.Head))
 		}
-		if got := Answers(whole, pieces, Rules{}); got.Verdict != Identical {
-			t.Fatalf("in pieces: %v", got.Difference)
+		if got := Answers(whole, pieces, Question{}, nil); got.Verdict != Identical {
+			t.Fatalf("in pieces: %v", got.First())
 		}
 		if int(change) < len(text) {
 			text[change] ^= 1
 			other := answer(string(text), true)
-			got := Answers(whole, other, Rules{})
-			if got.Verdict != Different || got.Difference.Offset != min(int64(change), HeadLimit) || got.Difference.Beyond != (change >= HeadLimit) {
-				t.Fatalf("changed at %d of %d: %v, %v", change, len(text), got.Verdict, got.Difference)
+			got := Answers(whole, other, Question{}, nil)
+			if got.Verdict != Different || got.First().Offset != min(int64(change), HeadLimit) || got.First().Beyond != (change >= HeadLimit) {
+				t.Fatalf("changed at %d of %d: %v, %v", change, len(text), got.Verdict, got.First())
 			}
 			other.Reset()
 		}
@@ -158,8 +159,8 @@ func TestReuse(t *testing.T) {
 			x.Add(text)
 			x.Complete = true
 		}
-		if got := Answers(&a, &b, Rules{}); got.Verdict != Identical {
-			t.Errorf("%d bytes: %v", size, got.Difference)
+		if got := Answers(&a, &b, Question{}, nil); got.Verdict != Identical {
+			t.Errorf("%d bytes: %v", size, got.First())
 		}
 	}
 }
@@ -182,7 +183,7 @@ func BenchmarkAnswer(b *testing.B) {
 				}
 				a.Add(text)
 				p.Complete, a.Complete = true, true
-				if Answers(&p, &a, Rules{}).Verdict != Identical {
+				if Answers(&p, &a, Question{}, nil).Verdict != Identical {
 					b.Fatal("not identical")
 				}
 			}
@@ -195,7 +196,7 @@ func TestExtra(t *testing.T) {
 	if want := `at byte 0: production "", application "by the way"`; d.String() != want || d.ProductionLen != 0 || d.ApplicationLen != 10 {
 		t.Errorf("%v (%+v), want %s", d, d, want)
 	}
-	if d := Extra(answer("", true)); d == nil || d.ApplicationLen != 0 {
+	if d := Extra(answer("", true)); d.ApplicationLen != 0 {
 		t.Errorf("of an empty one: %+v", d)
 	}
 }

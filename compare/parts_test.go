@@ -30,8 +30,8 @@ func TestParts(t *testing.T) {
 	} {
 		got := Parts(answer(tt.production, false), answer(tt.application, false), tt.cut)
 		text := ""
-		if got.Difference != nil {
-			text = got.Difference.String()
+		if got.First() != nil {
+			text = got.First().String()
 		}
 		if got.Verdict != tt.want || text != tt.difference {
 			t.Errorf("%s: %v, %s\nwant %v, %s", tt.name, got.Verdict, text, tt.want, tt.difference)

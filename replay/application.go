@@ -48,6 +48,7 @@ func (x *exchanges) application(p []byte, now time.Time) {
 
 func (x *exchanges) applicationDone(e *exchange) {
 	e.application.Complete = true
+	e.wholeAt = x.player.lastByte
 	e.appDone = true
 	x.app++
 	x.judge()

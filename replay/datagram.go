@@ -115,7 +115,7 @@ func (d *datagrams) production(e *session.Event) {
 	x.prod++
 	if d.first {
 		ex.ask(d.askedAt)
-		ex.answer = e.At
+		ex.answer, ex.answered = e.At, e.At
 	} else {
 		x.longestPause = max(x.longestPause, e.At-x.last)
 	}
@@ -147,7 +147,7 @@ func (d *datagrams) answer(b []byte, now time.Time) {
 	ex := x.nth(x.app)
 	x.app++
 	if !d.answered {
-		ex.sentAt, ex.firstAt = p.lastSent, now
+		ex.sentAt, ex.firstAt, ex.wholeAt = p.lastSent, now, now
 	}
 	d.answered = true
 	x.add(&ex.application, b)

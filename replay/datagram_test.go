@@ -302,7 +302,13 @@ func playFlow(t *testing.T, script *tape, joined bool, end session.Cause, at *en
 	t.Helper()
 	o := &outcome{}
 	cfg := Config{DialUDP: at.dial, Ended: func(r *Record) { o.records = append(o.records, *r) }}
-	cfg.Differs = func(uint64, string, *compare.Difference) { o.differs++ }
+	cfg.Judge = func(x *compare.Exchange) compare.Outcome {
+		out := compare.ByBytes(x)
+		if out.Verdict == compare.Different || out.Verdict == compare.Missing {
+			o.differs++
+		}
+		return out
+	}
 	if config != nil {
 		config(&cfg)
 	}

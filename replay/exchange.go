@@ -14,10 +14,13 @@ import (
 type exchange struct {
 	label string // "GET /cart HTTP/1.1", "turn 3"
 
-	asked   time.Duration // captured offset of the request's last byte, where there was a request
-	answer  time.Duration // captured offset of production's first answer byte
-	sentAt  time.Time
-	firstAt time.Time // of the application's first answer byte
+	asked    time.Duration // captured offset of the request's last byte, where there was a request
+	answer   time.Duration // captured offset of production's first answer byte
+	answered time.Duration // captured offset of its last, once its end was seen
+	sentAt   time.Time
+	firstAt  time.Time // of the application's first answer byte
+	wholeAt  time.Time // of its last, once its end was seen
+	http     bool      // the framer knows the answers as HTTP
 
 	production  compare.Answer
 	application compare.Answer
@@ -127,6 +130,7 @@ func (x *exchanges) request(st *step, data []byte) {
 			} else {
 				x.begin(label(data))
 			}
+			x.latest().http = true // the one protocol with a framer
 			x.guessed = false
 		}
 		n, m := f.Feed(protocol.Requests, data)
@@ -217,31 +221,46 @@ func (x *exchanges) pop() {
 // verdict judges one exchange.
 func (x *exchanges) verdict(e *exchange) {
 	p := x.player
-	var res compare.Result
-	switch {
-	case e.gone || e.spoiled || x.lost && !e.prodDone || !e.production.Complete && !e.part && !e.extra:
-		res.Verdict = compare.Uncompared
-	case e.extra:
-		res = compare.Result{Verdict: compare.Different, Difference: compare.Extra(&e.application)}
-	case e.part:
-		res = compare.Parts(&e.production, &e.application, p.record.Reset)
-	default:
-		var app *compare.Answer
-		// To say nothing is an answer to a turn; an empty datagram has to come.
-		silent := e.sent && e.production.Len == 0 && p.udp == nil
-		if e.appDone && e.application.Complete || e.application.Len > 0 || silent {
-			app = &e.application
-		}
-		res = compare.Answers(&e.production, app, p.shard.cfg.Rules)
+	x.pair(e, &p.shard.asked)
+	out := p.shard.cfg.Judge(&p.shard.asked)
+	p.shard.asked = compare.Exchange{}
+	p.record.judged(e, out)
+	p.shard.tally.judged(e, out)
+}
+
+// pair says what is known of an exchange.
+func (x *exchanges) pair(e *exchange, pair *compare.Exchange) {
+	p := x.player
+	*pair = compare.Exchange{
+		Session: p.s.ID, Copy: p.copy, Request: e.label, HTTP: e.http, At: e.sentAt,
+		Production: &e.production, Extra: e.extra, Part: e.part, Cut: p.record.Reset,
 	}
-	p.record.judged(e, res)
-	p.shard.tally.judged(e, res)
-	if differs := p.shard.cfg.Differs; differs != nil {
-		switch res.Verdict {
-		case compare.Different:
-			differs(p.s.ID, e.label, res.Difference)
-		case compare.Missing:
-			differs(p.s.ID, e.label, nil)
+	switch {
+	case e.gone:
+		pair.Why = compare.NotPlayed
+	case e.missing > 0:
+		pair.Why = compare.InGap
+	case x.lost && !e.prodDone && !p.serverHeard:
+		pair.Why = compare.NotCaptured
+	case e.spoiled, x.lost && !e.prodDone:
+		pair.Why = compare.Unpaired
+	case !e.production.Complete && !e.part && !e.extra && !p.serverHeard:
+		pair.Why = compare.NotCaptured
+	case !e.production.Complete && !e.part && !e.extra:
+		pair.Why = compare.CaptureEnded
+	}
+	// To say nothing is an answer to a turn; an empty datagram has to come.
+	silent := e.sent && e.production.Len == 0 && p.udp == nil
+	if e.appDone && e.application.Complete || e.application.Len > 0 || silent || e.extra {
+		pair.Application = &e.application
+	}
+	if e.prompted && e.answer > 0 && e.answer >= e.asked {
+		pair.ProductionTimes = compare.Times{First: max(e.answer-e.asked, 1), Whole: max(e.answered-e.asked, 0)}
+	}
+	if !e.firstAt.IsZero() && !e.sentAt.IsZero() {
+		pair.ApplicationTimes.First = max(e.firstAt.Sub(e.sentAt), 1)
+		if !e.wholeAt.IsZero() {
+			pair.ApplicationTimes.Whole = max(e.wholeAt.Sub(e.sentAt), 1)
 		}
 	}
 }

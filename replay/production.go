@@ -106,6 +106,7 @@ func (x *exchanges) settle() {
 
 func (x *exchanges) productionDone(e *exchange) {
 	e.production.Complete = !e.spoiled
+	e.answered = x.last
 	if !e.cut {
 		e.prodEnd, e.cut = x.offset, true
 	}

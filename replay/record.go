@@ -38,6 +38,34 @@ type Record struct {
 	Answers Verdicts
 	Extra   int64       // of those different: datagrams that production did not send
 	First   *Difference // the first answer that differs
+	// Findings counts the session's answers by Outcome.Finding, maxFindings of
+	// them; those beyond differ whatever the noise.
+	Findings []Finding
+}
+
+// Finding is a number of answers that differ in the same.
+type Finding struct {
+	Finding int
+	Answers int64
+}
+
+// maxFindings bounds Record.Findings: an answer's differences are as a rule
+// those of the one before.
+const maxFindings = 16
+
+func (r *Record) found(finding int) {
+	if finding == 0 {
+		return
+	}
+	for i := range r.Findings {
+		if r.Findings[i].Finding == finding {
+			r.Findings[i].Answers++
+			return
+		}
+	}
+	if len(r.Findings) < maxFindings {
+		r.Findings = append(r.Findings, Finding{finding, 1})
+	}
 }
 
 // Verdicts counts answers by compare.Verdict.
@@ -49,8 +77,7 @@ type Difference struct {
 	compare.Difference
 }
 
-// Latency is a distribution of answer times: from the request's last byte to
-// the answer's first.
+// Latency is a distribution of times.
 type Latency struct {
 	P50, P90, P99 time.Duration
 	Count         int64
@@ -74,7 +101,6 @@ type Result struct {
 	Extra                      int64 // of those different: datagrams that production did not send
 	Datagrams                  int64 // of UDP flows; see Record
 	DatagramsRefused           int64
-	Production, Application    Latency
 	Lateness                   Latency  // of released chunks behind their captured time, where there is a pace
 	Defects                    []string // sessions whose ledger does not add up: bugs of ours
 }
@@ -84,7 +110,7 @@ var worst = map[compare.Verdict]int{
 	compare.Uncompared: 0, compare.Identical: 1, compare.Equivalent: 2, compare.Missing: 3, compare.Different: 4,
 }
 
-func (r *Record) judged(e *exchange, res compare.Result) {
+func (r *Record) judged(e *exchange, res compare.Outcome) {
 	if e.extra {
 		r.Extra++
 	}
@@ -93,9 +119,10 @@ func (r *Record) judged(e *exchange, res compare.Result) {
 	}
 	r.Requests++
 	r.Answers[res.Verdict]++
-	if res.Verdict == compare.Different && r.First == nil && res.Difference != nil {
-		r.First = &Difference{e.label, *res.Difference}
+	if r.First == nil && res.First != nil {
+		r.First = &Difference{e.label, *res.First}
 	}
+	r.found(res.Finding)
 }
 
 // tally sums up a shard's work. The counters that a progress line shows are
@@ -110,13 +137,12 @@ type tally struct {
 	mu     sync.Mutex
 	result Result
 	// in microseconds, to 3 digits, up to 10 minutes
-	production, application, lateness *hdrhistogram.Histogram
+	lateness *hdrhistogram.Histogram
 }
 
 func (t *tally) init() {
 	t.result.Verdicts = map[compare.Verdict]int64{}
-	newHist := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3) }
-	t.production, t.application, t.lateness = newHist(), newHist(), newHist()
+	t.lateness = hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3)
 }
 
 func (t *tally) released(c Cause) {
@@ -131,7 +157,7 @@ func (t *tally) late(d time.Duration) {
 	t.mu.Unlock()
 }
 
-func (t *tally) judged(e *exchange, res compare.Result) {
+func (t *tally) judged(e *exchange, res compare.Outcome) {
 	t.answers.Add(1)
 	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
 		t.differs.Add(1)
@@ -141,12 +167,6 @@ func (t *tally) judged(e *exchange, res compare.Result) {
 	t.result.Verdicts[res.Verdict]++
 	if e.extra {
 		t.result.Extra++
-	}
-	if e.answer > 0 && e.prompted && e.answer >= e.asked {
-		t.production.RecordValue(int64((e.answer - e.asked) / time.Microsecond))
-	}
-	if !e.firstAt.IsZero() && !e.sentAt.IsZero() {
-		t.application.RecordValue(int64(e.firstAt.Sub(e.sentAt) / time.Microsecond))
 	}
 }
 

@@ -90,8 +90,9 @@ type Config struct {
 	// there. Otherwise it goes on at its next message over a new connection,
 	// if its protocol is known and the application had answered something.
 	StopEarly bool
-	// Rules are handed to compare.
-	Rules compare.Rules
+	// Judge judges the answers (compare.ByBytes). It is called by the shards'
+	// goroutines, several at once, and must be quick.
+	Judge compare.Judge
 
 	// Choice says which sessions are played.
 	Choice
@@ -110,13 +111,9 @@ type Config struct {
 
 	// Shards is the number of goroutines that play (1).
 	Shards int
-	// Ended is told of each session that has ended; the record is the
-	// callee's. Differs is told of each answer that differs or is missing:
-	// the session, the request's first line or "turn 3", and where they
-	// differ (nil: missing). Both may be nil, are called by the shards'
-	// goroutines, several at once, and must be quick.
-	Ended   func(*Record)
-	Differs func(session uint64, request string, d *compare.Difference)
+	// Ended is told of each session that has ended, as Judge is of answers; the
+	// record is the callee's. It may be nil.
+	Ended func(*Record)
 }
 
 // Engine plays sessions. Make it with New, run it in one goroutine, and feed
@@ -151,6 +148,9 @@ func New(cfg Config) *Engine {
 	}
 	if cfg.Shards <= 0 {
 		cfg.Shards = 1
+	}
+	if cfg.Judge == nil {
+		cfg.Judge = compare.ByBytes
 	}
 	cfg.Multiply = max(cfg.Multiply, 1)
 	e := &Engine{cfg: cfg, idle: make(chan struct{}, 1), fans: map[*fan]struct{}{}}

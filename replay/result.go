@@ -13,14 +13,7 @@ import (
 func (e *Engine) Result() *Result {
 	out := &Result{Verdicts: map[compare.Verdict]int64{}}
 	ended := 0
-	var production, application, lateness *hdrhistogram.Histogram
-	merge := func(to **hdrhistogram.Histogram, from *hdrhistogram.Histogram) {
-		if *to == nil {
-			*to = hdrhistogram.Import(from.Export())
-		} else {
-			(*to).Merge(from)
-		}
-	}
+	var lateness *hdrhistogram.Histogram
 	for _, sh := range e.shards {
 		t := &sh.tally
 		t.mu.Lock()
@@ -50,9 +43,11 @@ func (e *Engine) Result() *Result {
 			out.Verdicts[v] += n
 		}
 		out.Defects = append(out.Defects, r.Defects...)
-		merge(&production, t.production)
-		merge(&application, t.application)
-		merge(&lateness, t.lateness)
+		if lateness == nil {
+			lateness = hdrhistogram.Import(t.lateness.Export())
+		} else {
+			lateness.Merge(t.lateness)
+		}
 		t.mu.Unlock()
 	}
 	out.Seen = int(e.seen.Load())
@@ -63,7 +58,7 @@ func (e *Engine) Result() *Result {
 	if e.active.Load() == 0 && ended != out.Seen {
 		out.Defects = append(out.Defects, fmt.Sprintf("%d sessions were seen, %d are accounted for", out.Seen, ended))
 	}
-	out.Production, out.Application, out.Lateness = latency(production), latency(application), latency(lateness)
+	out.Lateness = latency(lateness)
 	return out
 }
 

@@ -220,11 +220,15 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	n := &network{serve: s.serve, dialed: s.dialed, wire: s.wire}
 	o := &outcome{net: n}
 	cfg := Config{Dial: n.dial, Ended: func(r *Record) { o.records = append(o.records, *r) }}
-	cfg.Differs = func(id uint64, request string, d *compare.Difference) {
-		o.differs++
-		if id != 1 || request == "" {
-			t.Errorf("differs: session %d, request %q", id, request)
+	cfg.Judge = func(x *compare.Exchange) compare.Outcome {
+		if x.Session != 1 || x.Request == "" {
+			t.Errorf("judged: session %d, request %q", x.Session, x.Request)
 		}
+		out := compare.ByBytes(x)
+		if out.Verdict == compare.Different || out.Verdict == compare.Missing {
+			o.differs++
+		}
+		return out
 	}
 	if s.config != nil {
 		s.config(&cfg)

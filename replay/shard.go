@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"tcpsandbox/compare"
 )
 
 // shard is one goroutine's share of the players.
@@ -25,6 +27,7 @@ type shard struct {
 	tally    tally
 	free     []*exchange
 	burst    burst
+	asked    compare.Exchange // what the judge is asked about
 }
 
 func newShard(e *Engine) *shard {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tcpsandbox/compare"
+	"tcpsandbox/findings"
 )
 
 // Limits that keep a result small however long the run.
@@ -22,14 +23,32 @@ const (
 	groupsWritten = 20
 )
 
-// Group is the answers to one request that differ or are missing.
+// Group is answers to requests of one kind that are missing, or differ in the
+// same places.
 type Group struct {
-	Request string `json:"request"` // what RequestGroup made of it
-	Count   int64  `json:"count"`   // answers
-	Missing int64  `json:"missing"` // of those: nothing came
-	Session uint64 `json:"session"` // the example's, or the first one's
-	// Example is the first difference met; null if all are missing.
+	Request string   `json:"request"` // the route: "GET /users/{id}", "turn 3"
+	Places  []string `json:"places"`  // "$.items[*].price", "header etag", "status"
+	Count   int64    `json:"count"`   // answers
+	Missing int64    `json:"missing"` // of those: nothing came
+	Session uint64   `json:"session"` // the example's, or the first one's
+	Client  string   `json:"client"`  // of that session
+	// Example is the first difference of the example; null if all are missing.
 	Example *Difference `json:"example"`
+	// Differences are all those of the example, 64 at most.
+	Differences []Difference `json:"differences"`
+	// Production and Application are the example's answers to set side by side;
+	// null: there was none.
+	Production  *Body  `json:"production"`
+	Application *Body  `json:"application"`
+	Capture     string `json:"capture"` // file of --save-failures; "" if there is none
+	Command     string `json:"command"` // replays the example; "" if nothing can
+}
+
+// Body is an answer as text, decoded.
+type Body struct {
+	Head string `json:"head"` // status line and header fields; of HTTP only
+	Text string `json:"text"` // JSON is indented, what is no text a hex dump
+	Cut  bool   `json:"cut"`  // it was longer
 }
 
 // Difference is where an answer differs from production's. The excerpts are
@@ -37,63 +56,42 @@ type Group struct {
 // in a Go string ("\r\n", "\x00", "\\").
 type Difference struct {
 	Request     string `json:"request"` // "GET /cart HTTP/1.1", "turn 3", or of UDP "answer 3"
-	Offset      int64  `json:"offset"`  // from the answer's first byte; if both excerpts are empty, there or later
+	Offset      int64  `json:"offset"`  // of bytes: from the answer's or the body's first; if both excerpts are empty, there or later
 	Production  string `json:"production"`
 	Application string `json:"application"`
+
+	Place string `json:"place"` // "$.items[*].price", "header etag", "bytes 16-20"
+	Path  string `json:"path"`  // the very place, "$.items[3].price"
+	// Lacks is "production" or "application" where that side has nothing there.
+	Lacks string `json:"lacks,omitempty"`
 }
 
 // NewDifference writes down what compare found in the answer to request.
 func NewDifference(request string, d *compare.Difference) *Difference {
-	return &Difference{
+	w := &Difference{
 		Request:     printable([]byte(request)),
 		Offset:      d.Offset,
 		Production:  printable(d.Production),
 		Application: printable(d.Application),
+		Place:       printable([]byte(d.Place.String())),
+		Path:        printable([]byte(d.Path)),
 	}
-}
-
-// AddDifference counts an answer that differs or, if d is nil, is missing.
-// request is the request's first line, or "turn 3".
-func (r *Result) AddDifference(session uint64, request string, d *compare.Difference) {
-	name := RequestGroup(request)
-	i, known := r.groups[name]
-	if !known {
-		if len(r.Differences) == groupLimit {
-			r.DifferencesOmitted++
-			return
+	if w.Path == "" {
+		w.Path = w.Place
+	}
+	if d.Place.Kind != compare.InBytes {
+		switch {
+		case d.Production == nil:
+			w.Lacks = "production"
+		case d.Application == nil:
+			w.Lacks = "application"
 		}
-		if r.groups == nil {
-			r.groups = make(map[string]int)
-		}
-		i = len(r.Differences)
-		r.groups[name] = i
-		r.Differences = append(r.Differences, Group{Request: name, Session: session})
 	}
-	g := &r.Differences[i]
-	g.Count++
-	if d == nil {
-		g.Missing++
-	} else if g.Example == nil {
-		g.Session, g.Example = session, NewDifference(request, d)
-	}
+	return w
 }
 
-// RequestGroup returns what requests of one kind have in common: of an HTTP/1
-// request line the method and the path without its query, else all of it.
-func RequestGroup(request string) string {
-	line, version, ok := cutLast(request, " ")
-	if !ok || !strings.HasPrefix(version, "HTTP/1.") {
-		return printable([]byte(request))
-	}
-	line, _, _ = strings.Cut(line, "?")
-	return printable([]byte(line))
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+// SetFindings fills in what the comparisons came to.
+func (r *Result) SetFindings(s *findings.Summary) {
 }
 
 // AddDetail lists a session, and keeps count of those that lost something.

@@ -52,6 +52,7 @@ type Result struct {
 	Release     Release     `json:"release"`
 	Answers     Answers     `json:"answers"`
 	Latency     Latency     `json:"latency"`
+	Failed      []string    `json:"failed"`            // why the exit code is 1, one line each
 	Lateness    Percentiles `json:"lateness"`          // of chunks behind their time, where there is a pace
 	PeakHeld    int64       `json:"peak_held_bytes"`   // captured and not yet played, at most
 	PeakMemory  int64       `json:"peak_memory_bytes"` // of tcpsandbox itself, resident, at most; 0: not known
@@ -63,20 +64,24 @@ type Result struct {
 	// does not add up: bugs of tcpsandbox. See Check.
 	Defects []string `json:"defects"`
 
-	// Differences are the answers that differ or are missing, by request;
-	// AddDifference fills them. Written are the groupsWritten most frequent
-	// ones, and how many answers the others come to.
-	Differences        []Group `json:"differences"`
-	DifferencesOmitted int64   `json:"differences_omitted"`
+	// Differences are the answers that differ or are missing, by route and
+	// place; SetFindings fills them and what follows. Written are the
+	// groupsWritten most frequent ones, and how many answers the others come to.
+	Differences        []Group   `json:"differences"`
+	DifferencesOmitted int64     `json:"differences_omitted"`
+	Excused            []Excused `json:"excused"` // where answers differ and may
+	Noise              []Noise   `json:"noise"`   // where the baseline's answers differ, too
+	Routes             []Route   `json:"routes"`
+	Series             Series    `json:"series"`
+	Baseline           *Baseline `json:"baseline"` // null without --baseline
 
 	// Detail is one entry a session; AddDetail fills it, DetailLimit entries
 	// at most. Written first are those that differ, failed or lost something.
 	DetailOmitted int64    `json:"detail_omitted"` // sessions that are not in Detail
 	Detail        []Detail `json:"detail"`
 
-	groups map[string]int // index in Differences, by request
-	plain  int            // all of Detail before this index are remarkable
-	worst  []Detail       // the sessions that lost most, worst first
+	plain int      // all of Detail before this index are remarkable
+	worst []Detail // the sessions that lost most, worst first
 }
 
 // Capture is the sum of all sources.
@@ -199,6 +204,10 @@ type Answers struct {
 	Missing    int64 `json:"missing"`
 	Uncompared int64 `json:"uncompared"`
 	Extra      int64 `json:"extra"` // of those different: datagrams that production did not send
+
+	// UncomparedWhy counts the uncompared by reason: "not-captured", "gap",
+	// "capture-ended", "unpaired", "not-played", "over-bound". Only in the sum.
+	UncomparedWhy map[string]int64 `json:"uncompared_why,omitempty"`
 }
 
 // Count adds n answers of one verdict.
@@ -219,18 +228,84 @@ func (a *Answers) Count(v compare.Verdict, n int64) {
 	a.Compared += n
 }
 
-// Latency is the time from a request to the first byte of its answer, of both
-// sides. Where nothing was measured it is nought.
+// Latency is the time from a request's last byte to the first byte of its
+// answer and, in Whole, to its last, of each who answered. Where nothing was
+// measured it is nought.
 type Latency struct {
-	Production  Percentiles `json:"production"`
-	Application Percentiles `json:"application"`
+	Production  Percentiles  `json:"production"`
+	Application Percentiles  `json:"application"`
+	Baseline    *Percentiles `json:"baseline,omitempty"`
+	Whole       WholeLatency `json:"whole"`
+}
+
+// WholeLatency is the time to the last byte.
+type WholeLatency struct {
+	Production  Percentiles  `json:"production"`
+	Application Percentiles  `json:"application"`
+	Baseline    *Percentiles `json:"baseline,omitempty"`
 }
 
 // Percentiles of a distribution.
 type Percentiles struct {
-	P50 Milliseconds `json:"p50_ms"`
-	P90 Milliseconds `json:"p90_ms"`
-	P99 Milliseconds `json:"p99_ms"`
+	P50   Milliseconds `json:"p50_ms"`
+	P90   Milliseconds `json:"p90_ms"`
+	P99   Milliseconds `json:"p99_ms"`
+	P999  Milliseconds `json:"p999_ms"`
+	Max   Milliseconds `json:"max_ms"`
+	Count int64        `json:"count"`
+	// Curve is the cumulative distribution, 200 points at most, shortest first;
+	// only of the run as a whole.
+	Curve []CurvePoint `json:"curve,omitempty"`
+}
+
+// CurvePoint says that a share of all, from 0 to 1, took At or less.
+type CurvePoint struct {
+	At    Milliseconds `json:"at_ms"`
+	Share float64      `json:"share"`
+}
+
+// Excused is a place where answers differed and were allowed to.
+type Excused struct {
+	Place   string `json:"place"` // "header date", "$.items[*].id", "header order"
+	Why     string `json:"why"`   // the rule; "" where it is only written otherwise
+	Answers int64  `json:"answers"`
+}
+
+// Noise is a place where the baseline's answers differ from production's.
+type Noise struct {
+	Route       string `json:"route"`
+	Place       string `json:"place"`
+	Baseline    int64  `json:"baseline"`    // answers that differ there
+	Application int64  `json:"application"` // of the application's
+	Answers     int64  `json:"answers"`     // of the baseline's that were compared
+}
+
+// Route is what requests of one kind came to.
+type Route struct {
+	Route   string  `json:"route"` // "GET /users/{id}", "turn 3"
+	Answers Answers `json:"answers"`
+	Latency Latency `json:"latency"`
+}
+
+// Series is the run over time.
+type Series struct {
+	Step   Seconds       `json:"step_s"`
+	Points []SeriesPoint `json:"points"` // 600 at most
+}
+
+// SeriesPoint is one step: the answers to what the application was asked in
+// it, and the mean times to their first bytes.
+type SeriesPoint struct {
+	Answers     Answers      `json:"answers"`
+	Production  Milliseconds `json:"production_ms"`
+	Application Milliseconds `json:"application_ms"`
+}
+
+// Baseline is how the old version fared.
+type Baseline struct {
+	App
+	Compared int64 `json:"compared"` // of its answers
+	Differed int64 `json:"differed"` // of those, from production's
 }
 
 // Egress is what the application tried to send to one destination.

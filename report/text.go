@@ -172,7 +172,7 @@ func (t *text) answers() {
 }
 
 func (t *text) latency() {
-	if t.Latency == (Latency{}) && t.Lateness == (Percentiles{}) {
+	if t.Latency.Production.Count+t.Latency.Application.Count+t.Lateness.Count == 0 {
 		return
 	}
 	rows := [][]string{{"", "p50", "p90", "p99"}}
@@ -180,7 +180,7 @@ func (t *text) latency() {
 		name string
 		p    Percentiles
 	}{{"production", t.Latency.Production}, {"application", t.Latency.Application}, {"behind pace", t.Lateness}} {
-		if side.p == (Percentiles{}) {
+		if side.p.Count == 0 {
 			continue
 		}
 		rows = append(rows, []string{side.name, duration(time.Duration(side.p.P50)), duration(time.Duration(side.p.P90)), duration(time.Duration(side.p.P99))})

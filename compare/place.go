@@ -1,0 +1,111 @@
+package compare
+
+// Kind is the part of an answer that a Place is in.
+type Kind uint8
+
+const (
+	InAnswer Kind = iota // the answer as a whole: none, or one that production did not give
+	InStatus             // the HTTP status
+	InHeader             // a header field; Name in lower case
+	InCookie             // a cookie that is set; Name is the cookie's
+	InJSON               // a value in a JSON body; Name is its path, "$.items[*].price"
+	InOrder              // the order of a JSON list's elements; Name is the list's path
+	InForm               // a field of a form; Name is the field's
+	InText               // a line of text, or a word of it; Name is "line 3" or "line 3 word 2", from 1
+	InBytes              // bytes of an answer that is no message, or of a body; Name is "16-20" (half open) or "16-", from 0
+	InBody               // the body as a whole: its type, its coding, its length
+	InEnd                // where the answer ends: cut short, or in another way than production's
+	InClose              // the connection's close
+	Spelling             // the same, written otherwise; Name says how: "header order", "chunking", "content coding", "json", …
+)
+
+var kindNames = [...]string{"answer", "status", "header", "cookie", "json", "order", "form", "text", "bytes", "body", "end", "close", "spelling"}
+
+// String returns the word that rules and reports use.
+func (k Kind) String() string { return kindNames[k] }
+
+// Place is where two answers differ, in words that are the same for all
+// answers to requests of one kind: of a list's elements it does not say which.
+// So differences can be counted, and excused, by their place.
+type Place struct {
+	Kind Kind
+	Name string // see Kind; empty where the kind says it all
+}
+
+// String returns the place as reports name it: "status", "header etag",
+// "$.items[*].price", "order of $.items", "line 3 word 2", "bytes 16-20".
+func (p Place) String() string {
+	switch p.Kind {
+	case InJSON, InText:
+		return p.Name
+	case InOrder:
+		return "order of " + p.Name
+	case InForm:
+		return "field " + p.Name
+	case Spelling:
+		return p.Name
+	}
+	if p.Name == "" {
+		return p.Kind.String()
+	}
+	return p.Kind.String() + " " + p.Name
+}
+
+// Excuse is a place where answers differ and may.
+type Excuse struct {
+	Place Place
+	// Why: the rule that allows it, as reports name it ("default: header date",
+	// "rules.yaml:12"), or "" for Spelling.
+	Why string
+}
+
+// found collects what a comparison meets, up to a bound. The rules decide
+// on each difference whether it counts.
+type found struct {
+	rules *Rules
+	route string
+
+	differences []Difference // those that count; the first one first
+	more        int          // beyond maxDifferences
+	excused     []Excuse     // each place once
+}
+
+// maxDifferences bounds what is told of one answer, so that a body that is
+// another one altogether costs no more than its comparison.
+const maxDifferences = 64
+
+// add notes a difference, unless the rules excuse it.
+func (f *found) add(d Difference) {
+	if why, ok := f.rules.excuse(f.route, &d); ok {
+		f.excuse(d.Place, why)
+		return
+	}
+	if len(f.differences) == maxDifferences {
+		f.more++
+		return
+	}
+	f.differences = append(f.differences, d)
+}
+
+// spelled notes that something was written otherwise and means the same.
+func (f *found) spelled(how string) { f.excuse(Place{Spelling, how}, "") }
+
+func (f *found) excuse(p Place, why string) {
+	for i := range f.excused {
+		if f.excused[i].Place == p {
+			return
+		}
+	}
+	if len(f.excused) < maxDifferences {
+		f.excused = append(f.excused, Excuse{p, why})
+	}
+}
+
+// result is the verdict on answers that are not the same bytes.
+func (f *found) result() Result {
+	r := Result{Verdict: Equivalent, Differences: f.differences, More: f.more, Excused: f.excused}
+	if len(f.differences) > 0 {
+		r.Verdict = Different
+	}
+	return r
+}
