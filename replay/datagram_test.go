@@ -362,17 +362,7 @@ func TestDatagramFlowInParts(t *testing.T) {
 			ran := make(chan struct{})
 			go func() { e.Run(ctx); close(ran) }()
 			s := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
-			events := script.events
-			for i, n := range f.parts {
-				s.Append(events[:n]...)
-				events = events[n:]
-				if i == len(f.parts)-1 {
-					s.End(session.Idle)
-				}
-				e.Feed([]*session.Session{s})
-				time.Sleep(f.pause)
-				synctest.Wait()
-			}
+			f.feed(e, s, script.events, session.Idle)
 			if err := e.Drain(ctx); err != nil {
 				t.Fatal(err)
 			}
