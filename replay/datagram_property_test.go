@@ -107,7 +107,7 @@ func (s *flowScript) play(t errorer, f feeding, limit int64) {
 	stop()
 	<-ran
 	res := e.Finish()
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // of the bubble: answers that the application still owes
 	if len(records) != 1 || len(res.Defects) > 0 {
 		t.Errorf("%d records, defects %q", len(records), res.Defects)
 		return

@@ -331,7 +331,7 @@ func playFlow(t *testing.T, script *tape, joined bool, end session.Cause, at *en
 	stop()
 	<-ran
 	o.result = o.engine.Finish()
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // of the bubble: answers that the application still owes
 	if len(o.records) != 1 || len(o.result.Defects) > 0 {
 		t.Fatalf("%d records, defects %q", len(o.records), o.result.Defects)
 	}
@@ -391,7 +391,7 @@ func TestDatagramFlowCutShort(t *testing.T) {
 		s := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
 		s.Append(exchange3().events...)
 		e.Feed([]*session.Session{s})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble: "b" is asked, and waited for in vain
 		stop()
 		<-ran
 		res := e.Finish()

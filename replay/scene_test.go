@@ -161,7 +161,7 @@ type feeding struct {
 func (f feeding) feed(e *Engine, s *session.Session, events []session.Event, why session.Cause) {
 	for i, part := range f.parts {
 		if i > 0 {
-			time.Sleep(f.pause)
+			time.Sleep(f.pause) // of the bubble, as the capture would
 			synctest.Wait()
 		}
 		s.Append(events[:part]...)
@@ -264,7 +264,7 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	one := &session.Session{ID: 1, Client: clientAddr, Server: serverAddr, Start: began, Joined: s.joined}
 	f.feed(e, one, s.tape.events, max(s.end, session.Closed))
 	if s.cut > 0 {
-		time.Sleep(s.cut)
+		time.Sleep(s.cut) // of the bubble: the run ends in the middle
 	} else {
 		drain, cancel := context.WithTimeout(ctx, 10*time.Minute)
 		defer cancel()
@@ -276,7 +276,7 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	stop()
 	<-ran
 	o.engine, o.result = e, e.Finish()
-	time.Sleep(time.Hour) // what the application still sleeps through
+	time.Sleep(time.Hour) // of the bubble: what the application still sleeps through
 	return o
 }
 
