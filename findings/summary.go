@@ -16,7 +16,6 @@ type Summary struct {
 	Uncompared [compare.Reasons]int64 // by reason
 	Excused    []Excused              // what was allowed to differ, most frequent first
 	Groups     []Group                // what differs, most frequent first
-	Omitted    int64                  // differing answers that are in no group: there were too many
 	Routes     []Route                // most frequent first
 	Noise      []Noise                // most frequent first; with a baseline only
 	Latency    Sides                  // in all
@@ -24,7 +23,13 @@ type Summary struct {
 	// Baseline is how many of the old version's answers were compared, and how
 	// many of them differed from production's.
 	Baseline struct{ Compared, Differed int64 }
+
+	noise []bool // by finding
 }
+
+// IsNoise reports whether what compare.Outcome.Finding stands for is noise: the
+// answer differs in nothing but what the old version differs in, too.
+func (s *Summary) IsNoise(finding int) bool { return finding < len(s.noise) && s.noise[finding] }
 
 // Group is answers to requests of one route that differ from production's in
 // the same places.
