@@ -106,7 +106,10 @@ func (r *Run) question(x *compare.Exchange) compare.Question {
 // implements compare.Judge for the application.
 func (r *Run) Judge(x *compare.Exchange) compare.Outcome {
 	q := r.question(x)
-	res := x.Judge(q, r.cfg.Rules)
+	return r.judged(q, x, x.Judge(q, r.cfg.Rules))
+}
+
+func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result) compare.Outcome {
 	at := x.At
 	if at.IsZero() {
 		at = time.Now()
@@ -148,8 +151,10 @@ func (r *Run) Judge(x *compare.Exchange) compare.Outcome {
 // application's: what they differ in is noise. It implements compare.Judge.
 func (r *Run) Baseline(x *compare.Exchange) compare.Outcome {
 	q := r.question(x)
-	res := x.Judge(q, r.cfg.Rules)
+	return r.baselineJudged(q, x, x.Judge(q, r.cfg.Rules))
+}
 
+func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compare.Result) compare.Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rt := r.route(q.Route)

@@ -51,10 +51,15 @@ func (g *groups) add(r *Run, rt *route, q compare.Question, x *compare.Exchange,
 	key := s.key()
 	n, known := g.index[key]
 	if !known && !s.missing && (len(g.all) > maxSignatures || rt.signatures >= maxOfRoute) {
-		// The signature of all that have no entry: places is what any of them had.
-		key = "pool " + rt.name
-		if n, known = g.index[key]; known {
-			g.all[n].pool(s)
+		// Places that are noise as far as is known make for many signatures.
+		s.places = slices.DeleteFunc(s.places, func(p compare.Place) bool { return rt.places[p] != nil && rt.places[p].baseline > 0 })
+		key = "late " + s.key()
+		if n, known = g.index[key]; !known && (len(g.all) > maxSignatures+maxRoutes || rt.signatures >= 2*maxOfRoute) {
+			// The signature of all that have no entry: places is what any of them had.
+			key = "pool " + rt.name
+			if n, known = g.index[key]; known {
+				g.all[n].pool(s)
+			}
 		}
 	}
 	if !known {

@@ -97,7 +97,7 @@ const exactCounts = 256
 // counts is a distribution that takes little room: routes are many, and those
 // with many answers few. Up to exactCounts durations are kept as they are, in
 // microseconds; beyond, as in HdrHistogram with two digits (an error of 0.8 %
-// at most), but only the buckets that are used: 100 to 300, 16 bytes each.
+// at most), but only the buckets that are used: 200 to 500, 16 bytes each.
 type counts struct {
 	exact   []uint32
 	buckets map[uint32]int64
@@ -146,10 +146,10 @@ func (c *counts) merge(from *counts) {
 	}
 }
 
-// bucket is the largest value that is counted with us: the same highest seven
+// bucket is the largest value that is counted with us: the same highest eight
 // bits, all others set.
 func bucket(us uint32) uint32 {
-	if drop := bits.Len32(us) - 7; drop > 0 {
+	if drop := bits.Len32(us) - 8; drop > 0 {
 		return us | (1<<drop - 1)
 	}
 	return us

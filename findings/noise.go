@@ -126,19 +126,22 @@ func volatile(a, b string) bool {
 	return len(a) == len(b) && random(a) && random(b)
 }
 
-// random reports whether a value looks like a random token: long, of letters
-// and digits in turn.
+// random reports whether a value looks like a random token: long, and of
+// letters and digits in turn.
 func random(s string) bool {
 	if !token.MatchString(s) {
 		return false
 	}
-	changes := 0
-	for i := 1; i < len(s); i++ {
-		if class(s[i]) != class(s[i-1]) {
+	changes, digits := 0, 0
+	for i := range len(s) {
+		if class(s[i]) == 0 {
+			digits++
+		}
+		if i > 0 && class(s[i]) != class(s[i-1]) {
 			changes++
 		}
 	}
-	return changes*4 >= len(s)
+	return digits >= 2 && changes*4 >= len(s)
 }
 
 func class(c byte) int {

@@ -15,7 +15,7 @@ func (r *Run) Summary() *Summary {
 	defer r.mu.Unlock()
 	s := &Summary{
 		Verdicts: r.verdicts, Extra: r.extra, Uncompared: r.uncompared,
-		Latency:  Sides{r.latency[byProduction].latency(), r.latency[byApplication].latency(), r.latency[byBaseline].latency()},
+		Latency: Sides{r.latency[byProduction].latency(), r.latency[byApplication].latency(), r.latency[byBaseline].latency()},
 	}
 	s.Baseline.Compared, s.Baseline.Differed = r.baseline.compared, r.baseline.differed
 	routes := r.finalRoutes()
