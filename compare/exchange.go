@@ -29,6 +29,11 @@ type Exchange struct {
 	Part, Cut bool
 
 	ProductionTimes, ApplicationTimes Times
+
+	// Closing: it is no request but the end of the connection. Of the rest only
+	// the session's fields are set.
+	Closing                       bool
+	ProductionEnd, ApplicationEnd Ending
 }
 
 // Times are how long after the request's last byte the answer's first byte and
@@ -54,6 +59,8 @@ type Judge func(*Exchange) Outcome
 // Judge compares the two answers of an exchange.
 func (x *Exchange) Judge(q Question, rules *Rules) Result {
 	switch {
+	case x.Closing:
+		return Close(x.ProductionEnd, x.ApplicationEnd, rules)
 	case x.Why != Compared:
 		return Result{Verdict: Uncompared, Why: x.Why}
 	case x.Extra:

@@ -39,7 +39,8 @@ type Run struct {
 
 	mu         sync.Mutex
 	byRoute    map[string]*route
-	verdicts   Verdicts
+	verdicts   Verdicts // of answers
+	closes     Verdicts // of connections' ends
 	extra      int64
 	uncompared [compare.Reasons]int64
 	excused    map[compare.Excuse]int64
@@ -114,20 +115,27 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 	if at.IsZero() {
 		at = time.Now()
 	}
+	out := compare.Outcome{Verdict: res.Verdict}
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rt := r.route(q.Route)
-	out := compare.Outcome{Verdict: res.Verdict}
-	r.verdicts[res.Verdict]++
-	rt.verdicts[res.Verdict]++
+	if x.Closing {
+		r.closes[res.Verdict]++
+	} else {
+		r.verdicts[res.Verdict]++
+	}
+	if res.Verdict == compare.Uncompared {
+		if x.Closing {
+			return out
+		}
+		r.uncompared[res.Why]++
+	}
 	if x.Extra {
 		r.extra++
 	}
-	switch res.Verdict {
-	case compare.Uncompared:
-		r.uncompared[res.Why]++
-	case compare.Different, compare.Missing:
+	rt := r.route(q.Route)
+	rt.verdicts[res.Verdict]++
+	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
 		rt.count(&res, func(p *place) *int64 { return &p.application })
 		r.hide(&res)
 		out.Finding = r.groups.add(r, rt, q, x, &res)
@@ -143,7 +151,9 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 	}
 	r.time(rt, byProduction, x.ProductionTimes)
 	r.time(rt, byApplication, x.ApplicationTimes)
-	r.series.add(at, x, res.Verdict, out.Finding)
+	if !x.Closing {
+		r.series.add(at, x, res.Verdict, out.Finding)
+	}
 	return out
 }
 
@@ -160,10 +170,15 @@ func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compar
 	rt := r.route(q.Route)
 	if res.Verdict != compare.Uncompared {
 		rt.baselineCompared++
-		r.baseline.compared++
 	}
-	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
-		r.baseline.differed++
+	differs := res.Verdict == compare.Different || res.Verdict == compare.Missing
+	if !x.Closing && res.Verdict != compare.Uncompared {
+		r.baseline.compared++
+		if differs {
+			r.baseline.differed++
+		}
+	}
+	if differs {
 		rt.count(&res, func(p *place) *int64 { return &p.baseline })
 	}
 	r.time(rt, byBaseline, x.ApplicationTimes)

@@ -24,6 +24,7 @@ type signature struct {
 	route   *route
 	places  []compare.Place // sorted; empty: only in what is noise for sure
 	missing bool            // they did not come
+	closing bool            // they are no answers, but the ends of connections
 	more    bool            // there are places beyond those
 	answers int64
 	example *Example
@@ -46,7 +47,7 @@ func (g *groups) init() { g.index, g.all = map[string]int{}, []*signature{nil} }
 
 // add counts an answer that differs or is missing, and returns its finding.
 func (g *groups) add(r *Run, rt *route, q compare.Question, x *compare.Exchange, res *compare.Result) int {
-	s := &signature{route: rt, places: placesOf(res), missing: res.Verdict == compare.Missing, more: res.More > 0}
+	s := &signature{route: rt, places: placesOf(res), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.More > 0}
 	s.places = slices.DeleteFunc(s.places, rt.noiseForSure)
 	key := s.key()
 	n, known := g.index[key]

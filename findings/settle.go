@@ -14,7 +14,7 @@ func (r *Run) Summary() *Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Summary{
-		Verdicts: r.verdicts, Extra: r.extra, Uncompared: r.uncompared,
+		Verdicts: r.verdicts, Closes: r.closes, Extra: r.extra, Uncompared: r.uncompared,
 		Latency: Sides{r.latency[byProduction].latency(), r.latency[byApplication].latency(), r.latency[byBaseline].latency()},
 	}
 	s.Baseline.Compared, s.Baseline.Differed = r.baseline.compared, r.baseline.differed
@@ -87,7 +87,11 @@ func (r *Run) settle(s *Summary, routes map[string]*route, noise *noises) {
 		left := slices.DeleteFunc(slices.Clone(sig.places), func(p compare.Place) bool { return noise.is(rt, p) })
 		if len(left) == 0 && !sig.more {
 			s.noise[i] = true
-			for _, v := range []*Verdicts{&s.Verdicts, verdicts[rt]} {
+			in := &s.Verdicts
+			if sig.closing {
+				in = &s.Closes
+			}
+			for _, v := range []*Verdicts{in, verdicts[rt]} {
 				v[sig.verdict()] -= sig.answers
 				v[compare.Equivalent] += sig.answers
 			}
@@ -138,6 +142,9 @@ func (r *Run) Differing() (n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, sig := range r.groups.all[1:] {
+		if sig.closing {
+			continue
+		}
 		if sig.more || slices.ContainsFunc(sig.places, func(p compare.Place) bool {
 			c := sig.route.places[p]
 			return c == nil || c.baseline == 0

@@ -11,7 +11,8 @@ type Verdicts [compare.Uncompared + 1]int64
 
 // Summary is what a run came to, with the noise taken off.
 type Summary struct {
-	Verdicts   Verdicts
+	Verdicts   Verdicts               // of answers
+	Closes     Verdicts               // of the ends of connections: identical, equivalent, different, uncompared
 	Extra      int64                  // of those different: datagrams that production did not send
 	Uncompared [compare.Reasons]int64 // by reason
 	Excused    []Excused              // what was allowed to differ, most frequent first
