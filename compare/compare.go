@@ -164,7 +164,9 @@ func judged(production, application *Answer, q Question, rules *Rules) Result {
 
 // Extra is the difference that an answer makes which production did not give.
 func Extra(application *Answer) Difference {
-	return difference(&Answer{Complete: true}, application)
+	d := difference(&Answer{Complete: true}, application)
+	d.Place = Place{InAnswer, "extra answer"}
+	return d
 }
 
 func equal(a, b *Answer) bool {

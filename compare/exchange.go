@@ -1,6 +1,9 @@
 package compare
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Exchange is a request, or without a framer a client's turn, with what is
 // known of both sides' answers to it. Whoever plays requests makes one, and a
@@ -8,10 +11,11 @@ import "time"
 // the Judge returns.
 type Exchange struct {
 	Session uint64
-	Copy    int       // of the session, from 0
-	Request string    // its first line, "GET /cart?id=1 HTTP/1.1", or "turn 3"
-	HTTP    bool      // the answers are HTTP/1 messages
-	At      time.Time // when the application was asked, or else is judged
+	Copy    int            // of the session, from 0
+	Client  netip.AddrPort // of the session, as captured
+	Request string         // its first line, "GET /cart?id=1 HTTP/1.1", or "turn 3"
+	HTTP    bool           // the answers are HTTP/1 messages
+	At      time.Time      // when the application was asked, or else is judged
 
 	Production  *Answer
 	Application *Answer // nil: nothing came
@@ -25,6 +29,11 @@ type Exchange struct {
 	Part, Cut bool
 
 	ProductionTimes, ApplicationTimes Times
+
+	// Closing: it is no request but the end of the connection. Of the rest only
+	// the session's fields are set.
+	Closing                       bool
+	ProductionEnd, ApplicationEnd Ending
 }
 
 // Times are how long after the request's last byte the answer's first byte and
@@ -50,6 +59,8 @@ type Judge func(*Exchange) Outcome
 // Judge compares the two answers of an exchange.
 func (x *Exchange) Judge(q Question, rules *Rules) Result {
 	switch {
+	case x.Closing:
+		return Close(x.ProductionEnd, x.ApplicationEnd, rules)
 	case x.Why != Compared:
 		return Result{Verdict: Uncompared, Why: x.Why}
 	case x.Extra:

@@ -1,10 +1,12 @@
 package compare
 
+import "cmp"
+
 // Kind is the part of an answer that a Place is in.
 type Kind uint8
 
 const (
-	InAnswer Kind = iota // the answer as a whole: none, or one that production did not give
+	InAnswer Kind = iota // the answer as a whole: none came, or, with the Name "extra answer", one that production did not give
 	InStatus             // the HTTP status
 	InHeader             // a header field; Name in lower case
 	InCookie             // a cookie that is set; Name is the cookie's
@@ -38,6 +40,8 @@ func (p Place) String() string {
 	switch p.Kind {
 	case InJSON, InText:
 		return p.Name
+	case InAnswer:
+		return cmp.Or(p.Name, "answer")
 	case InOrder:
 		return "order of " + p.Name
 	case InForm:

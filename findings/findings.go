@@ -12,6 +12,222 @@
 //	latency.go  how long answers took, by route and in all
 //	series.go   all that over time
 //
-// Memory is bounded however long the run is: see the constants. All methods
-// may be called by several goroutines at once.
+// However long the run is, memory is bounded: the constants say by what.
 package findings
+
+import (
+	"sync"
+	"time"
+
+	"tcpsandbox/compare"
+)
+
+// Config says how to judge. The zero value allows no difference.
+type Config struct {
+	Rules *compare.Rules
+	// Secrets are masked in all that a Summary shows; nil: the default ones.
+	Secrets *compare.Secrets
+	// Wanted is told of each session that became an example of something; nil:
+	// nobody wants to know. It is called with a lock held, and must be quick.
+	Wanted func(session uint64)
+}
+
+// Run adds up one run. All methods may be called by several goroutines at once.
+type Run struct {
+	cfg    Config
+	routes router
+
+	mu         sync.Mutex
+	byRoute    map[string]*route
+	verdicts   Verdicts // of answers
+	closes     Verdicts // of connections' ends
+	extra      int64
+	uncompared [compare.Reasons]int64
+	excused    map[compare.Excuse]int64
+	groups     groups
+	baseline   struct{ compared, differed int64 }
+	latency    [sides]total
+	series     series
+}
+
+// New returns a Run without findings.
+func New(cfg Config) *Run {
+	if cfg.Secrets == nil {
+		cfg.Secrets = compare.NewSecrets()
+	}
+	r := &Run{
+		cfg:     cfg,
+		byRoute: map[string]*route{},
+		excused: map[compare.Excuse]int64{},
+	}
+	r.routes.init()
+	r.groups.init()
+	for i := range r.latency {
+		r.latency[i].init()
+	}
+	return r
+}
+
+// What bounds a Run. A route costs 4 to 40 KB, according to how many answers
+// it has and how many places differ; a group some 2 KB without its bodies.
+const (
+	maxRoutes = 1000 // more are put together as otherRoutes
+	maxPlaces = 500  // of a route; others are not counted apart, so no noise excuses them
+	maxExcuse = 500  // entries of excused
+)
+
+// otherRoutes is the route of what came after maxRoutes others.
+const otherRoutes = "other requests"
+
+// route is what requests of one kind came to, before noise is taken off.
+type route struct {
+	name       string
+	verdicts   Verdicts
+	places     map[compare.Place]*place
+	latency    [sides]timings
+	signatures int // of its own; see groups
+
+	baselineCompared int64
+}
+
+// place counts the answers of one route that differ in one place.
+type place struct {
+	application, baseline int64
+	production, other     string // what stood there first
+}
+
+// question says what an exchange is about.
+func (r *Run) question(x *compare.Exchange) compare.Question {
+	q := compare.Question{HTTP: x.HTTP}
+	q.Method, q.Route = r.routes.route(x.Request, x.HTTP)
+	return q
+}
+
+// Judge compares the answers of an exchange and adds up what comes of it. It
+// implements compare.Judge for the application.
+func (r *Run) Judge(x *compare.Exchange) compare.Outcome {
+	q := r.question(x)
+	return r.judged(q, x, x.Judge(q, r.cfg.Rules))
+}
+
+func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result) compare.Outcome {
+	at := x.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	out := compare.Outcome{Verdict: res.Verdict}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if x.Closing {
+		r.closes[res.Verdict]++
+	} else {
+		r.verdicts[res.Verdict]++
+	}
+	if res.Verdict == compare.Uncompared {
+		if x.Closing {
+			return out
+		}
+		r.uncompared[res.Why]++
+	}
+	if x.Extra {
+		r.extra++
+	}
+	rt := r.route(q.Route)
+	rt.verdicts[res.Verdict]++
+	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
+		rt.count(&res, func(p *place) *int64 { return &p.application })
+		r.hide(&res)
+		out.Finding = r.groups.add(r, rt, q, x, &res)
+		if first := res.First(); first != nil {
+			clone := *first
+			out.First = &clone
+		}
+	}
+	for _, e := range res.Excused {
+		if _, known := r.excused[e]; known || len(r.excused) < maxExcuse {
+			r.excused[e]++
+		}
+	}
+	r.time(rt, byProduction, x.ProductionTimes)
+	r.time(rt, byApplication, x.ApplicationTimes)
+	if !x.Closing {
+		r.series.add(at, x, res.Verdict, out.Finding)
+	}
+	return out
+}
+
+// Baseline does with the old version's answers what Judge does with the
+// application's: what they differ in is noise. It implements compare.Judge.
+func (r *Run) Baseline(x *compare.Exchange) compare.Outcome {
+	q := r.question(x)
+	return r.baselineJudged(q, x, x.Judge(q, r.cfg.Rules))
+}
+
+func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compare.Result) compare.Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rt := r.route(q.Route)
+	if res.Verdict != compare.Uncompared {
+		rt.baselineCompared++
+	}
+	differs := res.Verdict == compare.Different || res.Verdict == compare.Missing
+	if !x.Closing && res.Verdict != compare.Uncompared {
+		r.baseline.compared++
+		if differs {
+			r.baseline.differed++
+		}
+	}
+	if differs {
+		rt.count(&res, func(p *place) *int64 { return &p.baseline })
+	}
+	r.time(rt, byBaseline, x.ApplicationTimes)
+	return compare.Outcome{Verdict: res.Verdict}
+}
+
+// route returns the entry of a route, which it makes if there is room.
+func (r *Run) route(name string) *route {
+	if rt := r.byRoute[name]; rt != nil {
+		return rt
+	}
+	if len(r.byRoute) >= maxRoutes {
+		name = otherRoutes
+		if rt := r.byRoute[name]; rt != nil {
+			return rt
+		}
+	}
+	rt := &route{name: name, places: map[compare.Place]*place{}}
+	r.byRoute[name] = rt
+	return rt
+}
+
+// count counts an answer at each place where it differs.
+func (rt *route) count(res *compare.Result, which func(*place) *int64) {
+	for _, p := range placesOf(res) {
+		at := rt.places[p]
+		if at == nil {
+			if len(rt.places) == maxPlaces {
+				continue
+			}
+			at = &place{}
+			at.production, at.other = sample(res, p)
+			rt.places[p] = at
+		}
+		*which(at)++
+	}
+}
+
+// hide masks secrets in what is kept of a result.
+func (r *Run) hide(res *compare.Result) {
+	for i := range res.Differences {
+		r.cfg.Secrets.Hide(&res.Differences[i])
+	}
+}
+
+func (r *Run) time(rt *route, who side, t compare.Times) {
+	if t.First == 0 {
+		return
+	}
+	rt.latency[who].add(t)
+	r.latency[who].add(t)
+}

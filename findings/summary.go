@@ -11,12 +11,12 @@ type Verdicts [compare.Uncompared + 1]int64
 
 // Summary is what a run came to, with the noise taken off.
 type Summary struct {
-	Verdicts   Verdicts
+	Verdicts   Verdicts               // of answers
+	Closes     Verdicts               // of the ends of connections: identical, equivalent, different, uncompared
 	Extra      int64                  // of those different: datagrams that production did not send
 	Uncompared [compare.Reasons]int64 // by reason
 	Excused    []Excused              // what was allowed to differ, most frequent first
 	Groups     []Group                // what differs, most frequent first
-	Omitted    int64                  // differing answers that are in no group: there were too many
 	Routes     []Route                // most frequent first
 	Noise      []Noise                // most frequent first; with a baseline only
 	Latency    Sides                  // in all
@@ -24,7 +24,13 @@ type Summary struct {
 	// Baseline is how many of the old version's answers were compared, and how
 	// many of them differed from production's.
 	Baseline struct{ Compared, Differed int64 }
+
+	noise []bool // by finding
 }
+
+// IsNoise reports whether what compare.Outcome.Finding stands for is noise: the
+// answer differs in nothing but what the old version differs in, too.
+func (s *Summary) IsNoise(finding int) bool { return finding < len(s.noise) && s.noise[finding] }
 
 // Group is answers to requests of one route that differ from production's in
 // the same places.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"tcpsandbox/compare"
 	"tcpsandbox/session"
 )
 
@@ -55,6 +56,11 @@ func (p *player) read(now time.Time) {
 		if errors.Is(err, io.EOF) {
 			if !p.appEOF {
 				p.appEOF = true
+				if p.finSent {
+					p.closings.appEnds(compare.ClosedAfter)
+				} else {
+					p.closings.appEnds(compare.ClosedFirst)
+				}
 				p.exchanges.applicationEOF()
 			}
 			return
@@ -67,6 +73,7 @@ func (p *player) read(now time.Time) {
 			if p.appEOF {
 				fate = session.ClosedEarly
 			}
+			p.closings.appEnds(compare.EndReset)
 			p.broke(err, fate)
 			return
 		}
@@ -118,6 +125,7 @@ func (p *player) open(now time.Time) bool {
 	}
 	p.closeUntil = time.Time{}
 	p.conn, p.connecting, p.established = conn, true, false
+	p.closings.anew()
 	p.hold(connCost)
 	if p.fail.err != nil {
 		p.failed, p.fail = p.fail, failure{}
@@ -185,6 +193,7 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 		if p.appEOF {
 			fate = session.ClosedEarly
 		}
+		p.closings.appEnds(compare.EndReset)
 		p.broke(err, fate)
 		p.drop(st, fate)
 		return true, n > 0

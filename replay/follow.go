@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"tcpsandbox/compare"
 	"tcpsandbox/protocol"
 	"tcpsandbox/session"
 )
@@ -67,9 +68,15 @@ func (p *player) production(e *session.Event) {
 		p.exchanges.productionGap(e.Missing)
 	case session.FIN:
 		p.serverFIN = true
+		if p.clientFIN {
+			p.closings.serverEnds(compare.ClosedAfter)
+		} else {
+			p.closings.serverEnds(compare.ClosedFirst)
+		}
 		p.exchanges.productionFIN()
 	case session.RST:
 		p.serverRST = true
+		p.closings.serverEnds(compare.EndReset)
 	}
 }
 
@@ -117,7 +124,11 @@ func (p *player) client(e *session.Event) {
 			// connection over what the server still said, and that is all of it.
 			st.Seen = max(st.Seen, p.exchanges.productionOffset())
 		}
+		if e.Kind == session.FIN && p.serverFIN && !e.SeenFIN && !p.clientFIN {
+			p.closings.crossed = true
+		}
 		p.clientFIN = p.clientFIN || e.Kind == session.FIN
+		p.clientRST = p.clientRST || e.Kind == session.RST
 		p.append(st)
 	}
 }

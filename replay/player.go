@@ -55,6 +55,8 @@ type player struct {
 	serverFIN, serverRST bool
 	serverHeard          bool // its direction is captured
 	clientFIN            bool // production's client had closed
+	clientRST            bool
+	closings             closings
 	// syn is the client's SYN while nobody is known to have accepted it.
 	syn *session.Event
 

@@ -38,6 +38,10 @@ type Record struct {
 	Answers Verdicts
 	Extra   int64       // of those different: datagrams that production did not send
 	First   *Difference // the first answer that differs
+	// Close is how the ends of the connection compare, if they do.
+	CloseCompared bool
+	Close         compare.Verdict
+	CloseFinding  int
 	// Findings counts the session's answers by Outcome.Finding, maxFindings of
 	// them; those beyond differ whatever the noise.
 	Findings []Finding
@@ -173,6 +177,7 @@ func (t *tally) judged(e *exchange, res compare.Outcome) {
 // finish ends a session whose record is played, or that cannot go on.
 func (p *player) finish() {
 	p.exchanges.conclude()
+	p.judgeClose()
 	acked := p.delivered
 	if p.conn != nil {
 		acked += p.conn.Acked()

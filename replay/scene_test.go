@@ -141,6 +141,7 @@ type scene struct {
 	release  map[Cause]int64 // left out: not looked at
 	verdicts map[compare.Verdict]int64
 	first    string // the first difference
+	ends     string // how the connection's end compares: "identical", "close early", "" not looked at
 	took     time.Duration
 	dials    int
 	// timing: what was sent already when more is captured decides what comes,
@@ -220,6 +221,7 @@ type outcome struct {
 	result  *Result
 	records []Record
 	differs int64 // calls
+	ends    string
 	took    time.Duration
 }
 
@@ -243,7 +245,13 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 			t.Errorf("judged: session %d, request %q", x.Session, x.Request)
 		}
 		out := compare.ByBytes(x)
-		if out.Verdict == compare.Different || out.Verdict == compare.Missing {
+		if x.Closing {
+			o.ends = out.Verdict.String()
+			if out.First != nil {
+				o.ends = out.First.Place.String()
+			}
+		}
+		if !x.Closing && (out.Verdict == compare.Different || out.Verdict == compare.Missing) {
 			o.differs++
 		}
 		return out
@@ -396,6 +404,9 @@ func (s *scene) compare(t errorer, o *outcome, f feeding) {
 		if diff := cmp.Diff(s.verdicts, res.Verdicts); diff != "" {
 			t.Errorf("verdicts (-want +got):\n%s", diff)
 		}
+	}
+	if s.ends != "" && o.ends != s.ends {
+		t.Errorf("ends compare as %q, want %q", o.ends, s.ends)
 	}
 	if s.first != "" && (r.First == nil || !strings.Contains(r.First.Request+": "+r.First.String(), s.first)) {
 		t.Errorf("first difference %v, want %q", r.First, s.first)

@@ -92,6 +92,24 @@ func NewDifference(request string, d *compare.Difference) *Difference {
 
 // SetFindings fills in what the comparisons came to.
 func (r *Result) SetFindings(s *findings.Summary) {
+	for v, n := range s.Verdicts {
+		r.Answers.Count(compare.Verdict(v), n)
+	}
+	r.Answers.Extra = s.Extra
+	pc := func(d findings.Distribution) Percentiles {
+		return Percentiles{P50: Milliseconds(d.P50), P90: Milliseconds(d.P90), P99: Milliseconds(d.P99), Count: d.Count}
+	}
+	r.Latency.Production, r.Latency.Application = pc(s.Latency.Production.First), pc(s.Latency.Application.First)
+	for _, g := range s.Groups {
+		w := Group{Request: g.Route, Count: g.Answers, Session: g.Example.Session}
+		if g.Missing {
+			w.Missing = g.Answers
+		}
+		if len(g.Example.Differences) > 0 {
+			w.Example = NewDifference(g.Example.Request, &g.Example.Differences[0])
+		}
+		r.Differences = append(r.Differences, w)
+	}
 }
 
 // AddDetail lists a session, and keeps count of those that lost something.

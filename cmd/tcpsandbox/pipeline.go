@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tcpsandbox/capture"
+	"tcpsandbox/findings"
 	"tcpsandbox/netsim"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
@@ -29,6 +30,7 @@ type pipeline struct {
 
 	sources []*feed
 	engine  *replay.Engine
+	found   *findings.Run
 	pace    *replay.Pace // nil: as fast as it comes
 	began   bool         // the pace was started for this pass; the reader's own
 	whole   wholeSessions
@@ -81,6 +83,7 @@ func (p *pipeline) open() error {
 	if err != nil {
 		return cannot(err)
 	}
+	p.found = findings.New(findings.Config{})
 	p.pace = p.opt.newPace()
 	choice := replay.Choice{Sample: p.opt.sample, Ramp: p.opt.ramp}
 	if p.opt.onlyComplete {
@@ -100,7 +103,7 @@ func (p *pipeline) open() error {
 		MaxHeld:       p.opt.heldLimit(),
 		Hold:          true,
 		Ended:         p.sessionEnded,
-		Differs:       p.answerDiffers,
+		Judge:         p.found.Judge,
 	})
 	return nil
 }

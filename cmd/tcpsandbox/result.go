@@ -53,11 +53,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Quiet: played.Release[replay.Quiet], Timeout: played.Release[replay.Timeout],
 		Unawaited: played.Release[replay.Unawaited],
 	}
-	for verdict, n := range played.Verdicts {
-		r.Answers.Count(verdict, n)
-	}
-	r.Answers.Extra = played.Extra
-	r.Latency.Production, r.Latency.Application = percentiles(played.Production), percentiles(played.Application)
+	r.SetFindings(p.found.Summary())
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld = played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
@@ -144,7 +140,7 @@ func (o *runOptions) wantedOf(capture string) string {
 }
 
 func percentiles(l replay.Latency) report.Percentiles {
-	return report.Percentiles{P50: report.Milliseconds(l.P50), P90: report.Milliseconds(l.P90), P99: report.Milliseconds(l.P99)}
+	return report.Percentiles{P50: report.Milliseconds(l.P50), P90: report.Milliseconds(l.P90), P99: report.Milliseconds(l.P99), Count: l.Count}
 }
 
 // detail is a session's entry in the report.
@@ -199,11 +195,4 @@ func (p *pipeline) progressLine() string {
 		line += fmt.Sprintf(", %s packets dropped by the kernel", number(drops))
 	}
 	return line
-}
-
-// answerDiffers implements replay.Config.Differs.
-func (p *pipeline) answerDiffers(session uint64, request string, d *compare.Difference) {
-	p.mu.Lock()
-	p.result.AddDifference(session, request, d)
-	p.mu.Unlock()
 }

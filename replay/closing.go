@@ -1,0 +1,85 @@
+package replay
+
+import (
+	"tcpsandbox/compare"
+	"tcpsandbox/session"
+)
+
+// How production's server and the application ended the connection.
+
+// closings is what a player knows of that.
+type closings struct {
+	production compare.Ending
+	crossed    bool // production's client closed at the same moment
+	// application is what the application did on this connection; broken: it
+	// ended an earlier one of the session.
+	application, broken compare.Ending
+}
+
+// serverEnds notes that production's server closed or reset.
+func (c *closings) serverEnds(how compare.Ending) {
+	if c.production == compare.EndUnknown {
+		c.production = how
+	}
+}
+
+// appEnds notes that the application closed or reset.
+func (c *closings) appEnds(how compare.Ending) {
+	if c.application == compare.EndUnknown {
+		c.application = how
+	}
+}
+
+// anew: another connection takes this one's place.
+func (c *closings) anew() {
+	if c.application == compare.ClosedFirst || c.application == compare.EndReset {
+		c.broken = c.application
+	}
+	c.application = compare.EndUnknown
+}
+
+// judgeClose compares how the two sides ended the session's connection, once it
+// is over. What the client aborted, what was not played to its end and what was
+// seen of one side only are not compared.
+func (p *player) judgeClose() {
+	c := &p.closings
+	if !p.record.Connected || p.udp != nil || p.record.Shed || !p.serverHeard || p.cause == session.Live {
+		return
+	}
+	production, application := c.production, c.application
+	if production == compare.EndUnknown && !p.clientFIN && !p.clientRST {
+		production = compare.KeptOpen
+	}
+	switch {
+	case c.broken != compare.EndUnknown:
+		application = c.broken
+	case application == compare.EndUnknown && (p.finSent || p.serverRST && p.written > 0):
+		application = compare.KeptOpen // and was given the time that an answer may take
+	case application == compare.EndUnknown && production == compare.KeptOpen:
+		application = compare.KeptOpen
+	}
+	if c.crossed && (application == compare.ClosedFirst || application == compare.ClosedAfter) {
+		production = application // either came first
+	}
+	x := &p.shard.asked
+	*x = compare.Exchange{
+		Session: p.s.ID, Copy: p.copy, Client: p.s.Client, Request: compare.CloseRoute,
+		Closing: true, ProductionEnd: production, ApplicationEnd: application,
+	}
+	out := p.shard.cfg.Judge(x)
+	p.record.closed(out)
+}
+
+// closed notes how the ends of the connection compare. They are no answer, and
+// in no count of answers.
+func (r *Record) closed(out compare.Outcome) {
+	if out.Verdict == compare.Uncompared {
+		return
+	}
+	r.Close = out.Verdict
+	r.CloseCompared = true
+	if r.First == nil && out.First != nil {
+		r.First = &Difference{compare.CloseRoute, *out.First}
+	}
+	r.CloseFinding = out.Finding
+}
