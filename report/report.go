@@ -51,6 +51,7 @@ type Result struct {
 	ClientBytes ClientBytes `json:"client_bytes"`
 	Release     Release     `json:"release"`
 	Answers     Answers     `json:"answers"`
+	Closes      Closes      `json:"closes"`
 	Latency     Latency     `json:"latency"`
 	Failed      []string    `json:"failed"`            // why the exit code is 1, one line each
 	Lateness    Percentiles `json:"lateness"`          // of chunks behind their time, where there is a pace
@@ -226,6 +227,15 @@ func (a *Answers) Count(v compare.Verdict, n int64) {
 		return
 	}
 	a.Compared += n
+}
+
+// Closes counts how connections ended, by verdict.
+type Closes struct {
+	Compared   int64 `json:"compared"`
+	Identical  int64 `json:"identical"`
+	Equivalent int64 `json:"equivalent"` // otherwise, and allowed to
+	Different  int64 `json:"different"`
+	Uncompared int64 `json:"uncompared"` // one side's end was not seen, or the client aborted
 }
 
 // Latency is the time from a request's last byte to the first byte of its
