@@ -96,6 +96,7 @@ func cmdJUnit(ts *testscript.TestScript, w *world, args []string) error {
 			Name    string    `xml:"name,attr"`
 			Class   string    `xml:"classname,attr"`
 			Failure *struct{} `xml:"failure"`
+			Error   *struct{} `xml:"error"`
 		}
 		if err := d.DecodeElement(&test, &start); err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
@@ -103,7 +104,7 @@ func cmdJUnit(ts *testscript.TestScript, w *world, args []string) error {
 		switch {
 		case test.Name == "" || test.Class == "":
 			return fmt.Errorf("%s: a test case without a name or class", args[0])
-		case test.Failure != nil:
+		case test.Failure != nil, test.Error != nil:
 			failed = append(failed, test.Name)
 		default:
 			passed = append(passed, test.Name)
