@@ -100,7 +100,6 @@ func (p *pipeline) open() error {
 		MaxHeld:       p.opt.heldLimit(),
 		Hold:          true,
 		Ended:         p.sessionEnded,
-		Differs:       p.answerDiffers,
 	})
 	return nil
 }

@@ -57,7 +57,6 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		r.Answers.Count(verdict, n)
 	}
 	r.Answers.Extra = played.Extra
-	r.Latency.Production, r.Latency.Application = percentiles(played.Production), percentiles(played.Application)
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld = played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
@@ -199,11 +198,4 @@ func (p *pipeline) progressLine() string {
 		line += fmt.Sprintf(", %s packets dropped by the kernel", number(drops))
 	}
 	return line
-}
-
-// answerDiffers implements replay.Config.Differs.
-func (p *pipeline) answerDiffers(session uint64, request string, d *compare.Difference) {
-	p.mu.Lock()
-	p.result.AddDifference(session, request, d)
-	p.mu.Unlock()
 }
