@@ -19,6 +19,11 @@ type baseline struct {
 	gone atomic.Bool // it died
 }
 
+// shell returns what runs a command by the shell. SIGTERM goes to the shell as
+// well as to what it started; it must wait for that (dash would not), since what
+// its end leaves behind is killed. A trap is not inherited.
+func shell(command string) []string { return []string{"/bin/sh", "-c", "trap : TERM; " + command} }
+
 // start is the stand's, with errors that say which one it is.
 func (b *baseline) start(ctx context.Context) error {
 	if err := b.stand.start(ctx); err != nil {

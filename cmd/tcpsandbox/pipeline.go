@@ -57,7 +57,7 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 	if o.baseline != "" {
 		p.old = &baseline{stand: stand{
 			opt: o, con: con, warn: p.warn, name: "the baseline", tag: "baseline", log: o.baselineLogFile,
-			command: []string{"/bin/sh", "-c", o.baseline}, line: o.baseline,
+			command: shell(o.baseline), line: o.baseline,
 		}}
 		p.old.judge = p.old.whileItLives(compare.ByBytes)
 		p.stands = append(p.stands, &p.old.stand)
