@@ -163,10 +163,10 @@ func (r *corpusRun) checkBooks(t *testing.T) {
 	if sum != res.ClientBytes || fates(&sum) != sum.Captured {
 		t.Errorf("the sessions' bins come to %+v, the report's are %+v", sum, res.ClientBytes)
 	}
-	all := res.Answers
-	all.UncomparedWhy = nil // only in the sum
-	if !reflect.DeepEqual(answers, all) {
-		t.Errorf("the sessions' answers come to %+v, the report's are %+v", answers, all)
+	inAll := res.Answers
+	inAll.UncomparedWhy = nil // no session's has it
+	if !reflect.DeepEqual(answers, inAll) {
+		t.Errorf("the sessions' answers come to %+v, the report's are %+v", answers, inAll)
 	}
 	for _, e := range r.entries {
 		received[e.Client+" to "+e.Server] += e.Bytes
