@@ -81,8 +81,8 @@ func (c *crowd) run(t *testing.T) (*Result, []Record, *network) {
 	return res, records, n
 }
 
-// happen feeds each event at its time.
-func (c *crowd) happen(e *Engine) {
+// happen feeds each event at its time, to an engine or to a Tee.
+func (c *crowd) happen(e interface{ Feed([]*session.Session) }) {
 	began := time.Now()
 	for {
 		var next time.Duration = -1

@@ -193,5 +193,8 @@ func TestSentBytesCount(t *testing.T) {
 		if res := e.Finish(); res.Shed < n/2 || len(res.Defects) > 0 {
 			t.Errorf("%d of %d were shed, defects %q", res.Shed, n, res.Defects)
 		}
+		if held, _ := e.Held(); held != 0 {
+			t.Errorf("%d bytes are held when all have ended", held)
+		}
 	})
 }

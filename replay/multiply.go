@@ -1,45 +1,29 @@
 package replay
 
-import "tcpsandbox/session"
+import (
+	"time"
 
-// fan passes a captured session on to several players. It is the session's one
-// reader and gives each player a record of its own to follow, whose events
-// share the captured bytes. Only Feed and Finish use it, under the engine's
-// lock.
-type fan struct {
-	s       *session.Session
-	copies  []*session.Session
-	players []*player
-	buf     []session.Event
+	"tcpsandbox/session"
+)
+
+// multiply makes a player for each copy of a session.
+func (e *Engine) multiply(s *session.Session, until time.Time) {
+	f := newFan(s, e.cfg.Multiply)
+	for i, own := range f.copies {
+		e.enlist(own, i, until)
+	}
+	e.fans[f] = struct{}{}
+	e.pass(f)
 }
 
-// newFan returns a fan of n copies, whose players are the caller's to set.
-func newFan(s *session.Session, n int) *fan {
-	f := &fan{s: s, copies: make([]*session.Session, n), players: make([]*player, n)}
-	for i := range f.copies {
-		f.copies[i] = &session.Session{ID: s.ID, Proto: s.Proto, Via: s.Via, Client: s.Client, Server: s.Server, Start: s.Start, Joined: s.Joined}
+// pass hands the players of the copies what was captured since the last time.
+func (e *Engine) pass(f *fan) {
+	news, over := f.pass()
+	for _, c := range news {
+		p := c.Owner.(*player)
+		p.shard.push(p)
 	}
-	return f
-}
-
-// pass hands on what was captured since the last time.
-func (f *fan) pass(e *Engine) {
-	events, cause := f.s.Take(f.buf)
-	for i, c := range f.copies {
-		if f.players == nil {
-			break // ended already
-		}
-		if len(events) > 0 {
-			c.Append(events...)
-		}
-		c.End(cause)
-		f.players[i].shard.push(f.players[i])
-	}
-	if f.buf = events; cap(events) > keepRoom {
-		f.buf = nil
-	}
-	if cause != session.Live {
-		f.copies, f.players = nil, nil
+	if over {
 		delete(e.fans, f)
 	}
 }

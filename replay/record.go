@@ -260,7 +260,7 @@ func (p *player) end(state string, acked uint64) {
 	p.ended = true
 	p.setBusy(false)
 	delete(p.shard.live, p)
-	p.held = 0
+	p.held, p.onWay = 0, 0
 	p.settleHeld()
 
 	r := p.record

@@ -5,6 +5,7 @@
 // and a Record for each session that has ended. In between stand, in the order
 // in which an event meets them:
 //
+//	tee.go         the same sessions for several engines
 //	choose.go      which sessions are played; multiply.go and addresses.go say
 //	               how often, and from where
 //	follow.go      the record: events become steps to play
@@ -119,10 +120,11 @@ type Config struct {
 // Engine plays sessions. Make it with New, run it in one goroutine, and feed
 // it from others.
 type Engine struct {
-	cfg    Config
-	shards []*shard
-	seen   atomic.Int64
-	begun  atomic.Bool
+	cfg     Config
+	shards  []*shard
+	sharers int64 // engines that are fed the same sessions; see Tee
+	seen    atomic.Int64
+	begun   atomic.Bool
 
 	mu      sync.Mutex // of what Feed does
 	next    int        // shard of the next session
@@ -153,7 +155,7 @@ func New(cfg Config) *Engine {
 		cfg.Judge = compare.ByBytes
 	}
 	cfg.Multiply = max(cfg.Multiply, 1)
-	e := &Engine{cfg: cfg, idle: make(chan struct{}, 1), fans: map[*fan]struct{}{}}
+	e := &Engine{cfg: cfg, sharers: 1, idle: make(chan struct{}, 1), fans: map[*fan]struct{}{}}
 	if cfg.Multiply > 1 || len(cfg.Clients) > 0 {
 		e.clients = newAddresses(cfg.Multiply, cfg.Clients)
 	}
@@ -174,7 +176,7 @@ func (e *Engine) Feed(batch []*session.Session) {
 		case *player:
 			owner.shard.push(owner)
 		case *fan:
-			owner.pass(e)
+			e.pass(owner)
 		default:
 			e.meet(s)
 		}
@@ -190,13 +192,7 @@ func (e *Engine) meet(s *session.Session) {
 		e.clients.server(s.Server.Addr())
 	}
 	if e.cfg.Multiply > 1 && !out {
-		f := newFan(s, e.cfg.Multiply)
-		for i, own := range f.copies {
-			f.players[i] = e.enlist(own, i, until)
-		}
-		s.Owner = f
-		e.fans[f] = struct{}{}
-		f.pass(e)
+		e.multiply(s, until)
 		return
 	}
 	p := e.enlist(s, 0, until)
@@ -208,7 +204,7 @@ func (e *Engine) meet(s *session.Session) {
 func (e *Engine) enlist(s *session.Session, n int, until time.Time) *player {
 	p := newPlayer(e.shards[e.next], s)
 	e.next = (e.next + 1) % len(e.shards)
-	p.copy, p.sharers = n, int64(e.cfg.Multiply)
+	p.copy, p.sharers = n, e.sharers*int64(e.cfg.Multiply)
 	if e.clients != nil {
 		p.addr = e.clients.of(s.Client, n)
 	}
@@ -269,7 +265,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 func (e *Engine) Finish() *Result {
 	e.mu.Lock()
 	for f := range e.fans {
-		f.pass(e)
+		e.pass(f)
 	}
 	e.mu.Unlock()
 	for _, sh := range e.shards {

@@ -35,6 +35,7 @@ const (
 	EndedMaxSessions = "max-sessions"       // --max-sessions
 	EndedAppExited   = "app-exited"         // the application ended first
 	EndedNoListener  = "app-never-listened" // within --listen-timeout
+	EndedNoBaseline  = "baseline-never-listened"
 )
 
 // Result is the outcome of a run. Slices may be nil: they are written as [].

@@ -61,6 +61,8 @@ func (t *text) verdict() string {
 		return "do not trust this result: it contradicts itself, which is a defect of tcpsandbox"
 	case t.Ended == EndedNoListener:
 		return "the application never listened, nothing was replayed"
+	case t.Ended == EndedNoBaseline:
+		return "the baseline never listened, nothing was replayed"
 	case t.Ended == EndedAppExited && t.App.Signal != "":
 		return "the application was ended by " + t.App.Signal + " in the middle of the run" + t.judged()
 	case t.Ended == EndedAppExited:

@@ -35,7 +35,8 @@ type controls struct {
 	memoryFlag   string
 	memory       int64 // bytes
 	picked
-	live int // sources that are interfaces
+	live  int  // sources that are interfaces
+	twice bool // sessions are played into a baseline, too
 }
 
 // Limits of what may be asked for.
@@ -48,6 +49,10 @@ const (
 	// by in a flood (up to 4 MB seen in some ten).
 	ringMemory = 64 << 20
 	baseMemory = 44 << 20
+	// baselineMemory is what a second sandbox and its stack add to that: 1 MB
+	// when idle. In floods of uploads into both, with 4 MB set aside here, 8 MB
+	// of 132 at least stayed free.
+	baselineMemory = 8 << 20
 	// minHeap is what a run needs with next to no traffic.
 	minHeap = 20 << 20
 )
@@ -187,16 +192,28 @@ func parseSize(text string) (int64, error) {
 }
 
 // outside is what a run takes beside Go's heap, in bytes.
-func (c *controls) outside() int64 { return baseMemory + int64(c.live)*ringMemory }
+func (c *controls) outside() int64 {
+	n := baseMemory + int64(c.live)*ringMemory
+	if c.twice {
+		n += baselineMemory
+	}
+	return n
+}
 
 func (c *controls) minMemory() int64 { return c.outside() + minHeap }
 
 // heapLimit is what the collector is to keep Go's heap below.
 func (c *controls) heapLimit() int64 { return c.memory - c.outside() }
 
-// heldLimit is how much of that the players may hold. The rest is for packets
-// on their way through capture and the stack, and for garbage.
-func (c *controls) heldLimit() int64 { return c.heapLimit() / 2 }
+// heldLimit is how much of that the players of one engine may hold; all of them
+// together half of it. The rest is for packets on their way through capture
+// and the stack, and for garbage.
+func (c *controls) heldLimit() int64 {
+	if c.twice {
+		return c.heapLimit() / 4
+	}
+	return c.heapLimit() / 2
+}
 
 // bufferLimit is how much of it packets may take that wait for earlier ones.
 func (c *controls) bufferLimit() int { return int(min(64<<20, c.heapLimit()/8)) }

@@ -112,6 +112,19 @@ func TestControlsDefaults(t *testing.T) {
 	}
 }
 
+// A baseline's engine and the application's share what there is.
+func TestControlsWithBaseline(t *testing.T) {
+	one := controls{memory: 1 << 30, live: 1}
+	two := one
+	two.twice = true
+	if both := 2 * two.heldLimit(); both > one.heldLimit() || both < one.heldLimit()-baselineMemory {
+		t.Errorf("two engines may hold %d bytes each, one %d", two.heldLimit(), one.heldLimit())
+	}
+	if two.minMemory() != one.minMemory()+baselineMemory {
+		t.Errorf("at least %d bytes, without a baseline %d", two.minMemory(), one.minMemory())
+	}
+}
+
 func TestTunnels(t *testing.T) {
 	for _, tt := range []struct {
 		flag, source string

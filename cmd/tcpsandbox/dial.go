@@ -12,12 +12,12 @@ import (
 )
 
 // dial connects a client to where the application listens.
-func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
-	client, to, err := p.admit(client, server, false)
+func (s *stand) dial(client, server netip.AddrPort, wake func()) (replay.Conn, error) {
+	client, to, err := s.admit(client, server, false)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := p.net.Dial(client, to, wake)
+	conn, err := s.net.Dial(client, to, wake)
 	if err != nil {
 		return nil, dialError(err)
 	}
@@ -25,12 +25,12 @@ func (p *pipeline) dial(client, server netip.AddrPort, wake func()) (replay.Conn
 }
 
 // dialUDP is dial for the clients of UDP.
-func (p *pipeline) dialUDP(client, server netip.AddrPort, wake func()) (replay.Datagrams, error) {
-	client, to, err := p.admit(client, server, true)
+func (s *stand) dialUDP(client, server netip.AddrPort, wake func()) (replay.Datagrams, error) {
+	client, to, err := s.admit(client, server, true)
 	if err != nil {
 		return nil, err
 	}
-	socket, err := p.net.DialUDP(client, to, wake)
+	socket, err := s.net.DialUDP(client, to, wake)
 	if err != nil {
 		return nil, dialError(err)
 	}
@@ -39,13 +39,13 @@ func (p *pipeline) dialUDP(client, server netip.AddrPort, wake func()) (replay.D
 
 // datagramRoom returns what tells how much the application's UDP sockets have
 // room for.
-func (p *pipeline) datagramRoom() func() (int, bool) {
-	ports := slices.DeleteFunc(p.opt.appPorts(), func(port sandbox.Port) bool { return !port.UDP })
+func (s *stand) datagramRoom() func() (int, bool) {
+	ports := slices.DeleteFunc(s.opt.appPorts(), func(port sandbox.Port) bool { return !port.UDP })
 	if len(ports) == 0 {
 		return nil
 	}
 	return func() (int, bool) {
-		room, err := p.box.DatagramRoom(ports)
+		room, err := s.box.DatagramRoom(ports)
 		return room, err == nil
 	}
 }
@@ -60,10 +60,10 @@ func dialError(err error) error {
 
 // admit prepares the namespace for a client and a server, and returns from where
 // to where they are played: the application listens in the server's place.
-func (p *pipeline) admit(client, server netip.AddrPort, udp bool) (from, to netip.AddrPort, err error) {
-	if c, s := standIns(client, server); c != client || s != server {
-		p.stoodIn.Store(true)
-		client, server = c, s
+func (s *stand) admit(client, server netip.AddrPort, udp bool) (from, to netip.AddrPort, err error) {
+	if c, at := standIns(client, server); c != client || at != server {
+		s.stoodIn.Store(true)
+		client, server = c, at
 	}
 	asked := client.Addr()
 	if replay.IsMadeUp(asked) {
@@ -72,12 +72,12 @@ func (p *pipeline) admit(client, server netip.AddrPort, udp bool) (from, to neti
 	if !sandbox.Replayable(asked, server.Addr()) || client.Port() == 0 || server.Port() == 0 {
 		return client, to, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
 	}
-	if err := p.own(server.Addr()); err != nil {
+	if err := s.own(server.Addr()); err != nil {
 		return client, to, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
 	}
-	port := p.opt.appPort(sandbox.Port{Number: server.Port(), UDP: udp})
-	if p.box.IsLocal(client.Addr()) {
-		if err := p.box.AllowLocalClient(port); err != nil {
+	port := s.opt.appPort(sandbox.Port{Number: server.Port(), UDP: udp})
+	if s.box.IsLocal(client.Addr()) {
+		if err := s.box.AllowLocalClient(port); err != nil {
 			return client, to, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
 		}
 	}
@@ -88,14 +88,14 @@ func (p *pipeline) admit(client, server netip.AddrPort, udp bool) (from, to neti
 // client, too, whose connections are open: FTP's server connects back to its
 // client. What the application has to say to that one must go on leaving, so
 // the way out comes first.
-func (p *pipeline) own(server netip.Addr) error {
-	if !p.box.IsLocal(server) {
-		tcp, udp := p.net.ServerPorts(server)
+func (s *stand) own(server netip.Addr) error {
+	if !s.box.IsLocal(server) {
+		tcp, udp := s.net.ServerPorts(server)
 		for _, port := range append(sandbox.TCP(tcp...), sandbox.UDP(udp...)...) {
-			if err := p.box.AllowLocalClient(port); err != nil {
+			if err := s.box.AllowLocalClient(port); err != nil {
 				return err
 			}
 		}
 	}
-	return p.box.AddServer(server)
+	return s.box.AddServer(server)
 }

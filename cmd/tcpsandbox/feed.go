@@ -10,7 +10,7 @@ import (
 	"tcpsandbox/session"
 )
 
-// feed is one --capture on its way into the engine.
+// feed is one --capture on its way into the engines.
 type feed struct {
 	spec string
 	open func() (capture.Source, *capture.Assembler, error)
@@ -68,7 +68,7 @@ func (f *feed) close() {
 // live reports whether the source is an interface, which cannot wait.
 func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
 
-// follow hands a live source's sessions to the engine until it ends.
+// follow hands a live source's sessions to the players until it ends.
 func (p *pipeline) follow(ctx context.Context, f *feed) {
 	defer every(time.Second, func() {
 		f.mu.Lock()
@@ -110,7 +110,7 @@ func (p *pipeline) playFiles(ctx context.Context, files []*feed) {
 		for _, f := range files {
 			p.flush(f)
 		}
-		if p.engine.Drain(ctx) != nil {
+		if p.players.Drain(ctx) != nil {
 			return
 		}
 		for _, f := range files {
@@ -189,7 +189,7 @@ func (p *pipeline) throttle(ctx context.Context, f *feed, batch []capture.Packet
 	}
 	const tries = 50 // at shedding, which cannot drop everything
 	for n := 0; ctx.Err() == nil && n < tries; {
-		taken, room := p.engine.Room()
+		taken, room := p.players.Room()
 		if taken {
 			f.untaken = 0
 			n++
@@ -204,8 +204,8 @@ func (p *pipeline) throttle(ctx context.Context, f *feed, batch []capture.Packet
 // holdBack lets the players catch up before more is read of a file or stream.
 func (p *pipeline) holdBack(ctx context.Context, f *feed, maxBusy int) error {
 	for ctx.Err() == nil {
-		_, busy := p.engine.Active()
-		if busy < maxBusy && p.engine.Progress().Pending < min(maxPending, p.opt.heldLimit()/4) {
+		_, busy := p.players.Active()
+		if busy < maxBusy && p.players.Pending() < min(maxPending, p.opt.heldLimit()/4) {
 			return nil
 		}
 		time.Sleep(time.Millisecond)
@@ -226,7 +226,7 @@ func (p *pipeline) give(batch []*session.Session) {
 		}
 		batch = kept
 	}
-	p.engine.Feed(batch)
+	p.players.Feed(batch)
 }
 
 // flush ends the sessions of a source.

@@ -128,20 +128,20 @@ func TestPlayFilesAgain(t *testing.T) {
 			p.pace = replay.NewPace(speed)
 			cfg.Pace = p.pace
 		}
-		p.engine = replay.New(cfg)
+		p.players = replay.NewTee(replay.New(cfg))
 		ctx, stop := context.WithCancel(t.Context())
 		ran := make(chan struct{})
-		go func() { p.engine.Run(ctx); close(ran) }()
+		go func() { p.players.Run(ctx); close(ran) }()
 		p.playFiles(ctx, all)
 		for _, f := range all {
 			p.flush(f)
 		}
-		if err := p.engine.Drain(ctx); err != nil {
+		if err := p.players.Drain(ctx); err != nil {
 			t.Error(err)
 		}
 		stop()
 		<-ran
-		res := p.engine.Finish()
+		res := p.players.Finish()[0]
 		if res.Seen != 3*50 || res.Captured != 3*50*int64(len("hello")) || len(res.Defects) > 0 {
 			t.Errorf("speed %v: %+v", speed, res)
 		}

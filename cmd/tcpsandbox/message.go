@@ -66,8 +66,8 @@ func (c *console) fail(err error) {
 	c.print(text)
 }
 
-// app passes on a line of the application's.
-func (c *console) app(line []byte) { c.print("app: " + string(line)) }
+// app passes on a line that an application wrote; who says which.
+func (c *console) app(who string, line []byte) { c.print(who + ": " + string(line)) }
 
 func (c *console) print(text string) {
 	c.mu.Lock()

@@ -3,24 +3,24 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tcpsandbox/capture"
 	"tcpsandbox/findings"
-	"tcpsandbox/netsim"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
 	"tcpsandbox/sandbox"
 )
 
-// pipeline is a run: sources → assemblers → engine → netsim ═TUN═ sandbox.
+// pipeline is a run: sources → assemblers → players ═ stands, which are an
+// engine → netsim ═TUN═ sandbox each: one for the application, and one more for
+// the old version with --baseline.
 // It is built from the application's side, so that nothing flows before
 // everything stands, and closed from the sources' side, so that what was
 // captured is still played.
@@ -29,25 +29,42 @@ type pipeline struct {
 	con *console
 
 	sources []*feed
-	engine  *replay.Engine
+	players *replay.Tee // the stands' engines
 	found   *findings.Run
 	pace    *replay.Pace // nil: as fast as it comes
 	began   bool         // the pace was started for this pass; the reader's own
 	whole   wholeSessions
-	box     *sandbox.Sandbox
-	net     *netsim.Net
-	app     *sandbox.App
-	played  *replay.Result // when run has returned
+	app     *stand
+	old     *baseline // nil without --baseline
+	stands  []*stand  // app, and old's
 
 	mu      sync.Mutex
-	result  report.Result // differences and details, as they come
-	warned  int           // of the sandbox's warnings
+	result  report.Result // details, as they come
 	started time.Time
 	ended   atomic.Int64 // sessions
 	enough  chan struct{}
 
-	loopbackOnly netip.Addr // where the application listens, if only there
-	stoodIn      atomic.Bool
+	warnings sync.Mutex // of result.Warnings
+}
+
+// newPipeline returns a run that holds nothing yet.
+func newPipeline(o *runOptions, con *console) *pipeline {
+	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
+	p.found = findings.New(findings.Config{})
+	p.app = &stand{
+		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
+		command: o.command, line: commandLine(o.command), judge: p.found.Judge, ended: p.sessionEnded,
+	}
+	p.stands = []*stand{p.app}
+	if o.baseline != "" {
+		p.old = &baseline{stand: stand{
+			opt: o, con: con, warn: p.warn, name: "the baseline", tag: "baseline", log: o.baselineLogFile,
+			command: shell(o.baseline), line: o.baseline,
+		}}
+		p.old.judge = p.old.whileItLives(p.found.Baseline)
+		p.stands = append(p.stands, &p.old.stand)
+	}
+	return p
 }
 
 // open builds everything up to the application's start.
@@ -67,32 +84,12 @@ func (p *pipeline) open() error {
 		}
 		p.sources = append(p.sources, f)
 	}
-	box, err := sandbox.New(sandbox.Config{MTU: p.opt.mtu})
-	if err != nil {
-		return cannot(err)
-	}
-	p.box = box
-	for _, w := range box.Warnings() {
-		p.warn(w)
-		p.warned++
-	}
-	if !box.Offload() {
-		p.warn("this kernel's TUN device has no offload: bulk transfers are slower")
-	}
-	p.net, err = netsim.New(netsim.Config{TUN: box.TUN(), MTU: box.MTU(), Offload: box.Offload(), Refuse: p.opt.egress == "refuse"})
-	if err != nil {
-		return cannot(err)
-	}
-	p.found = findings.New(findings.Config{})
 	p.pace = p.opt.newPace()
 	choice := replay.Choice{Sample: p.opt.sample, Ramp: p.opt.ramp}
 	if p.opt.onlyComplete {
 		choice.Only = p.whole.has
 	}
-	p.engine = replay.New(replay.Config{
-		Dial:          p.dial,
-		DialUDP:       p.dialUDP,
-		Room:          p.datagramRoom(),
+	play := replay.Config{
 		Pace:          p.pace,
 		AnswerTimeout: p.opt.answerTimeout,
 		NoWait:        p.opt.wait == "none",
@@ -102,9 +99,15 @@ func (p *pipeline) open() error {
 		Clients:       p.opt.clients,
 		MaxHeld:       p.opt.heldLimit(),
 		Hold:          true,
-		Ended:         p.sessionEnded,
-		Judge:         p.found.Judge,
-	})
+	}
+	var engines []*replay.Engine
+	for _, s := range p.stands {
+		if err := s.open(play); err != nil {
+			return cannot(err)
+		}
+		engines = append(engines, s.engine)
+	}
+	p.players = replay.NewTee(engines...)
 	return nil
 }
 
@@ -130,16 +133,14 @@ func (p *pipeline) findWhole(ctx context.Context) error {
 // run plays until the sources end, ctx does, or the application does, and
 // returns why it ended.
 func (p *pipeline) run(ctx context.Context) (ended string, err error) {
-	netCtx, stopNet := context.WithCancel(context.Background())
-	defer stopNet()
-	netDone := make(chan error, 1)
-	go func() { netDone <- p.net.Run(netCtx) }()
-	defer func() {
-		p.net.Close()
-		if e := <-netDone; err == nil && e != nil {
-			err = cannot(e)
-		}
-	}()
+	for _, s := range p.stands {
+		disconnect := s.connect()
+		defer func() {
+			if e := disconnect(); err == nil && e != nil {
+				err = cannot(e)
+			}
+		}()
+	}
 
 	if p.opt.onlyComplete {
 		if err := p.findWhole(ctx); err != nil && ctx.Err() == nil {
@@ -152,7 +153,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	engineCtx, stopEngine := context.WithCancel(context.Background())
 	defer stopEngine()
 	var playing sync.WaitGroup
-	playing.Go(func() { p.engine.Run(engineCtx) })
+	playing.Go(func() { p.players.Run(engineCtx) })
 	feedCtx, stopFeeds := context.WithCancel(ctx)
 	defer stopFeeds()
 	var feeding sync.WaitGroup
@@ -169,26 +170,34 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	finish := func() {
 		stopEngine()
 		playing.Wait()
-		p.played = p.engine.Finish()
+		for i, played := range p.players.Finish() {
+			p.stands[i].played = played
+		}
 	}
 
-	if err := p.startApp(ctx); err != nil {
+	defer p.stop()
+	if err := p.start(ctx); err != nil {
 		stopFeeds()
 		feeding.Wait()
 		p.flushAll()
 		finish()
 		var setup *sandbox.SetupError
+		var ofBaseline *baselineError
 		switch {
 		case ctx.Err() != nil:
 			return report.EndedSignal, nil
 		case errors.As(err, &setup):
 			return "", cannot(err)
+		case errors.As(err, &ofBaseline):
+			return report.EndedNoBaseline, exitError{exitApp, err}
 		}
 		return report.EndedNoListener, exitError{exitApp, err}
 	}
-	defer p.app.Stop(p.opt.grace)
+	if p.old != nil {
+		defer p.old.watch()()
+	}
 
-	p.engine.Begin()
+	p.players.Begin()
 	p.started = time.Now()
 	if len(files) > 0 {
 		feeding.Go(func() { p.playFiles(feedCtx, files) })
@@ -211,7 +220,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 		ended = report.EndedDuration
 	case <-p.enough:
 		ended = report.EndedMaxSessions
-	case <-p.app.Exited():
+	case <-p.app.exited():
 		ended = report.EndedAppExited
 	}
 	stopFeeds()
@@ -219,7 +228,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	p.flushAll()
 	p.drain(ctx, ended)
 	select {
-	case <-p.app.Exited(): // nobody asked it to
+	case <-p.app.exited(): // nobody asked it to
 		ended = report.EndedAppExited
 	default:
 	}
@@ -230,74 +239,30 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	return ended, nil
 }
 
-// startApp runs the application and waits until it listens.
-func (p *pipeline) startApp(ctx context.Context) (err error) {
-	p.app, err = p.box.Start(ctx, sandbox.AppConfig{
-		Command: p.opt.command, User: p.opt.user, KeepCaps: p.opt.keepCaps, Env: p.opt.env,
-		Output: p.opt.appOutput(p.con),
-	})
-	if err != nil {
+// start runs what is in the stands and waits until all of it listens.
+func (p *pipeline) start(ctx context.Context) error {
+	all, allCtx := errgroup.WithContext(ctx)
+	all.Go(func() error { return p.app.start(allCtx) })
+	if p.old != nil {
+		all.Go(func() error { return p.old.start(allCtx) })
+	}
+	if err := all.Wait(); err != nil {
 		return err
 	}
-	for _, w := range p.box.Warnings()[p.warned:] {
-		p.warn(w)
+	if p.old != nil {
+		p.con.say("%s listens on %s", p.old.name, p.old.listen)
 	}
-	listeners, err := p.app.WaitListen(ctx, p.opt.listenTimeout, p.opt.appPorts())
-	if err != nil {
-		p.app.Stop(p.opt.grace)
-		return err
-	}
-	p.awaitOthers(ctx, p.opt.appPorts())
-	l := listeners[0]
-	p.result.App.Listen = l.String()
-	p.con.say("%s listens on %s", p.opt.command[0], l)
-	if l.LoopbackOnly {
-		p.loopbackOnly = l.Addr.Addr()
-	}
-	if !p.opt.loopback() {
-		p.warnLoopback()
-	}
+	p.con.say("%s listens on %s", p.opt.command[0], p.app.listen)
 	return nil
 }
 
-// othersWait is how long the rest of the application's ports may come after
-// the first: programs open them one after another.
-const othersWait = 3 * time.Second
-
-// awaitOthers waits for the ports that the application does not listen on yet,
-// a while only: some may not be its business.
-func (p *pipeline) awaitOthers(ctx context.Context, ports []sandbox.Port) {
-	const poll, settled = 10 * time.Millisecond, 50 * time.Millisecond
-	begun := time.Now()
-	changed, known := begun, 0
-	for ctx.Err() == nil {
-		now, err := p.app.Listening()
-		if err != nil {
-			return
-		}
-		var lacks []string
-		for _, port := range ports {
-			if !slices.ContainsFunc(now, func(l sandbox.Listener) bool { return l.Port() == port }) {
-				lacks = append(lacks, port.String())
-			}
-		}
-		if len(now) != known {
-			changed, known = time.Now(), len(now)
-		}
-		switch {
-		case len(ports) > 0 && len(lacks) == 0, len(ports) == 0 && time.Since(changed) >= settled:
-			return
-		case time.Since(begun) > min(othersWait, p.opt.listenTimeout):
-			p.warn("the application does not listen on port " + strings.Join(lacks, ", ") + ": sessions to it are refused")
-			return
-		}
-		select {
-		case <-time.After(poll):
-		case <-p.app.Exited():
-			return
-		case <-ctx.Done():
-		}
+// stop ends what is in the stands.
+func (p *pipeline) stop() {
+	var all sync.WaitGroup
+	for _, s := range p.stands {
+		all.Go(s.stop)
 	}
+	all.Wait()
 }
 
 func (p *pipeline) flushAll() {
@@ -318,10 +283,10 @@ func (p *pipeline) drain(ctx context.Context, ended string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	if active, _ := p.engine.Active(); active > 0 {
+	if active, _ := p.players.Active(); active > 0 {
 		p.con.say("draining %s (at most %v)", count(active, "session"), d)
 	}
-	p.engine.Drain(ctx)
+	p.players.Drain(ctx)
 }
 
 // close frees what is left; it may be called in any state.
@@ -329,11 +294,8 @@ func (p *pipeline) close() {
 	for _, f := range p.sources {
 		f.close()
 	}
-	if p.net != nil {
-		p.net.Close()
-	}
-	if p.box != nil {
-		p.box.Close()
+	for _, s := range p.stands {
+		s.close()
 	}
 }
 
@@ -353,16 +315,22 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 	}
 }
 
-// warnLoopback tells that sessions cannot reach an application that listens on
-// a loopback address only; once.
-func (p *pipeline) warnLoopback() {
-	if a := p.loopbackOnly; a.IsValid() {
-		p.warn(fmt.Sprintf("the application listens on %s only, and sessions go to production's address: let it listen on all addresses", a))
-		p.loopbackOnly = netip.Addr{}
-	}
-}
-
+// warn tells what the user should know, once. It may be called by several
+// goroutines at once.
 func (p *pipeline) warn(text string) {
+	p.warnings.Lock()
+	defer p.warnings.Unlock()
+	if slices.Contains(p.result.Warnings, text) {
+		return // of both stands
+	}
 	p.con.warn("%s", text)
 	p.result.Warnings = append(p.result.Warnings, text)
+}
+
+// lines says what runs in the stands.
+func (p *pipeline) lines() string {
+	if p.old == nil {
+		return p.app.line
+	}
+	return p.app.line + " and, as the baseline, " + p.old.line
 }

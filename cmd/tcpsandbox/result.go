@@ -17,7 +17,7 @@ import (
 
 // assemble puts the result together when everything has stopped.
 func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
-	played := p.played
+	played := p.app.played
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,12 +38,12 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Lossy: r.Sessions.Lossy, // counted as they came
 	}
 	r.Datagrams = report.Datagrams{Sent: played.Datagrams, Refused: played.DatagramsRefused}
-	if n := p.net.Stats().Overrun; n > 0 {
+	if n := p.app.net.Stats().Overrun; n > 0 {
 		p.warn(fmt.Sprintf("%s of the application's datagrams came faster than they could be read, and are counted as missing", number(n)))
 	}
 	if r.Datagrams.Sent > 0 {
 		var err error
-		if r.Datagrams.Dropped, err = p.box.DroppedDatagrams(); err != nil {
+		if r.Datagrams.Dropped, err = p.app.box.DroppedDatagrams(); err != nil {
 			p.warn(err.Error())
 		}
 	}
@@ -57,7 +57,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld = played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
-	for _, e := range p.net.Egress() {
+	for _, e := range p.app.net.Egress() {
 		dst := "elsewhere"
 		if e.Dst.IsValid() {
 			dst = e.Dst.String()
@@ -67,27 +67,33 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 			Policy: e.Policy, Name: e.Name,
 		})
 	}
-	r.App.Command = commandLine(p.opt.command)
-	r.App.ExitCode = -1
-	if p.app != nil {
-		status := p.app.Status()
-		r.App.ExitCode, r.App.Signal = status.Code, status.Signal
-	}
+	r.App = p.app.fared()
 	if r.ClientBytes.Refused > 0 {
-		p.warnLoopback()
+		p.app.warnLoopback()
 	}
-	p.warnStandIns()
+	p.app.warnStandIns()
+	if p.old != nil {
+		r.Baseline = p.old.result()
+		r.PeakHeld += p.old.played.PeakHeld
+	}
 	return r
+}
+
+// defects returns what the engines noticed of books that do not balance.
+func (p *pipeline) defects() (all []string) {
+	all = append(all, p.app.played.Defects...)
+	if p.old != nil {
+		for _, d := range p.old.played.Defects {
+			all = append(all, "baseline: "+d)
+		}
+	}
+	return all
 }
 
 // captured sums up one source, and warns of what it could not give.
 func (p *pipeline) captured(f *feed) report.Source {
 	src, asm := f.stats()
-	warn := func(format string, args ...any) {
-		text := f.spec + ": " + fmt.Sprintf(format, args...)
-		p.con.warn("%s", text)
-		p.result.Warnings = append(p.result.Warnings, text)
-	}
+	warn := func(format string, args ...any) { p.warn(f.spec + ": " + fmt.Sprintf(format, args...)) }
 	if src.Truncated != "" {
 		warn("the capture is cut off: %s", src.Truncated)
 	}
@@ -178,7 +184,7 @@ func (p *pipeline) showProgress() (stop func()) {
 }
 
 func (p *pipeline) progressLine() string {
-	g := p.engine.Progress()
+	g := p.app.engine.Progress()
 	line := fmt.Sprintf("%s sessions (%s open), %s answers", number(g.Seen), number(g.Active), number(g.Answers))
 	if g.Different > 0 {
 		line += fmt.Sprintf(", %s differ", number(g.Different))

@@ -26,6 +26,7 @@ type runOptions struct {
 	captures []string
 	specs    []capture.Spec
 	command  []string
+	baseline string // a command for the shell; "": none
 
 	appPortFlag string
 	allPorts    uint16                  // the application's port, whatever the captured one; 0: see portMap
@@ -50,7 +51,7 @@ type runOptions struct {
 	cpus          int
 	cpuProfile    string
 
-	logFile *os.File
+	appLogFile, baselineLogFile *os.File // nil: none
 }
 
 func runCommand(code *int) *cobra.Command {
@@ -96,10 +97,11 @@ was a result.`,
 	f.IntVar(&opt.maxSessions, "max-sessions", 0, "replay the first N sessions, then stop")
 	f.DurationVar(&opt.drain, "drain", 10*time.Second, "give sessions under way this long when the capture has ended")
 	f.StringVar(&opt.egress, "egress", "drop", "drop or refuse what the application sends elsewhere")
+	f.StringVar(&opt.baseline, "baseline", "", "run the old version beside the new one, by /bin/sh -c COMMAND in a namespace of its own: where its answers differ, too, is noise")
 	f.StringVar(&opt.user, "user", "", "run the application as this user (default: the one behind sudo, else the invoking one)")
 	f.StringSliceVar(&opt.keepCaps, "keep-caps", nil, "capabilities that the application keeps besides net_bind_service, such as setuid,setgid")
 	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
-	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file (default: to the standard error)")
+	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file, and the baseline's to FILE.baseline (default: to the standard error)")
 	f.IntVar(&opt.mtu, "mtu", 1500, "MTU of the application's network, in bytes")
 	f.StringArrayVar(&opt.reports, "report", nil, "write the result to FILE.json (may repeat)")
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
@@ -153,6 +155,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		if !ok {
 			return misuse(cmd, "%s", flag)
 		}
+	}
+	if o.twice = cmd.Flags().Changed("baseline"); o.twice && strings.TrimSpace(o.baseline) == "" {
+		return misuse(cmd, "--baseline: no command: name the old version, such as --baseline ./testapp-1.0")
 	}
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
 	if err := o.controls.complete(o.specs); err != nil {
@@ -210,19 +215,23 @@ func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.
 	return cfg
 }
 
-// appOutput returns where the application's lines go.
-func (o *runOptions) appOutput(con *console) func(sandbox.Stream, []byte) {
-	if o.logFile == nil {
-		return func(_ sandbox.Stream, line []byte) { con.app(line) }
-	}
-	failed := false
-	return func(_ sandbox.Stream, line []byte) {
-		_, err := o.logFile.Write(append(line[:len(line):len(line)], '\n'))
-		if err != nil && !failed {
-			failed = true
-			con.warn("the application's output is lost: %v", err)
+// openLogs opens the files of --app-log.
+func (o *runOptions) openLogs() (close func(), err error) {
+	close = func() {
+		for _, f := range []*os.File{o.appLogFile, o.baselineLogFile} {
+			f.Close() // of none it is nothing but an error
 		}
 	}
+	if o.appLog == "" {
+		return close, nil
+	}
+	open := func(path string) (*os.File, error) {
+		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	}
+	if o.appLogFile, err = open(o.appLog); err == nil && o.baseline != "" {
+		o.baselineLogFile, err = open(o.appLog + ".baseline")
+	}
+	return close, err
 }
 
 // replayInto makes a run and returns the exit code.
@@ -259,13 +268,10 @@ func replayInto(o *runOptions) (int, error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	if o.appLog != "" {
-		f, err := os.OpenFile(o.appLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-		if err != nil {
-			return exitCannot, cannot(err)
-		}
-		defer f.Close()
-		o.logFile = f
+	closeLogs, err := o.openLogs()
+	defer closeLogs()
+	if err != nil {
+		return exitCannot, cannot(err)
 	}
 	for _, path := range o.reports {
 		if err := report.CheckPlace(path); err != nil {
@@ -275,13 +281,13 @@ func replayInto(o *runOptions) (int, error) {
 	ctx, stop := interruptible(con)
 	defer stop()
 
-	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
+	p := newPipeline(o, con)
 	defer p.close()
 	begun := time.Now()
 	if err := p.open(); err != nil {
 		return exitCannot, err
 	}
-	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), commandLine(o.command))
+	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
 	ended, err := p.run(ctx)
 	con.done()
 	if ended == "" { // it could not begin
@@ -299,13 +305,13 @@ func replayInto(o *runOptions) (int, error) {
 			result.ExitCode = coded.code
 		}
 	}
-	audit(con, result, p.played.Defects)
+	audit(con, result, p.defects())
 	if err != nil {
 		con.fail(err)
 		result.Warnings = append(result.Warnings, err.Error())
 	}
 	if ended == report.EndedAppExited {
-		con.fail(&diedError{command: o.command[0], status: p.app.Status(), lines: p.app.LastLines()})
+		con.fail(&diedError{command: o.command[0], status: p.app.app.Status(), lines: p.app.app.LastLines()})
 	}
 	return o.publish(con, result)
 }

@@ -37,8 +37,8 @@ func seenAs(client string) string {
 }
 
 // warnStandIns tells that sessions were played by the stand-ins.
-func (p *pipeline) warnStandIns() {
-	if p.stoodIn.Load() {
-		p.warn(fmt.Sprintf("sessions on ::1 were played from %v to %v: the kernel takes ::1 from no device but lo", standInClient, standInServer))
+func (s *stand) warnStandIns() {
+	if s.stoodIn.Load() {
+		s.warn(fmt.Sprintf("sessions on ::1 were played from %v to %v: the kernel takes ::1 from no device but lo", standInClient, standInServer))
 	}
 }

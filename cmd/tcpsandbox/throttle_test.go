@@ -49,10 +49,10 @@ func TestLiveCaptureStaysBelowTheLimit(t *testing.T) {
 	}
 
 	p := &pipeline{opt: &runOptions{}}
-	p.engine = replay.New(replay.Config{
+	p.players = replay.NewTee(replay.New(replay.Config{
 		MaxHeld: limit, Hold: true, // nobody listens yet
 		Dial: func(client, server netip.AddrPort, wake func()) (replay.Conn, error) { return nil, replay.ErrRefused },
-	})
+	}))
 	f, err := newFeed("eth0", func() (capture.Source, *capture.Assembler, error) {
 		return live, capture.NewAssembler(capture.AssemblerConfig{}), nil
 	})
@@ -61,12 +61,12 @@ func TestLiveCaptureStaysBelowTheLimit(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var playing sync.WaitGroup
-	playing.Go(func() { p.engine.Run(ctx) })
+	playing.Go(func() { p.players.Run(ctx) })
 	p.follow(ctx, f)
 	p.flush(f)
 	stop()
 	playing.Wait()
-	res := p.engine.Finish()
+	res := p.players.Finish()[0]
 	// A batch is handed over before it is counted.
 	if most := int64(limit + 2*batch*(c.MSS+512)); res.PeakHeld > most {
 		t.Errorf("%d bytes were held, want %d at most", res.PeakHeld, most)

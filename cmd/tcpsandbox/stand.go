@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tcpsandbox/compare"
+	"tcpsandbox/netsim"
+	"tcpsandbox/replay"
+	"tcpsandbox/report"
+	"tcpsandbox/sandbox"
+)
+
+// stand is where one version of the application is tried: the sandbox, the
+// network at the other end of its TUN device, the application inside, and the
+// engine that plays into it. Stands share nothing but the captured sessions,
+// their pace, and the options.
+//
+//	open ──▶ connect ──▶ start ──▶ the engine plays ──▶ stop ──▶ close
+type stand struct {
+	opt     *runOptions
+	con     *console
+	warn    func(text string)
+	name    string   // in messages: "the application"
+	tag     string   // before its lines: "app"
+	log     *os.File // takes them instead of the console; nil: none
+	command []string
+	line    string // the command as the user wrote it
+	judge   compare.Judge
+	ended   func(*replay.Record) // is told of sessions; may be nil
+
+	box    *sandbox.Sandbox
+	net    *netsim.Net
+	engine *replay.Engine
+	app    *sandbox.App
+	played *replay.Result // when the engine has stopped
+
+	warned       int // of the sandbox's warnings
+	listen       sandbox.Listener
+	loopbackOnly netip.Addr // where the application listens, if only there
+	stoodIn      atomic.Bool
+}
+
+// open builds everything up to the application's start. play says how to play;
+// what is the stand's own in it, open sets.
+func (s *stand) open(play replay.Config) (err error) {
+	if s.box, err = sandbox.New(sandbox.Config{MTU: s.opt.mtu}); err != nil {
+		return err
+	}
+	s.passWarnings()
+	if !s.box.Offload() {
+		s.warn("this kernel's TUN device has no offload: bulk transfers are slower")
+	}
+	s.net, err = netsim.New(netsim.Config{TUN: s.box.TUN(), MTU: s.box.MTU(), Offload: s.box.Offload(), Refuse: s.opt.egress == "refuse"})
+	if err != nil {
+		return err
+	}
+	play.Dial, play.DialUDP, play.Room = s.dial, s.dialUDP, s.datagramRoom()
+	play.Judge, play.Ended = s.judge, s.ended
+	s.engine = replay.New(play)
+	return nil
+}
+
+// passWarnings passes on what the sandbox has found since the last time.
+func (s *stand) passWarnings() {
+	all := s.box.Warnings()
+	for _, w := range all[s.warned:] {
+		s.warn(w)
+	}
+	s.warned = len(all)
+}
+
+// connect runs the network until disconnect is called, which returns what broke
+// it, if anything did.
+func (s *stand) connect() (disconnect func() error) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.net.Run(ctx) }()
+	return func() error {
+		defer stop()
+		s.net.Close()
+		return <-done
+	}
+}
+
+// start runs the application and waits until it listens. Also after an error
+// it is stop that ends it.
+func (s *stand) start(ctx context.Context) (err error) {
+	s.app, err = s.box.Start(ctx, sandbox.AppConfig{
+		Command: s.command, User: s.opt.user, KeepCaps: s.opt.keepCaps, Env: s.opt.env,
+		Output: s.output(),
+	})
+	if err != nil {
+		return err
+	}
+	s.passWarnings()
+	listeners, err := s.app.WaitListen(ctx, s.opt.listenTimeout, s.opt.appPorts())
+	if err != nil {
+		return err
+	}
+	s.awaitOthers(ctx, s.opt.appPorts())
+	s.listen = listeners[0]
+	if s.listen.LoopbackOnly {
+		s.loopbackOnly = s.listen.Addr.Addr()
+	}
+	if !s.opt.loopback() {
+		s.warnLoopback()
+	}
+	return nil
+}
+
+// output returns what takes the lines that the application writes: a file, or
+// the console.
+func (s *stand) output() func(sandbox.Stream, []byte) {
+	if s.log == nil {
+		return func(_ sandbox.Stream, line []byte) { s.con.app(s.tag, line) }
+	}
+	failed := false
+	return func(_ sandbox.Stream, line []byte) {
+		_, err := s.log.Write(append(line[:len(line):len(line)], '\n'))
+		if err != nil && !failed {
+			failed = true
+			s.warn(fmt.Sprintf("%s's output is lost: %v", s.name, err))
+		}
+	}
+}
+
+// othersWait is how long the rest of the application's ports may come after
+// the first: programs open them one after another.
+const othersWait = 3 * time.Second
+
+// awaitOthers waits for the ports that the application does not listen on yet,
+// a while only: some may not be its business.
+func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
+	const poll, settled = 10 * time.Millisecond, 50 * time.Millisecond
+	begun := time.Now()
+	changed, known := begun, 0
+	for ctx.Err() == nil {
+		now, err := s.app.Listening()
+		if err != nil {
+			return
+		}
+		var lacks []string
+		for _, port := range ports {
+			if !slices.ContainsFunc(now, func(l sandbox.Listener) bool { return l.Port() == port }) {
+				lacks = append(lacks, port.String())
+			}
+		}
+		if len(now) != known {
+			changed, known = time.Now(), len(now)
+		}
+		switch {
+		case len(ports) > 0 && len(lacks) == 0, len(ports) == 0 && time.Since(changed) >= settled:
+			return
+		case time.Since(begun) > min(othersWait, s.opt.listenTimeout):
+			s.warn(s.name + " does not listen on port " + strings.Join(lacks, ", ") + ": sessions to it are refused")
+			return
+		}
+		select {
+		case <-time.After(poll):
+		case <-s.app.Exited():
+			return
+		case <-ctx.Done():
+		}
+	}
+}
+
+// warnLoopback tells that sessions cannot reach an application that listens on
+// a loopback address only; once.
+func (s *stand) warnLoopback() {
+	if a := s.loopbackOnly; a.IsValid() {
+		s.warn(fmt.Sprintf("%s listens on %s only, and sessions go to production's address: let it listen on all addresses", s.name, a))
+		s.loopbackOnly = netip.Addr{}
+	}
+}
+
+// exited is closed once the application has ended; nil before it was started.
+func (s *stand) exited() <-chan struct{} {
+	if s.app == nil {
+		return nil
+	}
+	return s.app.Exited()
+}
+
+// stop ends the application, if there is one.
+func (s *stand) stop() {
+	if s.app != nil {
+		s.app.Stop(s.opt.grace)
+	}
+}
+
+// close frees what is left; it may be called in any state.
+func (s *stand) close() {
+	if s.net != nil {
+		s.net.Close()
+	}
+	if s.box != nil {
+		s.box.Close()
+	}
+}
+
+// fared says how the application did, for the report.
+func (s *stand) fared() report.App {
+	r := report.App{Command: s.line, ExitCode: -1}
+	if s.listen.Addr.IsValid() {
+		r.Listen = s.listen.String()
+	}
+	if s.app != nil {
+		status := s.app.Status()
+		r.ExitCode, r.Signal = status.Code, status.Signal
+	}
+	return r
+}
