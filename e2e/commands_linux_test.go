@@ -52,6 +52,11 @@ import (
 //	recovered KIND IN OUT MESSAGES REPORT
 //	                            what a run of such a capture should deliver; see loss_test.go
 //	figures FILE PATH…          prints what a report has there
+//	groups FILE GROUP…          a report's groups of differences are these, such as
+//	                            'GET /cart: $.items[*].price, header etag'
+//	again NAME FILE N           runs the command that a report gives for its N-th group,
+//	                            from 0, in prod, in the background, with NAME.json as report
+//	junit FILE NAME…            the test cases that failed in a JUnit file are these
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"need":        command(1, -1, cmdNeed),
 	"topology":    command(0, 1, cmdTopology),
@@ -76,6 +81,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"lose":        command(4, 4, cmdLose),
 	"recovered":   command(5, 5, cmdRecovered),
 	"figures":     command(2, -1, cmdFigures),
+	"groups":      command(1, -1, cmdGroups),
+	"again":       command(3, 3, cmdAgain),
+	"junit":       command(1, -1, cmdJUnit),
 }
 
 // command checks the number of arguments; most < 0 means any.

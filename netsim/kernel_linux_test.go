@@ -299,8 +299,8 @@ func TestAckedByTheKernel(t *testing.T) {
 		if err != nil || queued == 0 || queued == len(data) {
 			t.Fatalf("wrote %d: %v", queued, err)
 		}
-		for u.Acked() == 0 { // acknowledgements alone wake nobody
-			time.Sleep(time.Millisecond)
+		for u.Acked() == 0 {
+			time.Sleep(time.Millisecond) // a poll: acknowledgements alone wake nobody
 		}
 		if got := u.Acked(); got > uint64(queued) {
 			t.Errorf("%d acknowledged of %d", got, queued)
@@ -395,7 +395,7 @@ func (w *world) leave(t *testing.T, network string, to netip.AddrPort, payload [
 		if ctx.Err() != nil {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // a poll: the black hole wakes nobody
 	}
 	cancel()
 	return <-tried

@@ -34,7 +34,7 @@ func TestClose(t *testing.T) {
 						break
 					}
 				}
-				time.Sleep(400 * ms)
+				time.Sleep(400 * ms) // of the bubble: it sorts
 				p.send("a\n")
 				time.Sleep(400 * ms)
 				p.send("b\n")
@@ -181,7 +181,7 @@ func TestClose(t *testing.T) {
 				return r.answer(ok("stored")).clientFIN().serverFIN()
 			}(),
 			serve: func(p *peer) {
-				time.Sleep(ms)
+				time.Sleep(ms) // of the bubble: the body has filled the buffers
 				p.get()
 				p.act("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", "close")
 			},

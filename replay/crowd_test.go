@@ -116,7 +116,7 @@ func (c *crowd) happen(e interface{ Feed([]*session.Session) }) {
 		if next < 0 {
 			return
 		}
-		time.Sleep(next - time.Since(began))
+		time.Sleep(next - time.Since(began)) // the bubble's clock: until the next event was captured
 	}
 }
 

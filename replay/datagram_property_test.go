@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -101,26 +100,14 @@ func (s *flowScript) play(t errorer, f feeding, limit int64) {
 	ran := make(chan struct{})
 	go func() { e.Run(ctx); close(ran) }()
 	one := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
-	events := s.tape.events
-	for i, n := range f.parts {
-		one.Append(events[:n]...)
-		events = events[n:]
-		if i == len(f.parts)-1 {
-			one.End(s.end)
-		}
-		e.Feed([]*session.Session{one})
-		if i < len(f.parts)-1 {
-			time.Sleep(f.pause)
-			synctest.Wait()
-		}
-	}
+	f.feed(e, one, s.tape.events, s.end)
 	if err := e.Drain(ctx); err != nil {
 		t.Errorf("drain: %v", err)
 	}
 	stop()
 	<-ran
 	res := e.Finish()
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // of the bubble: answers that the application still owes
 	if len(records) != 1 || len(res.Defects) > 0 {
 		t.Errorf("%d records, defects %q", len(records), res.Defects)
 		return

@@ -25,7 +25,7 @@ func TestDatagramFlowGoesOnAfterShed(t *testing.T) {
 		s := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
 		s.Append(resume().client("a").answer(big).events...)
 		e.Feed([]*session.Session{s})
-		time.Sleep(10 * ms)
+		time.Sleep(10 * ms) // of the bubble: "a" is asked, and its answer is 40 ms away
 		s.Append(resume().client("b").answer("B").client("c").answer("C").events...)
 		s.End(session.Idle)
 		e.Feed([]*session.Session{s})

@@ -331,7 +331,7 @@ func playFlow(t *testing.T, script *tape, joined bool, end session.Cause, at *en
 	stop()
 	<-ran
 	o.result = o.engine.Finish()
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // of the bubble: answers that the application still owes
 	if len(o.records) != 1 || len(o.result.Defects) > 0 {
 		t.Fatalf("%d records, defects %q", len(o.records), o.result.Defects)
 	}
@@ -362,17 +362,7 @@ func TestDatagramFlowInParts(t *testing.T) {
 			ran := make(chan struct{})
 			go func() { e.Run(ctx); close(ran) }()
 			s := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
-			events := script.events
-			for i, n := range f.parts {
-				s.Append(events[:n]...)
-				events = events[n:]
-				if i == len(f.parts)-1 {
-					s.End(session.Idle)
-				}
-				e.Feed([]*session.Session{s})
-				time.Sleep(f.pause)
-				synctest.Wait()
-			}
+			f.feed(e, s, script.events, session.Idle)
 			if err := e.Drain(ctx); err != nil {
 				t.Fatal(err)
 			}
@@ -401,7 +391,7 @@ func TestDatagramFlowCutShort(t *testing.T) {
 		s := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
 		s.Append(exchange3().events...)
 		e.Feed([]*session.Session{s})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble: "b" is asked, and waited for in vain
 		stop()
 		<-ran
 		res := e.Finish()

@@ -55,7 +55,7 @@ func TestManySessions(t *testing.T) {
 			e.Progress()
 			e.Active()
 			e.Result()
-			time.Sleep(50 * time.Microsecond)
+			time.Sleep(50 * time.Microsecond) // leaves the processor to the engine; nothing depends on it
 		}
 	})
 

@@ -90,7 +90,7 @@ type peer struct {
 }
 
 func (p *peer) run() {
-	time.Sleep(p.wire.connect)
+	time.Sleep(p.wire.connect) // this and the other sleeps here are of the bubble
 	p.mu.Lock()
 	p.established, p.failed = p.wire.fails == nil, p.wire.fails
 	p.mu.Unlock()

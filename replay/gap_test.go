@@ -74,7 +74,7 @@ func TestGap(t *testing.T) {
 			tape: record().client(get(1)).answer(ok("one")).client(get(2)).clientGap(20).answer(ok("two") + ok("lost")).
 				client(get(3)).answer(ok("three")).clientFIN().serverFIN(),
 			serve: func(p *peer) {
-				time.Sleep(100 * ms)
+				time.Sleep(100 * ms) // of the bubble: the slow answer
 				serveBy(p, map[string]string{"/1": "one", "/2": "two", "/3": "three"})
 			},
 			received: []string{get(1) + get(2), get(3)}, order: []string{"cscsr", "csfe"},
@@ -148,7 +148,7 @@ func TestGap(t *testing.T) {
 			tape: record().answer("hi\n").client("b1").client("b2\n").answer("B\n").clientGap(10).saw(3).between(true, false).client("tail\n").answer("X\n").
 				client("c\n").answer("C\n").clientFIN().serverFIN(),
 			serve: func(p *peer) {
-				time.Sleep(50 * ms)
+				time.Sleep(50 * ms) // of the bubble: a late greeting
 				p.send("hi\n")
 				lines(map[string]string{"b1b2\n": "B\n", "c\n": "C\n"})(p)
 			}, received: []string{"b1b2\n", "c\n"},
@@ -188,8 +188,9 @@ func TestGap(t *testing.T) {
 			received: []string{"c\n", "d\n"}, order: []string{"scsr", "scsfe"}, bytes: fateBytes{session.BeforeJoin: 2, session.Delivered: 4}, timing: true,
 		},
 		{
-			name:     "of no known protocol, the first turn is missing, behind a greeting",
-			tape:     record().answer("hi\n").clientGap(10).saw(0).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			name: "of no known protocol, the first turn is missing, behind a greeting",
+			tape: record().answer("hi\n").clientGap(10).saw(0).between(true, true).answer("X\n").client("c\n").answer("C\n").clientFIN().serverFIN(),
+			// A late greeting, by the bubble's clock.
 			serve:    func(p *peer) { time.Sleep(50 * ms); p.send("hi\n"); lines(map[string]string{"c\n": "C\n"})(p) },
 			received: []string{"", "c\n"}, verdicts: verdictCount{compare.Identical: 1, compare.Uncompared: 1}, timing: true,
 		},
@@ -311,7 +312,7 @@ func lines(answers map[string]string, pause ...time.Duration) func(*peer) {
 					break
 				}
 				for _, d := range pause {
-					time.Sleep(d)
+					time.Sleep(d) // of the bubble: what the application needs for an answer
 				}
 				p.send(answers[line+"\n"])
 				have = rest

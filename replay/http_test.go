@@ -108,7 +108,7 @@ func TestHTTP(t *testing.T) {
 			name: "an upload larger than the buffers",
 			tape: record().client(post(1, strings.Repeat("u", 10000))).answer(ok("stored")).client(get(2)).answer(ok("two")).clientFIN().serverFIN(),
 			serve: func(p *peer) {
-				time.Sleep(200 * ms)
+				time.Sleep(200 * ms) // of the bubble: the buffers are full by then
 				web(say(ok("stored")), say(ok("two")))(p)
 			},
 			wire:     wire{room: 700, ackAfter: 7 * ms},

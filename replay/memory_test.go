@@ -72,7 +72,7 @@ func TestIdleSessionsAreShed(t *testing.T) {
 			s.Append(session.Event{Kind: session.Data, Data: []byte(get(i)), Seen: uint64(i * len(ok("")))},
 				session.Event{Kind: session.Data, Side: session.Server, Data: []byte(ok(""))})
 			e.Feed([]*session.Session{s})
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // of the bubble: answered, and idle since another time than the others
 		}
 		running(t, e, func() {
 			for i := range n {

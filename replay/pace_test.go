@@ -102,7 +102,7 @@ func TestSkipIdle(t *testing.T) {
 				t.Errorf("captured after %v: due after %v, want %v", tt.at, got, tt.want/2)
 			}
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute)       // of the bubble: the second pass begins that much later
 		p.Start(captured, time.Now()) // again
 		p.Saw(captured.Add(5 * s))
 		if got := p.Due(captured.Add(40 * s)).Sub(began); got != 80*s {

@@ -130,7 +130,7 @@ func TestKeepAliveProperty(t *testing.T) {
 				n := len(last.pieces) - 1
 				last.pieces = last.pieces[:n]
 				last.give(p)
-				time.Sleep(last.pause)
+				time.Sleep(last.pause) // of the bubble: as give would before the last piece
 				p.mu.Lock()
 				if len(p.received) > bounds[i] {
 					early = fmt.Sprintf("request %d: %d bytes are here before its answer, %d had been in production", i, len(p.received), bounds[i])

@@ -206,7 +206,7 @@ func TestRaw(t *testing.T) {
 						break
 					}
 				}
-				time.Sleep(300 * ms)
+				time.Sleep(300 * ms) // of the bubble: the client has closed by then
 				p.send("too late")
 				p.gone()
 			},

@@ -156,6 +156,24 @@ type feeding struct {
 	pause time.Duration
 }
 
+// feed hands the events to the engine part by part, and the session's end with
+// the last of them; it must be called in a bubble, which has nothing left to do
+// at the end of each pause.
+func (f feeding) feed(e *Engine, s *session.Session, events []session.Event, why session.Cause) {
+	for i, part := range f.parts {
+		if i > 0 {
+			time.Sleep(f.pause) // of the bubble, as the capture would
+			synctest.Wait()
+		}
+		s.Append(events[:part]...)
+		events = events[part:]
+		if i == len(f.parts)-1 {
+			s.End(why)
+		}
+		e.Feed([]*session.Session{s})
+	}
+}
+
 func feedings(n int) []feeding {
 	all := []feeding{{"at once", []int{n}, 0}}
 	for i := range n {
@@ -252,21 +270,9 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	go func() { e.Run(ctx); close(ran) }()
 
 	one := &session.Session{ID: 1, Client: clientAddr, Server: serverAddr, Start: began, Joined: s.joined}
-	events := append([]session.Event(nil), s.tape.events...)
-	for i, part := range f.parts {
-		one.Append(events[:part]...)
-		events = events[part:]
-		if i == len(f.parts)-1 {
-			one.End(max(s.end, session.Closed))
-		}
-		e.Feed([]*session.Session{one})
-		if i < len(f.parts)-1 {
-			time.Sleep(f.pause)
-			synctest.Wait()
-		}
-	}
+	f.feed(e, one, s.tape.events, max(s.end, session.Closed))
 	if s.cut > 0 {
-		time.Sleep(s.cut)
+		time.Sleep(s.cut) // of the bubble: the run ends in the middle
 	} else {
 		drain, cancel := context.WithTimeout(ctx, 10*time.Minute)
 		defer cancel()
@@ -278,7 +284,7 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	stop()
 	<-ran
 	o.engine, o.result = e, e.Finish()
-	time.Sleep(time.Hour) // what the application still sleeps through
+	time.Sleep(time.Hour) // of the bubble: what the application still sleeps through
 	return o
 }
 

@@ -53,15 +53,6 @@ func exactly(want string) func([]byte) error {
 	}
 }
 
-func length(n int) func([]byte) error {
-	return func(got []byte) error {
-		if len(got) != n {
-			return fmt.Errorf("answer has %d bytes, not %d", len(got), n)
-		}
-		return nil
-	}
-}
-
 // content returns n bytes that depend on two numbers only.
 func content(n, a, b int) []byte {
 	p := make([]byte, n)
@@ -185,7 +176,19 @@ func (w *work) download(c *client) error {
 		return err
 	}
 	for range w.requests {
-		if err := c.exchange(get(fmt.Sprintf("/bytes/%d", w.size), "", length(w.size))); err != nil {
+		if err := c.send(get(fmt.Sprintf("/bytes/%d", w.size), "", nil).raw); err != nil {
+			return err
+		}
+		r, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			return fmt.Errorf("connection %d: read answer: %w", c.number, err)
+		}
+		n, err := c.discard(r.Body)
+		if err != nil || n != int64(w.size) {
+			return fmt.Errorf("connection %d: the answer has %d bytes, not %d: %v", c.number, n, w.size, err)
+		}
+		c.asked++
+		if err := c.answered(); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@
 //	udp       datagrams with one answer, with two and with none, in turn
 //	udpbig    datagrams of -size bytes, echoed, and empty ones
 //	bulk      as upload, of bytes that are cheap to check
+//	shop      keep-alive; every page of the shop in turn
 //	stream    writes -requests times -size of those, closes its half, reads the answer
 //
 // It exits with 1 where an answer was not what it should be.
@@ -53,6 +54,9 @@ type work struct {
 	ready       string        // file that tells that all have come so far
 	resume      string        // file that lets them go on
 	rate        float64       // requests a second, of all together; 0: as fast as answers come
+	throttle    float64       // bytes a second that each connection reads of a download; 0: all
+	secret      string        // in the shop's requests; none if empty
+	toEnd       bool          // the shop closes first
 
 	begun   time.Time
 	log     *connlog.Log // may be nil
@@ -75,7 +79,10 @@ func main() {
 	flag.StringVar(&w.ready, "ready", "", "file to make when each connection has had its first part")
 	flag.StringVar(&w.resume, "resume", "", "file to wait for after that")
 	flag.BoolVar(&w.content, "content", false, "record what was sent, not only its digest")
-	flag.Float64Var(&w.rate, "rate", 0, "requests a second of http, short, bulk and stream, all connections together (default: as answers come)")
+	flag.Float64Var(&w.rate, "rate", 0, "requests a second of http, short, shop, bulk and stream, all connections together (default: as answers come)")
+	flag.Float64Var(&w.throttle, "throttle", 0, "bytes a second that each connection of download reads (default: as they come)")
+	flag.StringVar(&w.secret, "secret", "", "what the shop's clients send in Authorization and Cookie")
+	flag.BoolVar(&w.toEnd, "to-end", false, "the shop closes behind the last answer: wait for it")
 	flag.Parse()
 	w.kind = flag.Arg(0)
 	if *from != "" {
@@ -92,7 +99,7 @@ func (w *work) run(record string) error {
 		"http": w.http, "short": w.short, "upload": w.upload, "halves": w.halves, "download": w.download,
 		"halfclose": w.halfClose, "reset": w.reset, "abort": w.abort, "frames": w.frames, "redis": w.redis,
 		"udp": w.udp, "udpbig": w.udpBig,
-		"bulk": w.bulk, "stream": w.stream,
+		"bulk": w.bulk, "stream": w.stream, "shop": w.shop,
 	}[w.kind]
 	if play == nil {
 		return fmt.Errorf("no such kind: %q", w.kind)

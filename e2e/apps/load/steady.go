@@ -19,6 +19,24 @@ func (c *client) due(i int) {
 	}
 }
 
+// discard reads to the end, no faster than -throttle allows.
+func (c *client) discard(r io.Reader) (n int64, err error) {
+	began := time.Now()
+	for {
+		part, err := io.CopyN(io.Discard, r, 1<<20)
+		n += part
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		if c.throttle > 0 {
+			time.Sleep(time.Until(began.Add(time.Duration(float64(n) / c.throttle * float64(time.Second)))))
+		}
+	}
+}
+
 // bulk uploads bodies of -size bytes of the pattern, each from a place of its
 // own.
 func (w *work) bulk(c *client) error {

@@ -30,7 +30,16 @@ func (b *behaviour) serveHTTP(l net.Listener) {
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", strconv.Itoa(n))
-		io.CopyN(w, rand.NewChaCha8([32]byte{byte(n)}), int64(n))
+		in := rand.NewChaCha8([32]byte{byte(n)})
+		if b.flip >= 0 && b.flip < int64(n) {
+			var wrong [1]byte
+			io.CopyN(w, in, b.flip)
+			in.Read(wrong[:])
+			w.Write([]byte{wrong[0] ^ 1})
+			io.CopyN(w, in, int64(n)-b.flip-1)
+			return
+		}
+		io.CopyN(w, in, int64(n))
 	})
 	mux.HandleFunc("POST /digest", func(w http.ResponseWriter, r *http.Request) {
 		sum := sha256.New()

@@ -33,6 +33,7 @@ import (
 type behaviour struct {
 	delay      time.Duration // before each answer
 	plant      string        // path or frame that is answered wrongly
+	flip       int64         // place of a byte that is wrong in what /bytes gives; negative: none
 	crashAfter int64         // requests; 0: never
 	crash      string        // "exit" or "kill"
 	resetAfter int64         // bytes received on one connection; 0: never
@@ -61,6 +62,7 @@ func main() {
 	)
 	flag.DurationVar(&b.delay, "delay", 0, "time before each answer")
 	flag.StringVar(&b.plant, "plant", "", "HTTP path, or payload of a frame or datagram, to answer wrongly")
+	flag.Int64Var(&b.flip, "flip", -1, "place of a byte to send wrongly in each answer of /bytes")
 	flag.Int64Var(&b.crashAfter, "crash-after", 0, "crash instead of answering this request")
 	flag.StringVar(&b.crash, "crash", "exit", "how: exit (with code 3) or kill (by a signal)")
 	flag.Int64Var(&b.resetAfter, "reset-after", 0, "reset each connection after this many bytes")
