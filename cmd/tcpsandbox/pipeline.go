@@ -28,6 +28,8 @@ type pipeline struct {
 	con *console
 
 	sources []*feed
+	store   *capture.Store // of packets, for --save-failures; nil: none are kept
+	tags    atomic.Int32   // VLAN tags that packets had at most
 	engine  *replay.Engine
 	pace    *replay.Pace // nil: as fast as it comes
 	began   bool         // the pace was started for this pass; the reader's own
@@ -51,10 +53,15 @@ type pipeline struct {
 // open builds everything up to the application's start.
 func (p *pipeline) open() error {
 	var id atomic.Uint64
+	p.store = p.opt.newStore()
 	for i, spec := range p.opt.specs {
 		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
 			src, err := p.opt.picked.open(spec)
-			return src, capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
+			cfg := p.opt.assembler(spec, func() uint64 { return id.Add(1) })
+			if p.store != nil {
+				cfg.Tap = p.store
+			}
+			return src, capture.NewAssembler(cfg), err
 		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
 			// The capture's capability alone would only lead to the next refusal.
@@ -97,7 +104,7 @@ func (p *pipeline) open() error {
 		Choice:        choice,
 		Multiply:      p.opt.multiply,
 		Clients:       p.opt.clients,
-		MaxHeld:       p.opt.heldLimit(),
+		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2,
 		Hold:          true,
 		Ended:         p.sessionEnded,
 		Differs:       p.answerDiffers,
@@ -342,6 +349,9 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 		p.result.AddDetail(detail(r))
 	}
 	p.mu.Unlock()
+	if p.store != nil {
+		p.store.Done(r.ID)
+	}
 	if r.Copy > 0 {
 		return
 	}
