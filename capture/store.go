@@ -25,8 +25,9 @@ import (
 // from the next message on. A SYN with a hole behind it would be a session
 // that cannot be played beyond the hole.
 //
-// A packet costs 50 ns and a copy, and memory for its bytes and 24 more; see
-// BenchmarkFileToSessions. All methods may be called by any goroutine.
+// A packet of 300 bytes costs 0.1 µs, its copy included, of 0.35 that it takes
+// to get here (CPU time of BenchmarkFileToSessions), no allocation, and memory
+// for its bytes and 24 more. All methods may be called by any goroutine.
 type Store struct {
 	cfg StoreConfig
 
