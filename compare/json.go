@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// The comparison of two JSON documents: jsonparse.go makes a tape of each,
-// jsonvalue.go says which values are the same, this file walks both tapes at
+// The comparison of two JSON documents: jsonparse.go makes a tape of
+// production's, jsontwin.go of the application's, jsonvalue.go says which values are the same, this file walks both tapes at
 // once, and jsonlist.go finds out which elements of two lists belong together.
 
 // json compares two JSON documents and notes where their values differ. Other
@@ -23,7 +23,7 @@ import (
 func (f *found) json(production, application []byte) bool {
 	c := jsonComparers.Get().(*jsonComparer)
 	defer c.release()
-	if !c.a.parse(production) || !c.b.parse(application) {
+	if !c.a.parse(production) || !c.b.parseTwin(application, &c.a) {
 		return false
 	}
 	c.f, c.effort = f, maxEffort

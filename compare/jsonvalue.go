@@ -147,8 +147,11 @@ func appendDecimal(out, number []byte) []byte {
 		out, number = append(out, '-'), number[1:]
 	}
 	mantissa, exponent := number, []byte(nil)
-	if e := bytes.IndexAny(number, "eE"); e >= 0 {
-		mantissa, exponent = number[:e], number[e+1:]
+	for i, c := range number {
+		if c|' ' == 'e' {
+			mantissa, exponent = number[:i], number[i+1:]
+			break
+		}
 	}
 	whole, fraction, _ := bytes.Cut(mantissa, []byte{'.'})
 	digits := len(out)
@@ -168,8 +171,14 @@ func appendDecimal(out, number []byte) []byte {
 	}
 	out = append(out, 'e')
 	if len(exponent) <= 17 {
-		e, _ := strconv.ParseInt(string(exponent), 10, 64) // of none it is 0
-		return strconv.AppendInt(out, e+int64(power), 10)
+		e := 0
+		for _, c := range bytes.TrimLeft(exponent, "+-") {
+			e = e*10 + int(c-'0')
+		}
+		if len(exponent) > 0 && exponent[0] == '-' {
+			e = -e
+		}
+		return strconv.AppendInt(out, int64(e+power), 10)
 	}
 	// An exponent beyond an int64. Nobody means it, but it is JSON.
 	e, _ := new(big.Int).SetString(string(exponent), 10)
