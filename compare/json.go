@@ -235,18 +235,20 @@ func (c *jsonComparer) pathString(exact bool) string {
 
 // appendJSONKey appends .name, or ["a name"] where it is no identifier.
 func appendJSONKey(out []byte, d *jsonDoc, key uint32) []byte {
-	var room [128]byte
-	name := d.unquoted(key, room[:0])
+	name := d.unquoted(key)
 	for i, c := range name {
 		letter := 'a' <= c|' ' && c|' ' <= 'z' || c == '_'
 		if !letter && (i == 0 || c < '0' || '9' < c) {
-			name = nil
+			return appendQuotedKey(out, name)
 		}
 	}
-	if len(name) > 0 {
-		return append(append(out, '.'), name...)
+	if len(name) == 0 {
+		return appendQuotedKey(out, name)
 	}
-	name = d.unquoted(key, room[:0])
+	return append(append(out, '.'), name...)
+}
+
+func appendQuotedKey(out, name []byte) []byte {
 	return append(strconv.AppendQuote(append(out, '['), string(name)), ']')
 }
 

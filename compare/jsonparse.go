@@ -14,6 +14,7 @@ type jsonDoc struct {
 	nodes []jsonNode
 	open  []uint32 // the objects and lists that are not closed yet, while parsing
 	sums  []uint64 // by node, 0: not computed yet; see sum
+	room  []byte   // for one string or number, unescaped
 }
 
 // jsonNode is a value, or a key of an object, which stands before its value.

@@ -3,6 +3,7 @@ package compare
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // parseTwin makes text, which is kept, the document, as parse does. Where text
@@ -14,9 +15,12 @@ func (d *jsonDoc) parseTwin(text []byte, other *jsonDoc) bool {
 
 // copyTwin returns false where text is not JSON, or of another structure.
 func (d *jsonDoc) copyTwin(text []byte, other *jsonDoc) bool {
-	d.text, d.nodes, d.open, d.sums = text, d.nodes[:0], d.open[:0], d.sums[:0]
 	theirs := other.nodes
-	to, at := 0, 0 // in other's text, in text: up to there both are the same tokens
+	ours := slices.Grow(d.nodes[:0], len(theirs))[:len(theirs)]
+	d.text, d.nodes, d.sums = text, ours, d.sums[:0]
+	open := d.open[:0]
+	defer func() { d.open = open }()
+	next, to, at := 0, 0, 0 // in the tapes, in other's text, in text: before that all is the same, or parsed
 	for {
 		shift := uint32(at - to) // modulo 2^32, if text is shorter
 		n := alike(other.text[to:], text[at:])
@@ -24,53 +28,51 @@ func (d *jsonDoc) copyTwin(text []byte, other *jsonDoc) bool {
 		whole := to == len(other.text) && at == len(text)
 
 		// What was open may be closed in what both have.
-		for len(d.open) > 0 {
-			last := d.open[len(d.open)-1]
-			if int(theirs[last].end) > to {
-				break
-			}
-			d.nodes[last].end = theirs[last].end + shift
-			d.open = d.open[:len(d.open)-1]
+		for len(open) > 0 && int(theirs[open[len(open)-1]].end) <= to {
+			ours[open[len(open)-1]].end = theirs[open[len(open)-1]].end + shift
+			open = open[:len(open)-1]
 		}
-		for len(d.nodes) < len(theirs) {
-			n := theirs[len(d.nodes)]
-			switch {
-			case n.kind >= jsonList && int(n.start) < to:
-				if int(n.end) > to {
-					d.open = append(d.open, uint32(len(d.nodes)))
+		for next < len(theirs) {
+			their := &theirs[next]
+			if int(their.end) >= to && !whole {
+				if their.kind >= jsonList && int(their.start) < to {
+					if int(their.end) > to {
+						open = append(open, uint32(next))
+					}
+				} else if their.kind != jsonString || int(their.end) > to {
+					break // which may be a number that goes on
 				}
-			case n.kind == jsonString && int(n.end) <= to, n.kind < jsonString && int(n.end) < to, whole:
-			default:
-				goto token
 			}
-			d.nodes = append(d.nodes, jsonNode{n.start + shift, n.end + shift, n.next, n.kind, n.escaped})
+			ours[next] = jsonNode{their.start + shift, their.end + shift, their.next, their.kind, their.escaped}
+			next++
 		}
-	token:
 		if whole {
 			return true
 		}
-		if len(d.nodes) == len(theirs) {
+		if next == len(theirs) {
 			return false
 		}
-		// Where they part there must be a scalar or key in both.
-		token := &theirs[len(d.nodes)]
+		// Where they part there must be a scalar or a key in both.
+		token := theirs[next]
 		start := int(token.start + shift)
 		if int(token.start) > to || token.kind >= jsonList || start == len(text) {
 			return false
 		}
-		next := jsonNode{start: uint32(start), next: token.next, kind: jsonString}
 		end := -1
 		if text[start] == '"' {
-			end, next.escaped = stringEnd(text, start)
+			token.kind = jsonString
+			end, token.escaped = stringEnd(text, start)
 		} else if token.kind != jsonString { // which could be a key
-			next.kind, end = scalarEnd(text, start)
+			token.escaped = false
+			token.kind, end = scalarEnd(text, start)
 		}
 		if end < 0 {
 			return false
 		}
-		next.end = uint32(end)
-		d.nodes = append(d.nodes, next)
 		to, at = int(token.end), end
+		token.start, token.end = uint32(start), uint32(end)
+		ours[next] = token
+		next++
 	}
 }
 
@@ -88,4 +90,20 @@ func alike(a, b []byte) int {
 		i++
 	}
 	return i
+}
+
+// alikeAtEnd returns how many bytes a and b end with alike.
+func alikeAtEnd(a, b []byte) int {
+	n := min(len(a), len(b))
+	a, b = a[len(a)-n:], b[len(b)-n:]
+	i := n
+	for ; i >= 8; i -= 8 {
+		if x := binary.LittleEndian.Uint64(a[i-8:]) ^ binary.LittleEndian.Uint64(b[i-8:]); x != 0 {
+			return n - i + bits.LeadingZeros64(x)>>3
+		}
+	}
+	for i > 0 && a[i-1] == b[i-1] {
+		i--
+	}
+	return n - i
 }

@@ -42,11 +42,9 @@ func (d *jsonDoc) sum(at uint32) uint64 {
 			sum = mix(sum, d.sum(v))
 		}
 	case jsonString:
-		var room [128]byte
-		sum = maphash.Bytes(seed, d.unquoted(at, room[:0]))
+		sum = maphash.Bytes(seed, d.unquoted(at))
 	case jsonNumber:
-		var room [64]byte
-		sum = maphash.Bytes(seed, appendDecimal(room[:0], d.raw(at)))
+		sum = maphash.Bytes(seed, d.decimal(at))
 	}
 	d.sums[at] = mix(sum, uint64(n.kind)) | 1
 	return d.sums[at]
@@ -61,7 +59,7 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo ^ bits.RotateLeft64(a, 17)
 }
 
-// same reports whether two scalars are the same value.
+// sameScalar reports whether two scalars are the same value.
 func sameScalar(a *jsonDoc, at uint32, b *jsonDoc, bt uint32) bool {
 	kind := a.nodes[at].kind
 	switch {
@@ -70,27 +68,28 @@ func sameScalar(a *jsonDoc, at uint32, b *jsonDoc, bt uint32) bool {
 	case bytes.Equal(a.raw(at), b.raw(bt)):
 		return true
 	case kind == jsonString:
-		if !a.nodes[at].escaped && !b.nodes[bt].escaped {
-			return false
-		}
-		var room, other [128]byte
-		return bytes.Equal(a.unquoted(at, room[:0]), b.unquoted(bt, other[:0]))
+		escaped := a.nodes[at].escaped || b.nodes[bt].escaped
+		return escaped && bytes.Equal(a.unquoted(at), b.unquoted(bt))
 	case kind == jsonNumber:
-		var room, other [64]byte
-		return bytes.Equal(appendDecimal(room[:0], a.raw(at)), appendDecimal(other[:0], b.raw(bt)))
+		return bytes.Equal(a.decimal(at), b.decimal(bt))
 	}
 	return false
 }
 
-// unquoted returns a string's characters, in the document or in room. Half of
-// a surrogate pair stays what it is, in three bytes that are no UTF-8, so that
-// two such halves do not become the same U+FFFD.
-func (d *jsonDoc) unquoted(at uint32, room []byte) []byte {
+// unquoted returns a string's characters, valid until it or decimal is called
+// again. Half of a surrogate pair stays what it is, in three bytes that are no
+// UTF-8, so that two such halves do not become the same U+FFFD.
+func (d *jsonDoc) unquoted(at uint32) []byte {
 	raw := d.raw(at)
 	raw = raw[1 : len(raw)-1]
-	if !d.nodes[at].escaped {
-		return raw
+	if d.nodes[at].escaped {
+		d.room = appendUnescaped(d.room[:0], raw)
+		return d.room
 	}
+	return raw
+}
+
+func appendUnescaped(room, raw []byte) []byte {
 	for {
 		i := bytes.IndexByte(raw, '\\')
 		if i < 0 {
@@ -136,6 +135,13 @@ func hexRune(p []byte) (r rune) {
 		r = r<<4 | hexDigit(c)
 	}
 	return r
+}
+
+// decimal returns a number as appendDecimal writes it, valid until it or
+// unquoted is called again.
+func (d *jsonDoc) decimal(at uint32) []byte {
+	d.room = appendDecimal(d.room[:0], d.raw(at))
+	return d.room
 }
 
 // appendDecimal appends a number in the one form that all spellings of its

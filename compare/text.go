@@ -30,6 +30,12 @@ func (f *found) text(production, application []byte) bool {
 		}
 		p, a, line = pRest, aRest, line+1
 	}
+	// And those that both end with.
+	tail := alikeAtEnd(p, a)
+	if i := bytes.IndexByte(p[len(p)-tail:], '\n'); i >= 0 {
+		tail -= i + 1
+		p, a = p[:len(p)-tail], a[:len(a)-tail]
+	}
 	for len(p) > 0 && len(a) > 0 {
 		pRest, pl := lastLine(p)
 		aRest, al := lastLine(a)
