@@ -186,8 +186,7 @@ func (p jsonPath) String() string {
 				b.WriteString("." + s.key)
 				continue
 			}
-			key, _ := json.Marshal(s.key) // a string can be written
-			b.WriteString("[" + string(key) + "]")
+			b.WriteString("[" + strconv.Quote(s.key) + "]")
 		case anyMember:
 			b.WriteString(".*")
 		case anElement:

@@ -11,7 +11,7 @@ func TestLearned(t *testing.T) {
 	for _, p := range []Place{
 		{Kind: InStatus}, {InStatus, "interim"}, {Kind: InEnd}, {Kind: InClose}, {Kind: InBody},
 		{InHeader, "etag"}, {InHeader, "x-*"}, {InCookie, "a*\\b"}, {InForm, "a b"}, {InForm, "=é\x01\U0001f600\u2028"},
-		{InJSON, "$"}, {InJSON, "$.items[*].price"}, {InJSON, `$["a b"]["c*"][*]`}, {InJSON, `$["\u00e9\"]"]`}, {InOrder, "$.items"},
+		{InJSON, "$"}, {InJSON, "$.items[*].price"}, {InJSON, `$["a b"]["c*"][*]`}, {InJSON, `$["\u00e9\"]"]`}, {InJSON, `$["\xff\x01"]`}, {InJSON, `$["a\\"].b`}, {InOrder, "$.items"},
 		{InText, "line 3"}, {InText, "line 3 word 2"}, {InBytes, "16-20"}, {InBytes, "16-"},
 	} {
 		text, err := WriteLearned("learned.yaml", nil, []LearnedPlace{{route, p, 120, 200}})
