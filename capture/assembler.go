@@ -39,6 +39,8 @@ type AssemblerConfig struct {
 	// MaxFlows bounds the connections that are followed at once; what comes
 	// beyond is ignored and counted. Default 1 Mi: 800 MB when all are idle.
 	MaxFlows int
+	// Tap is shown the packets that belong to sessions; nil: nobody is.
+	Tap Tap
 	// NextID numbers sessions. Default: 1, 2, 3, …. Give assemblers that feed
 	// one run the same function, safe for concurrent use.
 	NextID func() uint64
@@ -107,6 +109,7 @@ type Assembler struct {
 	stats     AssemblerStats
 
 	touched []*flow
+	shown   []Tapped // of this batch, with a tap
 	out     []*session.Session
 	spare   [][]session.Event // buffers for flow.pending
 
@@ -200,12 +203,16 @@ func (a *Assembler) Stats() AssemblerStats {
 
 func (a *Assembler) packet(p *Packet, now int64) {
 	a.stats.Packets++
+	var fragments []Packet // of the datagram that p completes, with a tap
 	payload, v := decode(p.Data, p.OrigLen, p.Link, &a.seg, &a.ip)
 	for v == isFragment { // again when what is inside a tunnel is one, too
 		a.stats.Fragments++
 		whole, g := a.defrag.add(&a.ip, payload, now)
 		if g != nil {
 			g.vlan = p.VLAN
+			if a.cfg.Tap != nil {
+				fragments = g.hold(p, fragments)
+			}
 		}
 		if len(a.defrag.given) > 0 {
 			ip := a.ip
@@ -220,11 +227,12 @@ func (a *Assembler) packet(p *Packet, now int64) {
 	if v <= isUDP && p.VLAN != 0 {
 		a.reroute(p.VLAN)
 	}
+	var f *flow
 	switch v {
 	case isTCP:
-		a.segment(now)
+		f = a.segment(now)
 	case isUDP:
-		a.datagram(now)
+		f = a.datagram(now)
 	case isOther:
 		a.stats.Ignored++
 	case isUnsupported:
@@ -232,6 +240,9 @@ func (a *Assembler) packet(p *Packet, now int64) {
 		a.stats.LastLink = p.Link
 	default:
 		a.stats.Malformed++
+	}
+	if a.cfg.Tap != nil && f != nil {
+		a.show(f, p, fragments)
 	}
 }
 
@@ -244,7 +255,9 @@ func (a *Assembler) givenUp() {
 		if g.vlan != 0 {
 			a.reroute(g.vlan)
 		}
-		a.datagram(g.started)
+		if f := a.datagram(g.started); a.cfg.Tap != nil && f != nil {
+			a.show(f, nil, g.held)
+		}
 	}
 	clear(a.defrag.given)
 	a.defrag.given = a.defrag.given[:0]
@@ -261,8 +274,9 @@ func (a *Assembler) reroute(vlan uint16) {
 	a.seg.path = a.ip.path.id
 }
 
-// segment finds the flow of a.seg and gives it the segment.
-func (a *Assembler) segment(now int64) {
+// segment finds the flow of a.seg, gives it the segment and returns it; nil:
+// the segment belongs to no session.
+func (a *Assembler) segment(now int64) *flow {
 	a.advance(now)
 	s := &a.seg
 	f := a.find(s)
@@ -274,21 +288,22 @@ func (a *Assembler) segment(now int64) {
 	}
 	if f == nil {
 		a.stats.Ignored++
-		return
+		return nil
 	}
 	a.recent = f
 	if f.ended && !f.muted {
 		a.stats.Ignored++
-		return
+		return nil
 	}
 	f.last = a.clock
 	if f.muted {
 		a.stats.Ignored++
-		return
+		return nil
 	}
 	a.stats.Segments++
 	f.packets++
 	a.deliver(f, f.side(s), s, now)
+	return f
 }
 
 // emit adds an event to a flow's batch.
@@ -319,6 +334,9 @@ func (a *Assembler) touch(f *flow) {
 // commit hands the batch's events to their sessions: one lock per session and
 // batch.
 func (a *Assembler) commit() []*session.Session {
+	if a.cfg.Tap != nil {
+		a.tap()
+	}
 	clear(a.out)
 	a.out = a.out[:0]
 	for _, f := range a.touched {

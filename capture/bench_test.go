@@ -34,7 +34,8 @@ func BenchmarkFileToSessions(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		make func() []byte
-	}{{"600B", httpLoad}, {"1500B", fullSize}, {"64KB", jumbo}} {
+		kept bool // by a Store
+	}{{"600B", httpLoad, false}, {"1500B", fullSize, false}, {"64KB", jumbo, false}, {"600B-kept", httpLoad, true}, {"1500B-kept", fullSize, true}} {
 		b.Run(c.name, func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "load.pcap")
 			if err := os.WriteFile(path, c.make(), 0o600); err != nil {
@@ -50,10 +51,19 @@ func BenchmarkFileToSessions(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				asm := capture.NewAssembler(capture.AssemblerConfig{Ports: []uint16{80}})
+				cfg := capture.AssemblerConfig{Ports: []uint16{80}}
+				var store *capture.Store
+				if c.kept {
+					store = capture.NewStore(capture.StoreConfig{})
+					cfg.Tap = store
+				}
+				asm := capture.NewAssembler(cfg)
 				drop := func(touched []*session.Session) {
 					for _, s := range touched {
-						buf, _ = s.Take(buf)
+						var cause session.Cause
+						if buf, cause = s.Take(buf); c.kept && cause != session.Live {
+							store.Done(s.ID)
+						}
 					}
 				}
 				err = src.Run(context.Background(), func(batch []capture.Packet) error {

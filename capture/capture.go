@@ -13,7 +13,8 @@
 // of flows.go; connection.go follows the connection; reassemble.go puts its
 // bytes in order (spoken.go keeps where turns end), copied once into arena.go's memory; datagram.go does the
 // little that UDP needs; at the end of the batch the session gets its events.
-// select.go and writer.go keep packets instead, for `record`.
+// select.go and writer.go keep packets instead, for `record`; tap.go shows those
+// of sessions to a Tap, and store.go is one, which keeps them for a while.
 //
 // The smallest use:
 //

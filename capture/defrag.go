@@ -41,9 +41,8 @@ type datagram struct {
 	pieces  int
 	total   int // known once the last fragment came, else -1
 
-	// For a filter; see match.go.
-	matched bool
-	held    []Packet
+	matched bool     // for a filter; see match.go
+	held    []Packet // for a filter, or a tap
 }
 
 // defragmenter collects the fragments of datagrams. Its zero value is

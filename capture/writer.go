@@ -5,12 +5,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Writer writes packets as pcapng with nanosecond timestamps, one interface
 // for each link type that occurs. A VLAN tag that the kernel took off is put
 // back, without its priority.
 type Writer struct {
+	// Comment says what the file is, for those who look at it with other
+	// programs. Set it before the first packet; 4 KiB of it are written.
+	Comment string
+
 	w   *bufio.Writer
 	app string
 	ifs map[LinkType]uint32
@@ -82,9 +87,14 @@ func (w *Writer) block(kind uint32, fixed, data, options []byte) {
 func (w *Writer) section() {
 	w.ifs = make(map[LinkType]uint32)
 	fixed := binary.LittleEndian.AppendUint32(nil, 0x1a2b3c4d)
-	fixed = append(fixed, 1, 0, 0, 0)                                 // version 1.0
-	fixed = binary.LittleEndian.AppendUint64(fixed, 1<<64-1)          // length unknown
-	w.block(magicSection, fixed, nil, endOfOptions(option(4, w.app))) // shb_userappl
+	fixed = append(fixed, 1, 0, 0, 0)                        // version 1.0
+	fixed = binary.LittleEndian.AppendUint64(fixed, 1<<64-1) // length unknown
+	var options []byte
+	if w.Comment != "" {
+		options = option(1, strings.ToValidUTF8(w.Comment[:min(len(w.Comment), 4<<10)], "")) // opt_comment
+	}
+	options = append(options, option(4, w.app)...) // shb_userappl
+	w.block(magicSection, fixed, nil, endOfOptions(options))
 }
 
 func (w *Writer) packet(p *Packet) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/gopacket/pcapgo"
@@ -111,5 +112,25 @@ func TestWriterTag(t *testing.T) {
 		return nil
 	}); err != nil || n != len(want) {
 		t.Errorf("%d packets, %v", n, err)
+	}
+}
+
+// TestWriterComment: other programs show what the file is.
+func TestWriterComment(t *testing.T) {
+	for _, comment := range []string{"", "GET /users/{id} differs", strings.Repeat("ä", 4000)} {
+		var file bytes.Buffer
+		w := capture.NewWriter(&file, "test")
+		w.Comment = comment
+		if err := errors.Join(w.Write(batch(script().Handshake().Packets)), w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := pcapgo.NewNgReader(&file, pcapgo.DefaultNgReaderOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.SectionInfo()
+		if want := comment[:min(len(comment), 4096)]; got.Comment != want || got.Application != "test" {
+			t.Errorf("got %q of %q, want %q", got.Comment, got.Application, want)
+		}
 	}
 }

@@ -215,6 +215,11 @@ func (p *pipeline) holdBack(ctx context.Context, f *feed, maxBusy int) error {
 
 // give passes sessions on, as far as --max-sessions allows.
 func (p *pipeline) give(batch []*session.Session) {
+	for _, s := range batch {
+		if s.Via != "" {
+			p.sawTags(s)
+		}
+	}
 	if limit := p.opt.maxSessions; limit > 0 {
 		kept := batch[:0]
 		for _, s := range batch {

@@ -31,8 +31,10 @@ type pipeline struct {
 	sources []*feed
 	players *replay.Tee // the stands' engines
 	found   *findings.Run
-	pace    *replay.Pace // nil: as fast as it comes
-	began   bool         // the pace was started for this pass; the reader's own
+	store   *capture.Store // of packets, for --save-failures; nil: none are kept
+	tags    atomic.Int32   // VLAN tags that packets had at most
+	pace    *replay.Pace   // nil: as fast as it comes
+	began   bool           // the pace was started for this pass; the reader's own
 	whole   wholeSessions
 	app     *stand
 	old     *baseline // nil without --baseline
@@ -50,7 +52,11 @@ type pipeline struct {
 // newPipeline returns a run that holds nothing yet.
 func newPipeline(o *runOptions, con *console) *pipeline {
 	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
-	p.found = findings.New(findings.Config{})
+	p.found = findings.New(findings.Config{Wanted: func(session uint64) {
+		if p.store != nil {
+			p.store.Want(session)
+		}
+	}})
 	p.app = &stand{
 		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
 		command: o.command, line: commandLine(o.command), judge: p.found.Judge, ended: p.sessionEnded,
@@ -70,10 +76,15 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 // open builds everything up to the application's start.
 func (p *pipeline) open() error {
 	var id atomic.Uint64
+	p.store = p.opt.newStore()
 	for i, spec := range p.opt.specs {
 		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
 			src, err := p.opt.picked.open(spec)
-			return src, capture.NewAssembler(p.opt.assembler(spec, func() uint64 { return id.Add(1) })), err
+			cfg := p.opt.assembler(spec, func() uint64 { return id.Add(1) })
+			if p.store != nil {
+				cfg.Tap = p.store
+			}
+			return src, capture.NewAssembler(cfg), err
 		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
 			// The capture's capability alone would only lead to the next refusal.
@@ -97,7 +108,7 @@ func (p *pipeline) open() error {
 		Choice:        choice,
 		Multiply:      p.opt.multiply,
 		Clients:       p.opt.clients,
-		MaxHeld:       p.opt.heldLimit(),
+		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2,
 		Hold:          true,
 	}
 	var engines []*replay.Engine
@@ -307,6 +318,9 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 		p.result.AddDetail(detail(r))
 	}
 	p.mu.Unlock()
+	if p.store != nil {
+		p.store.Done(r.ID)
+	}
 	if r.Copy > 0 {
 		return
 	}

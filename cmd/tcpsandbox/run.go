@@ -46,6 +46,8 @@ type runOptions struct {
 	appLog        string
 	mtu           int
 	reports       []string
+	saveFailures  string   // a directory; "": none
+	replayGiven   []string // the flags that a replay of one session needs as well
 	failOn        string
 	noTUI, quiet  bool
 	cpus          int
@@ -104,6 +106,7 @@ was a result.`,
 	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file, and the baseline's to FILE.baseline (default: to the standard error)")
 	f.IntVar(&opt.mtu, "mtu", 1500, "MTU of the application's network, in bytes")
 	f.StringArrayVar(&opt.reports, "report", nil, "write the result to FILE.json (may repeat)")
+	f.StringVar(&opt.saveFailures, "save-failures", "", "write a session of each group of differences to DIR/1.pcapng, DIR/2.pcapng, …, to be replayed alone")
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
 	f.IntVar(&opt.cpus, "cpus", 1, "processors that tcpsandbox itself may use; the application is not limited")
 	f.StringVar(&opt.cpuProfile, "cpuprofile", "", "write a CPU profile of tcpsandbox to this file")
@@ -159,6 +162,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.twice = cmd.Flags().Changed("baseline"); o.twice && strings.TrimSpace(o.baseline) == "" {
 		return misuse(cmd, "--baseline: no command: name the old version, such as --baseline ./testapp-1.0")
 	}
+	o.replayGiven = givenFlags(cmd.Flags(), replayFlags)
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
 	if err := o.controls.complete(o.specs); err != nil {
 		return usageError{cmd.CommandPath(), err}
@@ -275,6 +279,11 @@ func replayInto(o *runOptions) (int, error) {
 	}
 	for _, path := range o.reports {
 		if err := report.CheckPlace(path); err != nil {
+			return exitCannot, cannot(err)
+		}
+	}
+	if o.saveFailures != "" {
+		if err := checkFailures(o.saveFailures); err != nil {
 			return exitCannot, cannot(err)
 		}
 	}

@@ -1,0 +1,289 @@
+package compare
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+	"unicode"
+	"unicode/utf8"
+)
+
+// text compares two texts line by line. Lines that both have are found first,
+// so that a line more is one difference. Of a line that was replaced the words
+// are told that differ, if it has as many of them and the same white space
+// between them. Other line ends are the Spelling "line ends". It notes nothing
+// and returns false where one of them is no text.
+func (f *found) text(production, application []byte) bool {
+	if !isText(production) || !isText(application) {
+		return false
+	}
+	c := textComparer{f: f}
+	// The bytes that both begin with, and the lines that do.
+	begin := bytes.LastIndexByte(production[:alike(production, application)], '\n') + 1
+	line := 1 + bytes.Count(production[:begin], []byte{'\n'})
+	p, a := production[begin:], application[begin:]
+	for len(p) > 0 && len(a) > 0 {
+		pl, pRest := firstLine(p)
+		al, aRest := firstLine(a)
+		if !c.same(pl, al) {
+			break
+		}
+		p, a, line = pRest, aRest, line+1
+	}
+	// And those that both end with.
+	tail := alikeAtEnd(p, a)
+	if i := bytes.IndexByte(p[len(p)-tail:], '\n'); i >= 0 {
+		tail -= i + 1
+		p, a = p[:len(p)-tail], a[:len(a)-tail]
+	}
+	for len(p) > 0 && len(a) > 0 {
+		pRest, pl := lastLine(p)
+		aRest, al := lastLine(a)
+		if !c.same(pl, al) {
+			break
+		}
+		p, a = pRest, aRest
+	}
+	c.middle(p, a, line)
+	if c.ends {
+		f.spelled("line ends")
+	}
+	return true
+}
+
+// isText reports whether p is UTF-8 without control characters, but for those
+// that texts and terminals' colours have.
+func isText(p []byte) bool {
+	for len(p) > 0 {
+		if len(p) >= 8 {
+			w := binary.LittleEndian.Uint64(p)
+			if ((w-' '*eachByte)|(w+eachByte)|w)&topBits == 0 { // all of them from ' ' to '~'
+				p = p[8:]
+				continue
+			}
+		}
+		c := p[0]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRune(p)
+			if r == utf8.RuneError && size == 1 {
+				return false
+			}
+			p = p[size:]
+			continue
+		}
+		if c < ' ' && notText&(1<<c) != 0 || c == 0x7f {
+			return false
+		}
+		p = p[1:]
+	}
+	return true
+}
+
+// notText has a bit for each control character that texts do not have.
+const notText = 1<<' ' - 1 - (1<<'\t' | 1<<'\n' | 1<<'\f' | 1<<'\r' | 1<<'\x1b')
+
+// textLine is a line and how it ends: "\n", "\r\n", or "" for the last one.
+type textLine struct{ text, end []byte }
+
+// firstLine cuts the first line off.
+func firstLine(p []byte) (line textLine, rest []byte) {
+	i := bytes.IndexByte(p, '\n') + 1
+	if i == 0 {
+		i = len(p)
+	}
+	return lineOf(p[:i]), p[i:]
+}
+
+// lastLine cuts the last line off.
+func lastLine(p []byte) (rest []byte, line textLine) {
+	i := bytes.LastIndexByte(p[:len(p)-1], '\n') + 1
+	return p[:i], lineOf(p[i:])
+}
+
+func lineOf(p []byte) textLine {
+	text, ok := bytes.CutSuffix(p, []byte{'\n'})
+	if ok {
+		text = bytes.TrimSuffix(text, []byte{'\r'})
+	}
+	return textLine{text, p[len(text):]}
+}
+
+func lines(p []byte) []textLine {
+	all := make([]textLine, 0, bytes.Count(p, []byte{'\n'})+1)
+	for len(p) > 0 {
+		var l textLine
+		l, p = firstLine(p)
+		all = append(all, l)
+	}
+	return all
+}
+
+// textComparer notes what differs between two texts.
+type textComparer struct {
+	f    *found
+	ends bool // a line was met that both have, with another end
+}
+
+func (c *textComparer) same(p, a textLine) bool {
+	if !bytes.Equal(p.text, a.text) {
+		return false
+	}
+	c.ends = c.ends || !bytes.Equal(p.end, a.end)
+	return true
+}
+
+// maxDiffLines is how many lines a side are matched; more are compared one by
+// one, in order.
+const maxDiffLines = 2000
+
+// middle compares what is left between the lines that both texts begin and
+// end with; line is the number of its first one.
+func (c *textComparer) middle(p, a []byte, line int) {
+	if bytes.Count(p, []byte{'\n'}) >= maxDiffLines || bytes.Count(a, []byte{'\n'}) >= maxDiffLines {
+		c.inOrder(p, a, line)
+		return
+	}
+	ps, as := lines(p), lines(a)
+	i, j := 0, 0
+	for _, m := range matchLines(sumLines(ps), sumLines(as)) {
+		c.replaced(ps[i:m.a], as[j:m.b], line+i, line+j)
+		c.same(ps[m.a], as[m.b])
+		i, j = m.a+1, m.b+1
+	}
+	c.replaced(ps[i:], as[j:], line+i, line+j)
+}
+
+// inOrder compares the first line with the first, and so on, and holds none.
+func (c *textComparer) inOrder(p, a []byte, line int) {
+	for ; len(p) > 0 || len(a) > 0; line++ {
+		var pl, al textLine
+		switch {
+		case len(p) == 0:
+			al, a = firstLine(a)
+			c.note(line, 0, nil, &al.text)
+		case len(a) == 0:
+			pl, p = firstLine(p)
+			c.note(line, 0, &pl.text, nil)
+		default:
+			pl, p = firstLine(p)
+			al, a = firstLine(a)
+			c.words(pl, al, line)
+		}
+	}
+}
+
+// replaced notes lines that stand in each other's place: the first for the
+// first, and so on. pLine and aLine are the numbers of the first ones.
+func (c *textComparer) replaced(ps, as []textLine, pLine, aLine int) {
+	n := min(len(ps), len(as))
+	for i := range n {
+		c.words(ps[i], as[i], pLine+i)
+	}
+	for i := n; i < len(ps); i++ {
+		c.note(pLine+i, 0, &ps[i].text, nil)
+	}
+	for i := n; i < len(as); i++ {
+		c.note(aLine+i, 0, nil, &as[i].text)
+	}
+}
+
+// words compares two lines by words, or as a whole where these do not stand
+// for each other.
+func (c *textComparer) words(pl, al textLine, line int) {
+	if c.same(pl, al) {
+		return
+	}
+	if !sameShape(pl.text, al.text) {
+		c.note(line, 0, &pl.text, &al.text)
+		return
+	}
+	p, a := pl.text, al.text
+	for word := 1; len(p) > 0; {
+		var pw, aw []byte
+		pw, p = firstWord(p)
+		aw, a = firstWord(a)
+		if isSpace(pw) {
+			continue
+		}
+		if !bytes.Equal(pw, aw) {
+			c.note(line, word, &pw, &aw)
+		}
+		word++
+	}
+}
+
+// sameShape reports whether two lines have the same number of words, with the
+// same white space between them.
+func sameShape(p, a []byte) bool {
+	for len(p) > 0 && len(a) > 0 {
+		var pw, aw []byte
+		pw, p = firstWord(p)
+		aw, a = firstWord(a)
+		if (isSpace(pw) || isSpace(aw)) && !bytes.Equal(pw, aw) {
+			return false
+		}
+	}
+	return len(p) == 0 && len(a) == 0
+}
+
+// firstWord cuts the first word off: letters, digits and underscores; or white
+// space, which is not counted as a word; or any other character by itself.
+func firstWord(p []byte) (word, rest []byte) {
+	kind, at := 0, 0
+	for at < len(p) {
+		r, size := utf8.DecodeRune(p[at:])
+		k := runeKind(r)
+		if at > 0 && k != kind {
+			break
+		}
+		kind, at = k, at+size
+		if kind == otherRune {
+			break
+		}
+	}
+	return p[:at], p[at:]
+}
+
+const (
+	otherRune = iota
+	wordRune
+	spaceRune
+)
+
+func runeKind(r rune) int {
+	switch {
+	case r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
+		return wordRune
+	case unicode.IsSpace(r):
+		return spaceRune
+	}
+	return otherRune
+}
+
+// isSpace reports whether a word of firstWord is white space.
+func isSpace(word []byte) bool {
+	r, _ := utf8.DecodeRune(word)
+	return runeKind(r) == spaceRune
+}
+
+// note notes a difference in a line, or in a word of it, unless word is 0. A
+// nil side does not have it. Once there are as many as f keeps, it only
+// counts: the rules are not asked.
+func (c *textComparer) note(line, word int, production, application *[]byte) {
+	if len(c.f.differences) == maxDifferences {
+		c.f.more++
+		return
+	}
+	name := strconv.AppendInt([]byte("line "), int64(line), 10)
+	if word > 0 {
+		name = strconv.AppendInt(append(name, " word "...), int64(word), 10)
+	}
+	d := Difference{Place: Place{InText, string(name)}}
+	if production != nil {
+		d.Production = shortened(*production)
+	}
+	if application != nil {
+		d.Application = shortened(*application)
+	}
+	c.f.add(d)
+}
