@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// defaultHeaders differ between any two answers to the same request, and say
-// nothing about whether it was answered right. docs/verdict.md lists them with
-// the reasons, and why others are not among them.
+// defaultHeaders differ between any two answers to the same request, or between
+// any two programs, and say nothing about whether it was answered right.
+// docs/verdict.md lists them with the reasons, and why others are not among them.
 var defaultHeaders = []string{
 	"Date", "Age", "Expires", // times
 	"Server-Timing", "X-Runtime", "X-Response-Time", "X-Process-Time", "X-Timer", "X-Envoy-Upstream-Service-Time", "X-Kong-*-Latency", // durations
@@ -16,11 +16,12 @@ var defaultHeaders = []string{
 	"Traceparent", "Tracestate", "Traceresponse", "X-B3-*", "B3", "Uber-Trace-Id", "X-Cloud-Trace-Context", "Sentry-Trace",
 	"X-Amzn-Trace-Id", "X-Amzn-RequestId", "X-Amz-Request-Id", "X-Amz-Id-2", "X-Amz-Cf-Id", "X-Ms-Request-Id", "X-GitHub-Request-Id",
 	"CF-Ray", "Fly-Request-Id", "X-Vercel-Id", "X-Varnish", "X-Kong-Request-Id",
+	"Server", "X-Powered-By", // the program and its version, which are meant to be others
 }
 
 // Default returns the rules that hold unless a rules file turns them off:
-// times, durations and ids in header fields, and the values of cookies, as
-// docs/verdict.md lists them.
+// times, durations, ids and the program's name in header fields, and the values
+// of cookies, as docs/verdict.md lists them.
 func Default() *Rules {
 	one := rule{builtin: true}
 	for _, name := range defaultHeaders {
