@@ -20,11 +20,11 @@ func Parts(production, application *Answer, cut bool) Result {
 	n := min(len(production.Head), len(application.Head))
 	switch {
 	case !bytes.Equal(production.Head[:n], application.Head[:n]), application.Len == production.Len:
-		return Result{Verdict: Different, Differences: []Difference{difference(production, application)}}
+		return Result{Verdict: Different, Differences: []Difference{whole(production, application)}}
 	case application.Len > production.Len, cut:
 		return Result{Verdict: Uncompared}
 	case application.Len == 0:
 		return Result{Verdict: Missing}
 	}
-	return Result{Verdict: Different, Differences: []Difference{difference(production, application)}}
+	return Result{Verdict: Different, Differences: []Difference{whole(production, application)}}
 }
