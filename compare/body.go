@@ -108,8 +108,7 @@ func (f *found) content(p, a *side, l likeness) {
 		f.large(p, a)
 		return
 	}
-	if p.message.framing != a.message.framing || l == sameCoded && p.Len-int64(p.message.bodyAt) != a.Len-int64(a.message.bodyAt) ||
-		l == sameCoded && p.message.framing == chunkedBody {
+	if p.message.framing != a.message.framing || l == sameCoded && a.Complete && otherChunks(p, a) {
 		f.spelled("chunking")
 	}
 	switch l {
@@ -122,6 +121,12 @@ func (f *found) content(p, a *side, l likeness) {
 	case otherText:
 		f.decoded(p, a)
 	}
+}
+
+// otherChunks reports whether the same body came in other chunks, which of
+// bodies that were not kept is known by their lengths only.
+func otherChunks(p, a *side) bool {
+	return p.whole && a.whole || p.Len-int64(p.message.bodyAt) != a.Len-int64(a.message.bodyAt)
 }
 
 // decoded compares two decoded bodies by what kind of content they are.

@@ -20,13 +20,13 @@ func (d *Difference) String() string {
 	case InBody:
 		return d.where("body ") + end
 	case InEnd:
-		if d.Production != nil || d.Application != nil || d.Beyond {
+		switch {
+		case d.Production != nil, d.Application != nil, d.Beyond:
 			return d.where("") + end
+		case d.Cut:
+			return fmt.Sprintf("end: cut short after %d bytes, production sent %d", d.ApplicationLen, d.ProductionLen)
 		}
-		if !d.Cut {
-			return fmt.Sprintf("end: production's answer is cut short after %d bytes, the application's is not", d.ProductionLen)
-		}
-		return fmt.Sprintf("end: cut short after %d bytes, production sent %d", d.ApplicationLen, d.ProductionLen)
+		return fmt.Sprintf("end: production's answer is cut short after %d bytes, the application's is not", d.ProductionLen)
 	}
 	return d.label() + ": " + d.values()
 }

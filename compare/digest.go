@@ -60,6 +60,10 @@ func (d *digest) write(p []byte) {
 
 // add takes in a full leaf.
 func (d *digest) add(sum uint64) {
+	if d.leaves == maxBlocks<<d.level {
+		coarsen(&d.blocks, maxBlocks)
+		d.level++
+	}
 	at := d.leaves
 	d.leaves++
 	for level := range d.level {
@@ -69,12 +73,7 @@ func (d *digest) add(sum uint64) {
 		}
 		sum = joined(d.left[level], sum)
 	}
-	at >>= d.level
-	d.blocks[at] = sum
-	if at == maxBlocks-1 {
-		coarsen(&d.blocks, maxBlocks)
-		d.level++
-	}
+	d.blocks[at>>d.level] = sum
 }
 
 // coarsen makes n blocks half as many. The last one of an odd number is lost.
@@ -109,8 +108,8 @@ func (d *digest) first(o *digest) (from, until int64, same bool) {
 	if d.leaves>>level != o.leaves>>level {
 		return from, until, false
 	}
-	// Both are in the same block, so they are of the same level: a stream of
-	// the next lower level is not half as long.
+	// Both are in the same block. If their levels differ one is full, and has no
+	// digest that waits: an odd bit tells them apart.
 	for level--; level >= 0; level-- {
 		if (d.leaves^o.leaves)>>level&1 != 0 {
 			return from, until, false

@@ -7,7 +7,8 @@ import (
 
 // fieldPairs compares two lists of fields.
 type fieldPairs struct {
-	recoded bool // the bodies are the same content in another content coding
+	codings bool // Content-Encoding says how: the content is compared
+	recoded bool // and it is another one
 	lengths bool // without a body: Content-Length tells what it would have been
 
 	doneP, doneA []bool
@@ -175,9 +176,11 @@ func (x *fieldPairs) allowed(name, production, application []byte) string {
 		return "chunking"
 	case is(name, "keep-alive"), is(name, "proxy-connection"):
 		return "connection"
-	case !x.recoded:
 	case is(name, "content-encoding"):
-		return "content coding"
+		if x.codings {
+			return "content coding"
+		}
+	case !x.recoded:
 	case is(name, "accept-ranges") && lacking,
 		is(name, "vary") && sameVary(production, application),
 		is(name, "etag") && !lacking && bytes.Equal(entityTag(production), entityTag(application)):

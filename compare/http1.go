@@ -81,6 +81,7 @@ func (f *found) http(production, application *Answer, method string) bool {
 	f.status(p.message, a.message)
 	f.connection(p.message, a.message)
 	x.fields.recoded = p.recoded(a, b)
+	x.fields.codings = x.fields.recoded || p.known && sameCodings(p, a)
 	x.fields.lengths = p.message.framing == noBody && p.message.status != 204
 	f.fields(&x.fields, p.message.fields, a.message.fields)
 	f.content(p, a, b)
@@ -103,7 +104,8 @@ func (s *side) raw() []byte { return s.Head[s.message.bodyAt:] }
 // sameRaw reports whether two bodies are the same bytes in the same framing.
 // This is the everyday case: answers that differ in their Date.
 func sameRaw(p, a *side) bool {
-	if p.message.framing != a.message.framing || p.message.length != a.message.length ||
+	m, n := p.message, a.message
+	if m.framing != n.framing || m.framing == lengthBody && m.length != n.length ||
 		!p.kept() || !a.kept() || !bytes.Equal(p.raw(), a.raw()) {
 		return false
 	}
