@@ -163,7 +163,7 @@ func (f *found) beginning(p, a *side) {
 	switch {
 	case n == len(y) && !a.Complete: // see found.end
 	case n == len(y) && a.over, n == len(x) && p.over:
-		f.over = true
+		f.uncompared = OverBound
 	default:
 		f.partsAt(x, y, n)
 	}
@@ -172,7 +172,7 @@ func (f *found) beginning(p, a *side) {
 // large compares two bodies of which at least one was not kept.
 func (f *found) large(p, a *side) {
 	if len(p.codings)+len(a.codings) > 0 || !p.known || !a.known {
-		f.over = true // digests tell nothing of the content
+		f.uncompared = OverBound // digests tell nothing of the content
 		return
 	}
 	n := mismatch(p.coded, a.coded)
@@ -191,9 +191,14 @@ func (f *found) large(p, a *side) {
 	if until > y && !a.Complete {
 		return // as far as it came it is the same; see found.end
 	}
+	f.beyond(max(from, int64(n)), until)
+}
+
+// beyond notes that two bodies part somewhere between from and until.
+func (f *found) beyond(from, until int64) {
 	f.note(Difference{
 		Place:         Place{Kind: InBody},
-		Offset:        max(from, int64(n)),
+		Offset:        from,
 		Until:         until,
 		Beyond:        true,
 		ProductionLen: f.productionLen, ApplicationLen: f.applicationLen,

@@ -141,14 +141,19 @@ func Answers(production, application *Answer, q Question, rules *Rules) Result {
 
 // judged compares two answers that are not the same bytes.
 func judged(production, application *Answer, q Question, rules *Rules) Result {
-	f := found{
-		rules: rules, route: q.Route,
-		productionLen: production.Len, applicationLen: application.Len, cut: !application.Complete,
-	}
+	f := begin(production, application, q, rules)
 	if !q.HTTP || !f.http(production, application, q.Method) {
 		f.raw(production, application, q.HTTP)
 	}
 	return f.result()
+}
+
+// begin begins a comparison.
+func begin(production, application *Answer, q Question, rules *Rules) found {
+	return found{
+		rules: rules, route: q.Route,
+		productionLen: production.Len, applicationLen: application.Len, cut: !application.Complete,
+	}
 }
 
 // Extra is the difference that an answer makes which production did not give.

@@ -24,9 +24,9 @@ func (d *Difference) String() string {
 		case d.Production != nil, d.Application != nil, d.Beyond:
 			return d.where("") + end
 		case d.Cut:
-			return fmt.Sprintf("end: cut short after %d bytes, production sent %d", d.ApplicationLen, d.ProductionLen)
+			return fmt.Sprintf("end: cut short after %d bytes of the body, production sent %d", d.Offset, d.Until)
 		}
-		return fmt.Sprintf("end: production's answer is cut short after %d bytes, the application's is not", d.ProductionLen)
+		return fmt.Sprintf("end: production's answer is cut short after %d bytes of the body, the application's is not", d.Until)
 	}
 	return d.label() + ": " + d.values()
 }

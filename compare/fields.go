@@ -20,18 +20,22 @@ type fieldPairs struct {
 func (f *found) fields(x *fieldPairs, p, a []field) {
 	x.doneP = append(x.doneP[:0], make([]bool, len(p))...)
 	x.doneA = append(x.doneA[:0], make([]bool, len(a))...)
-	all := len(p) == len(a)
+	ordered, same := len(p) == len(a), len(p) == len(a)
 	for i := range min(len(p), len(a)) {
-		if bytes.Equal(p[i].name, a[i].name) && bytes.Equal(p[i].value, a[i].value) {
-			x.doneP[i], x.doneA[i] = true, true
+		if !bytes.Equal(p[i].name, a[i].name) {
+			ordered, same = false, false
 			continue
 		}
-		all = false
+		equal := bytes.Equal(p[i].value, a[i].value)
+		x.doneP[i], x.doneA[i] = equal, equal
+		same = same && equal
 	}
-	if all {
+	if same {
 		return
 	}
-	f.order(p, a)
+	if !ordered {
+		f.order(p, a)
+	}
 	for i := range p {
 		if !x.doneP[i] {
 			f.name(x, p[i].name, p, a)
@@ -44,8 +48,7 @@ func (f *found) fields(x *fieldPairs, p, a []field) {
 	}
 }
 
-// order notes whether the names that both have are in another order, or in
-// another case.
+// order notes whether the names that both have are in another order.
 func (f *found) order(p, a []field) {
 	i, j := 0, 0
 	for {

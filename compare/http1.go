@@ -44,7 +44,9 @@ const keepRoom = 256 << 10
 
 func (x *pair) forget() {
 	for _, s := range [...]*side{&x.production, &x.application} {
-		s.message.forget()
+		if s.message != nil {
+			s.message.forget()
+		}
 		clear(s.trailers)
 		keep := side{trailers: s.trailers[:0], codings: s.codings[:0], chunks: s.chunks}
 		keep.room, keep.folded = kept(s.room), kept(s.folded)
@@ -69,7 +71,7 @@ func (f *found) http(production, application *Answer, method string) bool {
 	x := pairs.Get().(*pair)
 	defer x.forget()
 	p, a := &x.production, &x.application
-	if readable := p.read(production, method); !a.read(application, method) || !readable {
+	if !p.read(production, method) || !a.read(application, method) {
 		return false
 	}
 	same := sameRaw(p, a)
@@ -78,18 +80,24 @@ func (f *found) http(production, application *Answer, method string) bool {
 	}
 	b := f.body(p, a, same)
 
-	f.status(p.message, a.message)
-	f.connection(p.message, a.message)
-	x.fields.recoded = p.recoded(a, b)
-	x.fields.codings = x.fields.recoded || p.known && sameCodings(p, a)
-	x.fields.lengths = p.message.framing == noBody && p.message.status != 204
-	f.fields(&x.fields, p.message.fields, a.message.fields)
+	f.head(x, b)
 	f.content(p, a, b)
 	f.fields(&x.fields, p.trailers, a.trailers)
 	if !a.Complete || p.ended != a.ended {
 		f.end(p, a)
 	}
 	return true
+}
+
+// head compares what comes before the body.
+func (f *found) head(x *pair, l likeness) {
+	p, a := &x.production, &x.application
+	f.status(p.message, a.message)
+	f.connection(p.message, a.message)
+	x.fields.recoded = p.recoded(a, l)
+	x.fields.codings = x.fields.recoded || p.known && sameCodings(p, a)
+	x.fields.lengths = p.message.framing == noBody && p.message.status != 204
+	f.fields(&x.fields, p.message.fields, a.message.fields)
 }
 
 // read reads the heads.
@@ -109,7 +117,9 @@ func sameRaw(p, a *side) bool {
 		!p.kept() || !a.kept() || !bytes.Equal(p.raw(), a.raw()) {
 		return false
 	}
-	p.ended, a.ended = true, true // or neither did
+	for _, s := range [...]*side{p, a} {
+		s.coded, s.whole, s.ended = s.raw(), true, true // or neither ended
+	}
 	return true
 }
 
@@ -238,7 +248,8 @@ func (m *message) persistence() string {
 func (f *found) end(p, a *side) {
 	f.note(Difference{
 		Place:         Place{Kind: InEnd},
-		Offset:        a.Len,
+		Offset:        a.length(),
+		Until:         p.length(),
 		ProductionLen: p.Len, ApplicationLen: a.Len,
 		Cut: !a.Complete || p.ended,
 	})

@@ -163,11 +163,11 @@ func addField(fields []field, folded, line []byte) (_ []field, _ []byte) {
 		last.value = folded[at:len(folded):len(folded)]
 		return fields, folded
 	}
-	name, value, ok := bytes.Cut(line, colon)
-	if !ok {
+	i := bytes.IndexByte(line, ':')
+	if i < 0 {
 		return append(fields, field{nil, trimSpace(line)}), folded
 	}
-	return append(fields, field{name, trimSpace(value)}), folded
+	return append(fields, field{line[:i], trimSpace(line[i+1:])}), folded
 }
 
 // settle takes in what a field says about the body's end.
@@ -251,7 +251,6 @@ func (m *message) value(name string) []byte {
 }
 
 var (
-	colon = []byte(":")
 	comma = []byte(",")
 	space = []byte(" ")
 )

@@ -73,7 +73,7 @@ type found struct {
 	differences []Difference // those that count; the first one first
 	more        int          // beyond maxDifferences
 	excused     []Excuse     // each place once
-	over        bool         // what was compared is the same, and it was not all
+	uncompared  Reason       // why what was not compared was not; counts where the rest is the same
 
 	// What every difference of bytes tells; see Difference.
 	productionLen, applicationLen int64
@@ -149,8 +149,8 @@ func (f *found) result() Result {
 	switch {
 	case len(f.differences) > 0:
 		r.Verdict = Different
-	case f.over:
-		r.Verdict, r.Why = Uncompared, OverBound
+	case f.uncompared != Compared:
+		r.Verdict, r.Why = Uncompared, f.uncompared
 	}
 	return r
 }
