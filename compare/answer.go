@@ -1,34 +1,48 @@
 package compare
 
 import (
-	"hash/maphash"
+	"bytes"
 	"sync"
 )
 
-// HeadLimit is how many bytes of an answer are kept as they are; what lies
-// beyond is compared by length and digest, without a place where it differs.
-// 64 KiB holds nearly every page and API answer whole, and what a session can
-// hold in production's answer and the application's is then 128 KiB at most.
+// HeadLimit is how many bytes of an answer are kept as they are, unless its
+// owner allows more; what lies beyond is compared by length and digests, which
+// tell about where it differs. 64 KiB holds nearly every page and API answer
+// whole, and what a session can hold in production's answer and the
+// application's is then 128 KiB at most.
 const HeadLimit = 64 << 10
+
+// MaxHead is the most that an owner can allow.
+const MaxHead = 1 << 20
 
 // Answer is what one side sent back to one request or in one turn, in bounded
 // memory. The zero value is an empty answer. It must not be copied once bytes
 // were added, and is not safe for concurrent use.
+//
+// Beyond HeadLimit it takes 7 KiB for digests, and of HTTP answers in chunks as
+// much as their trailer section, 64 KiB at most.
 type Answer struct {
-	// Head is the answer's beginning, HeadLimit bytes at most. It is valid
-	// until Reset, and read-only.
+	// Head is the answer's beginning, Keep bytes at most. It is valid until
+	// Reset, and read-only.
 	Head []byte
 	// Len is the length of the whole answer, in bytes.
 	Len int64
 	// Complete: the answer's end was seen. It is the caller's to set.
 	Complete bool
 
-	room   *[]byte // what Head lies in; from rooms
-	beyond maphash.Hash
-}
+	// The rest is the caller's, too, and is set before bytes are added. Reset
+	// leaves it as it is.
 
-// seed is the same for all answers of the process, so that digests compare.
-var seed = maphash.MakeSeed()
+	// Keep is how long Head may become, in bytes: HeadLimit where it is less
+	// than that, MaxHead where it is more. Answers of different Keep compare.
+	Keep int
+	// HTTP: these are HTTP/1 messages, so that a body too large to be kept is
+	// known by digests of its own, whatever its head and its chunks.
+	HTTP bool
+
+	room  *[]byte // what Head lies in; from rooms
+	large *large  // nil up to HeadLimit
+}
 
 // rooms holds the memory that answers lie in, by size. Idle connections are
 // the many: an answer that was reset holds none, and yet a new one costs no
@@ -36,38 +50,77 @@ var seed = maphash.MakeSeed()
 var rooms = [...]struct {
 	size int
 	pool sync.Pool // of *[]byte
-}{{size: 1 << 10}, {size: 8 << 10}, {size: HeadLimit}}
+}{{size: 1 << 10}, {size: 8 << 10}, {size: HeadLimit}, {size: 256 << 10}, {size: MaxHead}}
 
 // Add appends p, which it copies as far as it keeps it. Into how many calls
 // an answer is split makes no difference.
 func (a *Answer) Add(p []byte) {
+	at := a.Len
 	a.Len += int64(len(p))
-	if free := HeadLimit - len(a.Head); free > 0 {
-		part := p[:min(free, len(p))]
+	if at == int64(len(a.Head)) { // all of it was kept so far
+		part := p[:min(len(p), max(0, a.keep()-len(a.Head)))]
 		a.grow(len(a.Head) + len(part))
 		a.Head = append(a.Head, part...)
-		p = p[len(part):]
 	}
-	if len(p) == 0 {
+	if a.Len <= HeadLimit {
 		return
 	}
-	if a.Len-int64(len(p)) == HeadLimit { // the first bytes beyond Head
-		a.beyond.SetSeed(seed)
+	if a.large == nil {
+		if at > HeadLimit || len(a.Head) < HeadLimit {
+			return // made by hand
+		}
+		a.large = larges.Get().(*large)
+		a.large.raw.reset()
+		a.large.body.begin(a.Head[:HeadLimit], a.HTTP)
 	}
-	a.beyond.Write(p)
+	beyond := p[max(0, HeadLimit-at):]
+	a.large.raw.write(beyond)
+	a.large.body.write(beyond)
 }
+
+// keep returns how long Head may become.
+func (a *Answer) keep() int { return min(max(a.Keep, HeadLimit), MaxHead) }
+
+// kept reports whether Head is all of the answer.
+func (a *Answer) kept() bool { return a.Len == int64(len(a.Head)) }
 
 // Reset makes the answer empty and gives its memory back.
 func (a *Answer) Reset() {
 	a.release()
+	if a.large != nil {
+		larges.Put(a.large)
+		a.large = nil
+	}
 	a.Head, a.Len, a.Complete = nil, 0, false
 }
 
-// digest stands for the bytes beyond Head; only answers that have some may be
-// asked.
-func (a *Answer) digest() uint64 { return a.beyond.Sum64() }
+// equal reports whether two answers are the same bytes.
+func equal(a, b *Answer) bool {
+	if a.Len != b.Len {
+		return false
+	}
+	n := min(len(a.Head), len(b.Head))
+	if !bytes.Equal(a.Head[:n], b.Head[:n]) {
+		return false
+	}
+	if a.Len == int64(n) || a.kept() && b.kept() {
+		return true
+	}
+	_, _, same := beyondHead(a, b)
+	return same
+}
 
-// grow makes room for size bytes in Head, which are HeadLimit at most.
+// beyondHead compares what lies beyond HeadLimit in two answers that both have
+// something there; see digest.first.
+func beyondHead(a, b *Answer) (from, until int64, same bool) {
+	if a.large == nil || b.large == nil { // made by hand
+		return HeadLimit, min(a.Len, b.Len) + 1, false
+	}
+	from, until, same = a.large.raw.first(&b.large.raw)
+	return HeadLimit + from, HeadLimit + until, same
+}
+
+// grow makes room for size bytes in Head, which are MaxHead at most.
 func (a *Answer) grow(size int) {
 	if size <= cap(a.Head) {
 		return

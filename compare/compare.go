@@ -11,16 +11,11 @@
 // Answers that are the same bytes are Identical, and that is all that is looked
 // at. Of others the files look, in this order, at
 //
-//	http1.go   the message: status, header fields, cookies
-//	body.go    its body, decoded; what kind of content it is
+//	http1.go   the message: status, header fields (fields.go), cookies (cookie.go)
+//	body.go    its body, decoded (decode.go); what kind of content it is
 //	json.go    values by path, form.go fields, text.go lines, bytes.go the rest
 //	rules.go   whether what differs may
 package compare
-
-import (
-	"bytes"
-	"fmt"
-)
 
 // Verdict is the outcome of one comparison.
 type Verdict uint8
@@ -101,12 +96,13 @@ type Difference struct {
 	Path string
 	// Production and Application are what stands there, cut to a readable
 	// length; nil where nothing does, such as a field that one side lacks.
-	// InBytes they are up to 16 bytes from before Offset and up to 32 from it
-	// on, and both empty if Beyond.
+	// InBytes, InBody and InEnd they are up to 16 bytes from before Offset and
+	// up to 32 from it on, and both empty if Beyond.
 	Production, Application []byte
 
-	// The rest is for InBytes. Offset counts from the first byte, of the answer
-	// or of the body. If Beyond is set the difference lies there or later,
+	// The rest is for InBytes, InBody and InEnd. Offset counts from the first
+	// byte, of the answer or of the body. What differs ends before Until, if
+	// that is not 0. If Beyond is set the difference lies there or later,
 	// before Until: that part is known by its digest only.
 	Offset, Until int64
 	Beyond        bool
@@ -114,18 +110,6 @@ type Difference struct {
 	ProductionLen, ApplicationLen int64
 	// Cut: the application's answer did not come to its end.
 	Cut bool
-}
-
-// String returns the difference in a line, without a full stop.
-func (d *Difference) String() string {
-	end := ""
-	if d.Cut {
-		end = ", cut short"
-	}
-	if d.Beyond {
-		return fmt.Sprintf("at or after byte %d: production sent %d bytes, the application %d%s", d.Offset, d.ProductionLen, d.ApplicationLen, end)
-	}
-	return fmt.Sprintf("at byte %d: production %q, application %q%s", d.Offset, d.Production, d.Application, end)
 }
 
 // Answers compares the application's answer with production's.
@@ -157,44 +141,32 @@ func Answers(production, application *Answer, q Question, rules *Rules) Result {
 
 // judged compares two answers that are not the same bytes.
 func judged(production, application *Answer, q Question, rules *Rules) Result {
-	f := found{rules: rules, route: q.Route}
-	f.add(difference(production, application))
+	f := begin(production, application, q, rules)
+	if !q.HTTP || !f.http(production, application, q.Method) {
+		f.raw(production, application, q.HTTP)
+	}
 	return f.result()
+}
+
+// begin begins a comparison.
+func begin(production, application *Answer, q Question, rules *Rules) found {
+	return found{
+		rules: rules, route: q.Route,
+		productionLen: production.Len, applicationLen: application.Len, cut: !application.Complete,
+	}
 }
 
 // Extra is the difference that an answer makes which production did not give.
 func Extra(application *Answer) Difference {
-	d := difference(&Answer{Complete: true}, application)
+	d := whole(&Answer{Complete: true}, application)
 	d.Place = Place{InAnswer, "extra answer"}
 	return d
 }
 
-func equal(a, b *Answer) bool {
-	return a.Len == b.Len && bytes.Equal(a.Head, b.Head) &&
-		(a.Len <= HeadLimit || a.digest() == b.digest())
-}
-
-// difference finds the first byte that differs, or that only one of them has.
-func difference(production, application *Answer) Difference {
-	d := Difference{
-		ProductionLen:  production.Len,
-		ApplicationLen: application.Len,
-		Cut:            !application.Complete,
-	}
-	p, a := production.Head, application.Head
-	n := 0
-	for n < min(len(p), len(a)) && p[n] == a[n] {
-		n++
-	}
-	d.Offset = int64(n)
-	if n == HeadLimit && min(production.Len, application.Len) > HeadLimit {
-		d.Beyond = true
-		return d
-	}
-	d.Production, d.Application = excerpt(p, n), excerpt(a, n)
+// whole is the difference between two answers of which no more is told than
+// where they part.
+func whole(production, application *Answer) Difference {
+	d := difference(production, application, production.Head, application.Head)
+	d.Production, d.Application = shown(d.Production), shown(d.Application)
 	return d
-}
-
-func excerpt(p []byte, at int) []byte {
-	return bytes.Clone(p[max(0, at-excerptBefore):min(len(p), at+excerptAfter)])
 }

@@ -139,7 +139,8 @@ func FuzzAnswer(f *testing.F) {
 			text[change] ^= 1
 			other := answer(string(text), true)
 			got := Answers(whole, other, Question{}, nil)
-			if got.Verdict != Different || got.First().Offset != min(int64(change), HeadLimit) || got.First().Beyond != (change >= HeadLimit) {
+			d, at := got.First(), int64(change)
+			if got.Verdict != Different || d.Beyond != (at >= HeadLimit) || !d.Beyond && d.Offset != at || d.Offset > at || d.Until <= at {
 				t.Fatalf("changed at %d of %d: %v, %v", change, len(text), got.Verdict, got.First())
 			}
 			other.Reset()

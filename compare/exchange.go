@@ -66,9 +66,9 @@ func (x *Exchange) Judge(q Question, rules *Rules) Result {
 	case x.Extra:
 		return Result{Verdict: Different, Differences: []Difference{Extra(x.Application)}}
 	case x.Part && x.Application == nil:
-		return Parts(x.Production, new(Answer), x.Cut)
+		return partsOf(x.Production, new(Answer), x.Cut, q, rules)
 	case x.Part:
-		return Parts(x.Production, x.Application, x.Cut)
+		return partsOf(x.Production, x.Application, x.Cut, q, rules)
 	}
 	return Answers(x.Production, x.Application, q, rules)
 }

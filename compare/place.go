@@ -1,6 +1,10 @@
 package compare
 
-import "cmp"
+import (
+	"bytes"
+	"cmp"
+	"unicode/utf8"
+)
 
 // Kind is the part of an answer that a Place is in.
 type Kind uint8
@@ -72,6 +76,11 @@ type found struct {
 	differences []Difference // those that count; the first one first
 	more        int          // beyond maxDifferences
 	excused     []Excuse     // each place once
+	uncompared  Reason       // why what was not compared was not; counts where the rest is the same
+
+	// What every difference of bytes tells; see Difference.
+	productionLen, applicationLen int64
+	cut                           bool
 }
 
 // maxDifferences bounds what is told of one answer, so that a body that is
@@ -80,15 +89,47 @@ const maxDifferences = 64
 
 // add notes a difference, unless the rules excuse it.
 func (f *found) add(d Difference) {
-	if why, ok := f.rules.excuse(f.route, &d); ok {
+	if f.counts(&d) {
+		f.differences = append(f.differences, d)
+	}
+}
+
+// note is add for a difference whose values lie in the answers, or in memory
+// that is used again: it copies them as far as they are shown.
+func (f *found) note(d Difference) {
+	if f.counts(&d) {
+		d.Production, d.Application = shown(d.Production), shown(d.Application)
+		f.differences = append(f.differences, d)
+	}
+}
+
+// counts reports whether a difference is to be told.
+func (f *found) counts(d *Difference) bool {
+	if why, ok := f.rules.excuse(f.route, d); ok {
 		f.excuse(d.Place, why)
-		return
+		return false
 	}
 	if len(f.differences) == maxDifferences {
 		f.more++
-		return
+		return false
 	}
-	f.differences = append(f.differences, d)
+	return true
+}
+
+// valueLimit is how much of a value is shown, in bytes.
+const valueLimit = 200
+
+// shown copies a value and cuts it to valueLimit, between characters. Nil stays
+// nil.
+func shown(value []byte) []byte {
+	if len(value) <= valueLimit {
+		return bytes.Clone(value)
+	}
+	n := valueLimit
+	for n > valueLimit-utf8.UTFMax && !utf8.RuneStart(value[n]) {
+		n--
+	}
+	return append(bytes.Clone(value[:n]), "…"...)
 }
 
 // spelled notes that something was written otherwise and means the same.
@@ -108,8 +149,11 @@ func (f *found) excuse(p Place, why string) {
 // result is the verdict on answers that are not the same bytes.
 func (f *found) result() Result {
 	r := Result{Verdict: Equivalent, Differences: f.differences, More: f.more, Excused: f.excused}
-	if len(f.differences) > 0 {
+	switch {
+	case len(f.differences) > 0:
 		r.Verdict = Different
+	case f.uncompared != Compared:
+		r.Verdict, r.Why = Uncompared, f.uncompared
 	}
 	return r
 }

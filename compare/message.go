@@ -1,0 +1,305 @@
+package compare
+
+import (
+	"bytes"
+	"math"
+	"sync"
+)
+
+// Limits of an HTTP answer; one that passes them is compared by its bytes.
+const (
+	fieldLimit   = 1 << 10 // field lines of a head; servers send some 20
+	interimLimit = 16      // interim answers before the final one
+)
+
+// framing is where the end of a message's body is.
+type framing uint8
+
+const (
+	noBody framing = iota
+	lengthBody
+	chunkedBody
+	closeBody // until the connection closes
+)
+
+// message is an HTTP/1 answer as it was read: RFC 9112. It points into the
+// bytes that it was read from.
+type message struct {
+	interim []byte // statuses of the interim answers: "100, 103"
+	status  int
+	minor   byte // of the version: '1'
+	reason  []byte
+	fields  []field
+	bodyAt  int // where the body begins
+
+	framing framing
+	length  int64 // of the body; -1: not told
+	coding  transferCoding
+	faulty  bool // the end cannot be told for certain
+
+	folded []byte // values that stood on several lines
+}
+
+// field is a header or trailer field. A line without a colon is one without a
+// name.
+type field struct{ name, value []byte }
+
+type transferCoding uint8
+
+const (
+	codingNone transferCoding = iota
+	codingChunked
+	codingOther
+)
+
+// messages holds what reading needs, so that it costs no allocation.
+var messages = sync.Pool{New: func() any { return new(message) }}
+
+func (m *message) forget() {
+	clear(m.fields)
+	m.reason = nil
+	if cap(m.folded) > 4<<10 {
+		m.folded = nil
+	}
+	messages.Put(m)
+}
+
+// read reads the heads of an answer to a request of this method, interim
+// answers included. It fails where that is no HTTP/1 answer, where the head is
+// not there to its end, and where it cannot be told for certain where the body
+// ends. It is as lenient as the framer that cut the answer, see
+// protocol.NewHTTP1: lines may end with a bare LF, empty lines may come before.
+func (m *message) read(p []byte, method string) bool {
+	m.interim, m.bodyAt = m.interim[:0], 0
+	for range interimLimit {
+		if !m.readHead(p) {
+			return false
+		}
+		if m.status/100 != 1 || m.status == 101 {
+			return m.frame(method)
+		}
+		if len(m.interim) > 0 {
+			m.interim = append(m.interim, ", "...)
+		}
+		m.interim = appendStatus(m.interim, m.status)
+	}
+	return false
+}
+
+// readHead reads one head, from bodyAt on.
+func (m *message) readHead(p []byte) bool {
+	m.fields, m.folded = m.fields[:0], m.folded[:0]
+	m.length, m.coding, m.faulty = -1, codingNone, false
+	line, ok := m.line(p)
+	for ok && len(line) == 0 { // RFC 9112 §2.2
+		line, ok = m.line(p)
+	}
+	if !ok || !m.statusLine(line) {
+		return false
+	}
+	for {
+		line, ok = m.line(p)
+		if !ok || len(m.fields) > fieldLimit {
+			return false
+		}
+		if len(line) == 0 {
+			break
+		}
+		m.fields, m.folded = addField(m.fields, m.folded, line)
+	}
+	for i := range m.fields {
+		m.settle(&m.fields[i])
+	}
+	m.faulty = m.faulty || m.minor == '0' && m.coding != codingNone // RFC 9112 §6.1
+	return true
+}
+
+// line reads the next line.
+func (m *message) line(p []byte) (line []byte, ok bool) {
+	i := bytes.IndexByte(p[m.bodyAt:], '\n')
+	if i < 0 {
+		return nil, false
+	}
+	line = p[m.bodyAt : m.bodyAt+i]
+	m.bodyAt += i + 1
+	return trimCR(line), true
+}
+
+// statusLine reads "HTTP/1.x 200 reason". The reason and the space before it
+// may be missing.
+func (m *message) statusLine(line []byte) bool {
+	const start, version = "HTTP/1.", len("HTTP/1.x")
+	if len(line) < version+len(" 200") || string(line[:len(start)]) != start || line[version] != ' ' {
+		return false
+	}
+	m.minor = line[version-1]
+	code, reason, _ := bytes.Cut(bytes.TrimLeft(line[version:], " "), space)
+	n, ok := parseDecimal(code)
+	if m.minor < '0' || m.minor > '9' || len(code) != 3 || code[0] == '0' || !ok {
+		return false
+	}
+	m.status, m.reason = int(n), trimSpace(reason)
+	return true
+}
+
+// addField takes in a line of a header or trailer section. A continuation line
+// belongs to the field before (obsolete line folding, RFC 9112 §5.2); such a
+// value is put together in folded.
+func addField(fields []field, folded, line []byte) (_ []field, _ []byte) {
+	if (line[0] == ' ' || line[0] == '\t') && len(fields) > 0 {
+		last := &fields[len(fields)-1]
+		at := len(folded)
+		if n := len(last.value); n > 0 && at >= n && &folded[at-n] == &last.value[0] {
+			at -= n // it is there already
+		} else {
+			folded = append(folded, last.value...)
+		}
+		if more := trimSpace(line); len(more) > 0 {
+			if len(folded) > at {
+				folded = append(folded, ' ')
+			}
+			folded = append(folded, more...)
+		}
+		last.value = folded[at:len(folded):len(folded)]
+		return fields, folded
+	}
+	i := bytes.IndexByte(line, ':')
+	if i < 0 {
+		return append(fields, field{nil, trimSpace(line)}), folded
+	}
+	return append(fields, field{line[:i], trimSpace(line[i+1:])}), folded
+}
+
+// settle takes in what a field says about the body's end.
+func (m *message) settle(f *field) {
+	if n := len(f.name); n > 0 && (f.name[n-1] == ' ' || f.name[n-1] == '\t') {
+		// Some take it for the field, some do not: RFC 9112 §5.1.
+		f.name = trimSpace(f.name)
+		m.faulty = m.faulty || is(f.name, "content-length") || is(f.name, "transfer-encoding")
+		return
+	}
+	switch {
+	case is(f.name, "content-length"):
+		m.takeLength(f.value)
+	case is(f.name, "transfer-encoding"):
+		m.takeCoding(f.value)
+	}
+}
+
+// takeLength reads a Content-Length. A list of equal numbers counts as one
+// (RFC 9112 §6.3, rule 5).
+func (m *message) takeLength(value []byte) {
+	for more := true; more; {
+		var item []byte
+		item, value, more = bytes.Cut(value, comma)
+		n, ok := parseDecimal(trimSpace(item))
+		if !ok || m.length >= 0 && m.length != n {
+			m.faulty = true
+			return
+		}
+		m.length = n
+	}
+}
+
+// takeCoding reads a Transfer-Encoding; several add up to one list.
+func (m *message) takeCoding(value []byte) {
+	for more := true; more; {
+		var item []byte
+		item, value, more = bytes.Cut(value, comma)
+		switch item = trimSpace(item); {
+		case is(item, "chunked"):
+			m.faulty = m.faulty || m.coding == codingChunked // RFC 9112 §7.1: never twice
+			m.coding = codingChunked
+		case len(item) == 0:
+			m.faulty = true
+		case !is(item, "identity"): // RFC 2616 §3.6: stands for none
+			m.coding = codingOther
+		}
+	}
+}
+
+// frame settles where the body ends: RFC 9112 §6.3. Behind a 101, and a 2xx to
+// a CONNECT, another protocol follows to the close.
+func (m *message) frame(method string) bool {
+	switch {
+	case m.status == 101, method == "CONNECT" && m.status/100 == 2:
+		m.framing = closeBody
+		return true
+	case method == "HEAD", m.status == 204, m.status == 304:
+		m.framing = noBody
+		return true
+	case m.faulty:
+		return false
+	case m.coding == codingChunked:
+		m.framing = chunkedBody
+	case m.coding == codingOther, m.length < 0:
+		m.framing = closeBody
+	default:
+		m.framing = lengthBody
+	}
+	return true
+}
+
+// value returns the first field of a name, in lower case; nil if there is none.
+func (m *message) value(name string) []byte {
+	for i := range m.fields {
+		if is(m.fields[i].name, name) {
+			return m.fields[i].value
+		}
+	}
+	return nil
+}
+
+var (
+	comma = []byte(",")
+	space = []byte(" ")
+)
+
+// is compares names without regard to case; lower is in lower case.
+func is(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// parseDecimal reads a number that consists of digits alone and fits.
+func parseDecimal(p []byte) (n int64, ok bool) {
+	for _, c := range p {
+		if c < '0' || c > '9' || n > (math.MaxInt64-int64(c-'0'))/10 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, len(p) > 0
+}
+
+func appendStatus(p []byte, status int) []byte {
+	return append(p, byte('0'+status/100), byte('0'+status/10%10), byte('0'+status%10))
+}
+
+func trimCR(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
+}
+
+// trimSpace cuts spaces and tabs off both ends.
+func trimSpace(p []byte) []byte {
+	for len(p) > 0 && (p[0] == ' ' || p[0] == '\t') {
+		p = p[1:]
+	}
+	for len(p) > 0 && (p[len(p)-1] == ' ' || p[len(p)-1] == '\t') {
+		p = p[:len(p)-1]
+	}
+	return p
+}
