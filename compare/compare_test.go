@@ -144,7 +144,7 @@ func FuzzAnswer(f *testing.F) {
 			other := answer(string(text), true)
 			got := Answers(whole, other, Question{}, nil)
 			d, at := got.First(), int64(change)
-			if got.Verdict != Different || d.Beyond != (at >= HeadLimit) || !d.Beyond && d.Offset != at || d.Offset > at || d.Until <= at {
+			if got.Verdict != Different || d.Beyond != (at >= HeadLimit) || !d.Beyond && d.Offset != at || d.Offset > at || d.Beyond && d.Until <= at {
 				t.Fatalf("changed at %d of %d: %v, %v", change, len(text), got.Verdict, got.First())
 			}
 			other.Reset()
