@@ -306,9 +306,27 @@ func (st *Store) Done(id uint64) {
 	if k == nil {
 		return
 	}
-	k.through++
-	k.done = k.through >= st.cfg.Copies
-	st.settle(k)
+	if k.through++; k.through >= st.cfg.Copies {
+		k.done = true
+		st.settle(k)
+	}
+}
+
+// Drop is Done for all copies at once: of a session that is not played.
+func (st *Store) Drop(id uint64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if k := st.sessions[id]; k != nil {
+		k.done = true
+		st.settle(k)
+	}
+}
+
+// Len returns how many sessions the store knows of, with packets or without.
+func (st *Store) Len() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return len(st.sessions)
 }
 
 // settle drops what nobody will ask for any more.

@@ -19,7 +19,7 @@ const MaxHead = 1 << 20
 // memory. The zero value is an empty answer. It must not be copied once bytes
 // were added, and is not safe for concurrent use.
 //
-// Beyond HeadLimit it takes 7 KiB for digests, and of HTTP answers in chunks as
+// Beyond HeadLimit it takes 6 KiB for digests, and of HTTP answers in chunks as
 // much as their trailer section, 64 KiB at most.
 type Answer struct {
 	// Head is the answer's beginning, Keep bytes at most. It is valid until

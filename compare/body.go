@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -136,10 +137,8 @@ func (f *found) decoded(p, a *side) {
 		f.beginning(p, a)
 		return
 	}
-	x, why := f.rules.mask(f.route, x)
-	y, _ = f.rules.mask(f.route, y)
-	if bytes.Equal(x, y) {
-		f.excuse(Place{Kind: InBody}, why)
+	x, y, same := f.masked(x, y)
+	if same {
 		return
 	}
 	k, o := kindOf(p.message.value("content-type"), x), kindOf(a.message.value("content-type"), y)
@@ -152,13 +151,23 @@ func (f *found) decoded(p, a *side) {
 	}
 }
 
+// masked masks what the rules say, in two runs of bytes that are not the same.
+// If they are then, that is noted.
+func (f *found) masked(production, application []byte) (p, a []byte, same bool) {
+	p, why := f.rules.mask(f.route, production)
+	a, whyToo := f.rules.mask(f.route, application)
+	if same = bytes.Equal(p, a); same {
+		f.excuse(Place{Kind: InBody}, cmp.Or(why, whyToo))
+	}
+	return p, a, same
+}
+
 // beginning compares two bodies of which at least one is not there to its end:
 // it was too long to be decoded, or the answer was cut short. What is missing
 // is not told here.
 func (f *found) beginning(p, a *side) {
-	x, y := p.text, a.text
-	x, _ = f.rules.mask(f.route, x)
-	y, _ = f.rules.mask(f.route, y)
+	x, _ := f.rules.mask(f.route, p.text)
+	y, _ := f.rules.mask(f.route, a.text)
 	n := mismatch(x, y)
 	switch {
 	case n == len(y) && !a.Complete: // see found.end

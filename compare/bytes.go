@@ -41,10 +41,8 @@ func (f *found) raw(production, application *Answer, http bool) {
 
 // unframed compares two answers of which nothing is known.
 func (f *found) unframed(production, application []byte, complete bool) {
-	p, why := f.rules.mask(f.route, production)
-	a, _ := f.rules.mask(f.route, application)
-	if bytes.Equal(p, a) {
-		f.excuse(Place{Kind: InBody}, why)
+	p, a, same := f.masked(production, application)
+	if same {
 		return
 	}
 	if !complete || lineEnds(p) != lineEnds(a) || !f.text(p, a) {

@@ -29,14 +29,16 @@ func TestAnswers(t *testing.T) {
 		{"both empty", whole(""), whole(""), Identical, ""},
 		{"both empty, no end", whole(""), part(""), Identical, ""},
 		{"a byte", whole("price: 17 coins"), whole("price: 18 coins"), Different,
-			`at byte 8: production "price: 17 coins", application "price: 18 coins"`},
-		{"the first byte", whole("a"), whole("b"), Different, `at byte 0: production "a", application "b"`},
-		{"excerpts are cut", whole(strings.Repeat("0", 100) + "a" + strings.Repeat("1", 100)), whole(strings.Repeat("0", 100) + "b"), Different,
+			`line 1 word 3: "17" → "18"`},
+		{"a byte of what is no text", whole("\x00price: 17 coins"), whole("\x00price: 18 coins"), Different,
+			`at byte 9: production "\x00price: 17 coins", application "\x00price: 18 coins"`},
+		{"the first byte", whole("a"), whole("b"), Different, `line 1 word 1: "a" → "b"`},
+		{"excerpts are cut", whole("\x00" + strings.Repeat("0", 99) + "a" + strings.Repeat("1", 100)), whole("\x00" + strings.Repeat("0", 99) + "b"), Different,
 			`at byte 100: production "0000000000000000a1111111111111111111111111111111", application "0000000000000000b"`},
-		{"shorter", whole("hello"), whole("hel"), Different, `at byte 3: production "hello", application "hel"`},
-		{"longer", whole("hel"), whole("hello"), Different, `at byte 3: production "hel", application "hello"`},
-		{"empty", whole("a"), whole(""), Different, `at byte 0: production "a", application ""`},
-		{"more than nothing", whole(""), whole("a"), Different, `at byte 0: production "", application "a"`},
+		{"shorter", whole("hello"), whole("hel"), Different, `line 1 word 1: "hello" → "hel"`},
+		{"longer", whole("hel"), whole("hello"), Different, `line 1 word 1: "hel" → "hello"`},
+		{"empty", whole("a"), whole(""), Different, `line 1: production "a", application has none`},
+		{"more than nothing", whole(""), whole("a"), Different, `line 1: production has none, application "a"`},
 		{"beyond the head", whole(head + "ab"), whole(head + "ac"), Different,
 			"at or after byte 65536: production sent 65538 bytes, the application 65538"},
 		{"longer beyond the head", whole(head + "a"), whole(head + "ab"), Different,
@@ -50,6 +52,8 @@ func TestAnswers(t *testing.T) {
 		{"production cut", part("hello"), whole("hello"), Uncompared, ""},
 		{"production unknown", nil, whole("hello"), Uncompared, ""},
 		{"neither", nil, nil, Uncompared, ""},
+		{"a long word shows where it differs", whole(strings.Repeat("0", 300) + "a"), whole(strings.Repeat("0", 300) + "b"), Different,
+			`line 1 word 1: "…00000000000000000000a" → "…00000000000000000000b"`},
 	} {
 		got := Answers(tt.production, tt.application, Question{}, nil)
 		text := ""
@@ -140,7 +144,7 @@ func FuzzAnswer(f *testing.F) {
 			other := answer(string(text), true)
 			got := Answers(whole, other, Question{}, nil)
 			d, at := got.First(), int64(change)
-			if got.Verdict != Different || d.Beyond != (at >= HeadLimit) || !d.Beyond && d.Offset != at || d.Offset > at || d.Until <= at {
+			if got.Verdict != Different || d.Beyond != (at >= HeadLimit) || !d.Beyond && d.Offset != at || d.Offset > at || d.Beyond && d.Until <= at {
 				t.Fatalf("changed at %d of %d: %v, %v", change, len(text), got.Verdict, got.First())
 			}
 			other.Reset()

@@ -36,12 +36,12 @@ func (f *found) form(production, application []byte) bool {
 	for _, p := range ps {
 		mates := left[p.name]
 		if len(mates) == 0 {
-			note(p.name, shortened([]byte(p.value)), nil)
+			note(p.name, shown([]byte(p.value)), nil)
 			continue
 		}
 		a := as[mates[0]]
 		if a.value != p.value {
-			note(p.name, shortened([]byte(p.value)), shortened([]byte(a.value)))
+			note(p.name, shown([]byte(p.value)), shown([]byte(a.value)))
 		} else if !bytes.Equal(a.raw, p.raw) {
 			respelt = true
 		}
@@ -51,7 +51,7 @@ func (f *found) form(production, application []byte) bool {
 	}
 	for i, a := range as {
 		if mates := left[a.name]; len(mates) > 0 && mates[0] == i {
-			note(a.name, nil, shortened([]byte(a.value)))
+			note(a.name, nil, shown([]byte(a.value)))
 			left[a.name] = mates[1:]
 		}
 	}

@@ -179,3 +179,36 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// What is told outlives the answers, and the memory that comparing used.
+func TestHTTPOwnsItsBytes(t *testing.T) {
+	for _, tt := range httpTests {
+		p, a := httpAnswer(tt.production, true), httpAnswer(strings.TrimSuffix(tt.application, "…"), true)
+		got := Answers(p, a, Question{HTTP: true, Method: tt.method}, nil)
+		before := told(got)
+		for _, x := range []*Answer{p, a} {
+			clear(x.Head)
+			x.Reset()
+		}
+		junk := "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("J", 1000) + "\r\n J\r\n\r\n" + strings.Repeat("J", 1000)
+		Answers(httpAnswer(junk, true), httpAnswer(junk+"K", true), Question{HTTP: true}, nil)
+		if d := cmp.Diff(before, told(got)); d != "" {
+			t.Errorf("%s (-before +after):\n%s", tt.name, d)
+		}
+	}
+}
+
+// A hostile head costs no more than its length asks for.
+func TestManyFields(t *testing.T) {
+	head := func(fields int, value string) *Answer {
+		return httpAnswer("HTTP/1.1 204 No\r\n"+strings.Repeat("a:"+value+"\r\n", fields)+"\r\n", true)
+	}
+	got := Answers(head(fieldLimit, "1"), head(fieldLimit, "2"), Question{HTTP: true}, nil)
+	if len(got.Differences) != 1 || got.First().Place != (Place{InHeader, "a"}) {
+		t.Errorf("at the limit: %q", told(got))
+	}
+	got = Answers(head(fieldLimit+1, "1"), head(fieldLimit+1, "2"), Question{HTTP: true}, nil)
+	if got.First().Place.Kind != InBytes {
+		t.Errorf("over the limit: %q", told(got))
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"unicode/utf8"
 )
 
 // The comparison of two JSON documents: jsonparse.go makes a tape of
@@ -199,11 +198,13 @@ func (c *jsonComparer) note(at, bt uint32) {
 		return
 	}
 	d := Difference{Place: Place{InJSON, c.place()}, Path: c.where()}
-	if at != none {
-		d.Production = shortened(c.a.raw(at))
-	}
-	if bt != none {
-		d.Application = shortened(c.b.raw(bt))
+	switch {
+	case at != none && bt != none:
+		d.Production, d.Application = shownPair(c.a.raw(at), c.b.raw(bt))
+	case at != none:
+		d.Production = shown(c.a.raw(at))
+	default:
+		d.Application = shown(c.b.raw(bt))
 	}
 	c.f.add(d)
 }
@@ -250,20 +251,4 @@ func appendJSONKey(out []byte, d *jsonDoc, key uint32) []byte {
 
 func appendQuotedKey(out, name []byte) []byte {
 	return append(strconv.AppendQuote(append(out, '['), string(name)), ']')
-}
-
-// shownBytes is how much of a value a Difference shows.
-const shownBytes = 200
-
-// shortened returns a copy of value, of shownBytes at most and then "…". It
-// cuts no character apart.
-func shortened(value []byte) []byte {
-	if len(value) <= shownBytes {
-		return append(make([]byte, 0, len(value)), value...) // never nil
-	}
-	cut := shownBytes
-	for cut > shownBytes-utf8.UTFMax && !utf8.RuneStart(value[cut]) {
-		cut--
-	}
-	return append(append(make([]byte, 0, cut+len("…")), value[:cut]...), "…"...)
 }

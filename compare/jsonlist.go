@@ -125,7 +125,7 @@ func (c *jsonComparer) order(p *jsonPairing) {
 func (c *jsonComparer) noteOrder(av, bv uint32) {
 	c.differs = true
 	c.f.add(Difference{Place: Place{InOrder, c.place()}, Path: c.where(),
-		Production: shortened(c.a.raw(av)), Application: shortened(c.b.raw(bv))})
+		Production: shown(c.a.raw(av)), Application: shown(c.b.raw(bv))})
 }
 
 // same reports whether two elements are the same value. As sums are kept,

@@ -132,6 +132,24 @@ func shown(value []byte) []byte {
 	return append(bytes.Clone(value[:n]), "…"...)
 }
 
+// beforeMismatch is how much of two long values is shown from before the place
+// where they part, in bytes.
+const beforeMismatch = 20
+
+// shownPair is shown for values that differ: where both are long and
+// begin alike, it shows where they part.
+func shownPair(p, a []byte) ([]byte, []byte) {
+	at := alike(p, a) - beforeMismatch
+	if at <= 0 || max(len(p), len(a)) <= valueLimit {
+		return shown(p), shown(a)
+	}
+	for at > 0 && (at < len(p) && !utf8.RuneStart(p[at]) || at < len(a) && !utf8.RuneStart(a[at])) {
+		at--
+	}
+	behind := func(v []byte) []byte { return append([]byte("…"), shown(v[at:])...) }
+	return behind(p), behind(a)
+}
+
 // spelled notes that something was written otherwise and means the same.
 func (f *found) spelled(how string) { f.excuse(Place{Spelling, how}, "") }
 

@@ -199,13 +199,13 @@ func (a *allowance) read() (err error) {
 func (p *rulesParser) mapping(n ast.Node, what string, keys []string, f func(key string, value ast.Node) error) error {
 	m, ok := n.(*ast.MappingNode)
 	if !ok {
-		return p.wrong(n, "", "%s must be a mapping of keys to values%s, not %s", what, choice(keys), nodeKind(n))
+		return p.wrong(n, "", "%s must be a mapping of keys to values%s, not %s", what, choice(keys), nodeName(n))
 	}
 	seen := make(map[string]bool)
 	for _, v := range m.Values {
 		k, ok := v.Key.(*ast.StringNode)
 		if !ok {
-			return p.wrong(v.Key, "", "the key must be text%s, not %s", choice(keys), nodeKind(v.Key))
+			return p.wrong(v.Key, "", "the key must be text%s, not %s", choice(keys), nodeName(v.Key))
 		}
 		if keys != nil && !slices.Contains(keys, k.Value) {
 			return p.wrong(k, nearest(k.Value, keys), "unknown key %q: %s has %s", k.Value, what, strings.Join(keys, ", "))
@@ -228,7 +228,7 @@ func (p *rulesParser) list(n ast.Node, key string, f func(ast.Node) error) error
 		if text, scalar := n.(*ast.StringNode); scalar {
 			fix = fmt.Sprintf("%s: [%s]", key, quoted(text.Value))
 		}
-		return p.wrong(n, fix, "%s must be a list, not %s", key, nodeKind(n))
+		return p.wrong(n, fix, "%s must be a list, not %s", key, nodeName(n))
 	}
 	for _, v := range s.Values {
 		if err := f(v); err != nil {
@@ -245,7 +245,7 @@ func (p *rulesParser) boolean(n ast.Node, key string) (bool, error) {
 		if key == "body" {
 			or = " or " + wholeBody
 		}
-		return false, p.wrong(n, "", "%s must be true or false%s, not %s", key, or, nodeKind(n))
+		return false, p.wrong(n, "", "%s must be true or false%s, not %s", key, or, nodeName(n))
 	}
 	return b.Value, nil
 }
@@ -263,7 +263,7 @@ func (p *rulesParser) text(n ast.Node, key string) (string, error) {
 		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode, *ast.AliasNode, *ast.TagNode:
 			fix = "write it in quotes"
 		}
-		return "", p.wrong(n, fix, "%s must be text, not %s", key, nodeKind(n))
+		return "", p.wrong(n, fix, "%s must be text, not %s", key, nodeName(n))
 	}
 	if text == "" {
 		return "", p.wrong(n, "", "%s is empty", key)
@@ -324,8 +324,8 @@ func (p *rulesParser) syntax(err error) error {
 	return e
 }
 
-// kindOf names a node for people.
-func nodeKind(n ast.Node) string {
+// nodeName names a node for people.
+func nodeName(n ast.Node) string {
 	switch n := n.(type) {
 	case nil, *ast.NullNode:
 		return "nothing"

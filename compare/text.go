@@ -279,11 +279,13 @@ func (c *textComparer) note(line, word int, production, application *[]byte) {
 		name = strconv.AppendInt(append(name, " word "...), int64(word), 10)
 	}
 	d := Difference{Place: Place{InText, string(name)}}
-	if production != nil {
-		d.Production = shortened(*production)
-	}
-	if application != nil {
-		d.Application = shortened(*application)
+	switch {
+	case production != nil && application != nil:
+		d.Production, d.Application = shownPair(*production, *application)
+	case production != nil:
+		d.Production = shown(*production)
+	default:
+		d.Application = shown(*application)
 	}
 	c.f.add(d)
 }

@@ -85,12 +85,12 @@ func TestDatagramFlow(t *testing.T) {
 		},
 		{
 			name: "an answer differs", tape: exchange3(), endpoint: &endpoint{serve: asked(with(right(ms), "b", in(ms, "X")))},
-			received: []string{"a", "b", "c"}, verdicts: verdictCount{compare.Identical: 2, compare.Different: 1}, first: "answer 2: at byte 0",
+			received: []string{"a", "b", "c"}, verdicts: verdictCount{compare.Identical: 2, compare.Different: 1}, first: "answer 2: line 1 word 1: \"B\" → \"X\"",
 		},
 		{
 			name: "the same bytes in two datagrams", tape: resume().client("a").answer(big),
 			endpoint: &endpoint{serve: asked(map[string]reply{"a": in(0, big[:9], big[9:])})},
-			received: []string{"a"}, verdicts: verdictCount{compare.Different: 2}, extra: 1, first: "answer 1: at byte 9",
+			received: []string{"a"}, verdicts: verdictCount{compare.Different: 2}, extra: 1, first: "answer 1: line 1: ",
 		},
 		{
 			name: "an empty answer is lost", tape: resume().client("a").answer("").client("b").answer("B"),

@@ -43,7 +43,7 @@ func TestHTTP(t *testing.T) {
 			serve:    web(reply{pieces: []string{ok("one and more"), ""}}, reply{pieces: []string{ok("two")[:10], ok("two")[10:]}, pause: 100 * ms}, say(ok("three"))),
 			received: []string{three}, order: []string{"cscscsfe"},
 			release:  causeCount{Exact: 1, Boundary: 3},
-			verdicts: verdictCount{compare.Identical: 2, compare.Different: 1}, first: `application "Content-Length: 12`,
+			verdicts: verdictCount{compare.Identical: 2, compare.Different: 1}, first: `line 2 word 5: "3" → "12"`,
 		},
 		{
 			name: "a longer answer in pieces releases nothing in its middle", tape: keepAlive(),

@@ -227,6 +227,9 @@ func (p *pipeline) give(batch []*session.Session) {
 				kept = append(kept, s)
 			} else {
 				s.Take(nil) // nobody will
+				if p.store != nil {
+					p.store.Drop(s.ID)
+				}
 			}
 		}
 		batch = kept

@@ -318,7 +318,11 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 		p.result.AddDetail(detail(r))
 	}
 	p.mu.Unlock()
-	if p.store != nil {
+	switch {
+	case p.store == nil:
+	case r.State == "filtered":
+		p.store.Drop(r.ID) // if it is to have copies, they were not made
+	default:
 		p.store.Done(r.ID)
 	}
 	if r.Copy > 0 {
