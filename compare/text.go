@@ -193,6 +193,10 @@ func (c *textComparer) words(pl, al textLine, line int) {
 	if c.same(pl, al) {
 		return
 	}
+	if len(c.f.differences) == maxDifferences { // as note does, but for all words at once
+		c.f.more++
+		return
+	}
 	if !sameShape(pl.text, al.text) {
 		c.note(line, 0, &pl.text, &al.text)
 		return
