@@ -193,8 +193,7 @@ func (c *textComparer) words(pl, al textLine, line int) {
 	if c.same(pl, al) {
 		return
 	}
-	if len(c.f.differences) == maxDifferences { // as note does, but for all words at once
-		c.f.more++
+	if c.f.enough() { // as note does, but for all words at once
 		return
 	}
 	if !sameShape(pl.text, al.text) {
@@ -274,8 +273,7 @@ func isSpace(word []byte) bool {
 // nil side does not have it. Once there are as many as f keeps, it only
 // counts: the rules are not asked.
 func (c *textComparer) note(line, word int, production, application *[]byte) {
-	if len(c.f.differences) == maxDifferences {
-		c.f.more++
+	if c.f.enough() {
 		return
 	}
 	name := strconv.AppendInt([]byte("line "), int64(line), 10)
