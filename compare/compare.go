@@ -66,9 +66,11 @@ type Result struct {
 	Verdict Verdict
 	Why     Reason // of Uncompared
 	// Differences are those that count, of Different only: the first one
-	// first, 64 at most. More counts the others.
+	// first, 64 at most, and 4 of one place. More counts the others; Elsewhere
+	// tells that there are some in places that are not among Differences.
 	Differences []Difference
 	More        int
+	Elsewhere   bool
 	// Excused is where the answers differ and may, each place once.
 	Excused []Excuse
 }

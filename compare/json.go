@@ -193,8 +193,7 @@ func (c *jsonComparer) gap(aFrom, aTo, bFrom, bTo uint32) {
 // are as many as f keeps, it only counts: the rules are not asked.
 func (c *jsonComparer) note(at, bt uint32) {
 	c.differs = true
-	if len(c.f.differences) == maxDifferences {
-		c.f.more++
+	if c.f.enough() {
 		return
 	}
 	d := Difference{Place: Place{InJSON, c.place()}, Path: c.where()}

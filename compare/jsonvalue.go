@@ -3,7 +3,6 @@ package compare
 import (
 	"bytes"
 	"hash/maphash"
-	"math/big"
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
@@ -176,17 +175,36 @@ func appendDecimal(out, number []byte) []byte {
 		out, power = out[:len(out)-1], power+1
 	}
 	out = append(out, 'e')
-	if len(exponent) <= 17 {
+	return appendPower(out, exponent, power)
+}
+
+// appendPower appends an exponent, as it is written or empty, plus more. That it
+// may be beyond an int64 nobody means, but it is JSON.
+func appendPower(out, exponent []byte, more int) []byte {
+	negative := len(exponent) > 0 && exponent[0] == '-'
+	digits := bytes.TrimLeft(exponent, "+-0")
+	if len(digits) <= 17 {
 		e := 0
-		for _, c := range bytes.TrimLeft(exponent, "+-") {
+		for _, c := range digits {
 			e = e*10 + int(c-'0')
 		}
-		if len(exponent) > 0 && exponent[0] == '-' {
+		if negative {
 			e = -e
 		}
-		return strconv.AppendInt(out, int64(e+power), 10)
+		return strconv.AppendInt(out, int64(e+more), 10)
 	}
-	// An exponent beyond an int64. Nobody means it, but it is JSON.
-	e, _ := new(big.Int).SetString(string(exponent), 10)
-	return e.Add(e, big.NewInt(int64(power))).Append(out, 10)
+	if negative { // -digits + more is -(digits - more)
+		out, more = append(out, '-'), -more
+	}
+	from := len(out)
+	out = append(append(out, '0'), digits...)
+	for i := len(out) - 1; more != 0; i-- {
+		sum := int(out[i]-'0') + more
+		more = sum / 10
+		if sum %= 10; sum < 0 {
+			sum, more = sum+10, more-1
+		}
+		out[i] = byte(sum) + '0'
+	}
+	return append(out[:from], bytes.TrimLeft(out[from:], "0")...)
 }

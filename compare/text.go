@@ -193,6 +193,9 @@ func (c *textComparer) words(pl, al textLine, line int) {
 	if c.same(pl, al) {
 		return
 	}
+	if c.f.enough() { // as note does, but for all words at once
+		return
+	}
 	if !sameShape(pl.text, al.text) {
 		c.note(line, 0, &pl.text, &al.text)
 		return
@@ -270,8 +273,7 @@ func isSpace(word []byte) bool {
 // nil side does not have it. Once there are as many as f keeps, it only
 // counts: the rules are not asked.
 func (c *textComparer) note(line, word int, production, application *[]byte) {
-	if len(c.f.differences) == maxDifferences {
-		c.f.more++
+	if c.f.enough() {
 		return
 	}
 	name := strconv.AppendInt([]byte("line "), int64(line), 10)

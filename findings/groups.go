@@ -47,7 +47,7 @@ func (g *groups) init() { g.index, g.all = map[string]int{}, []*signature{nil} }
 
 // add counts an answer that differs or is missing, and returns its finding.
 func (g *groups) add(r *Run, rt *route, q compare.Question, x *compare.Exchange, res *compare.Result) int {
-	s := &signature{route: rt, places: placesOf(res), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.More > 0}
+	s := &signature{route: rt, places: placesOf(res), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.Elsewhere}
 	s.places = slices.DeleteFunc(s.places, rt.noiseForSure)
 	key := s.key()
 	n, known := g.index[key]

@@ -16,7 +16,8 @@ import (
 // differ from production's, so may the application's.
 type baseline struct {
 	stand
-	gone atomic.Bool // it died
+	lives   atomic.Bool // from when it listens until it is known to have ended
+	listens func() bool // whether it listens still; the stand's, but for tests
 }
 
 // shell returns what runs a command by the shell. SIGTERM goes to the shell as
@@ -29,6 +30,7 @@ func (b *baseline) start(ctx context.Context) error {
 	if err := b.stand.start(ctx); err != nil {
 		return &baselineError{err}
 	}
+	b.lives.Store(true)
 	return nil
 }
 
@@ -38,17 +40,23 @@ type baselineError struct{ err error }
 func (e *baselineError) Error() string { return "baseline: " + e.err.Error() }
 func (e *baselineError) Unwrap() error { return e.err }
 
-// whileItLives returns a Judge that passes on to next what the old version answered as
-// long as it lived. What a dead one does not answer is no noise. The end of a
-// process is known some milliseconds after its connections broke: what it was
-// answering then is judged.
+// whileItLives returns a Judge that passes on to next what the old version
+// answered as long as it lived. What a dead one leaves unanswered is no noise.
+// The end of a process is known some milliseconds after its connections broke,
+// but its listening sockets went with them, and as a rule before: where an
+// answer lacks its end the kernel is asked for those, which takes 0.1 ms.
 func (b *baseline) whileItLives(next compare.Judge) compare.Judge {
 	return func(x *compare.Exchange) compare.Outcome {
-		if b.gone.Load() {
+		if !b.lives.Load() || unanswered(x) && !b.listens() {
 			return compare.Outcome{Verdict: compare.Uncompared}
 		}
 		return next(x)
 	}
+}
+
+// unanswered reports whether the answer did not come, or not to its end.
+func unanswered(x *compare.Exchange) bool {
+	return x.Why == compare.Compared && (x.Application == nil || !x.Application.Complete)
 }
 
 // watch warns when the old version ends, until stop is called; by then the
@@ -66,7 +74,7 @@ func (b *baseline) watch() (stop func()) {
 				return
 			}
 		}
-		b.gone.Store(true)
+		b.lives.Store(false)
 		b.warn(fmt.Sprintf("%s died during the replay: %s; only what it answered before tells what is noise", b.name, b.app.Status()))
 	}()
 	return func() {
@@ -75,8 +83,8 @@ func (b *baseline) watch() (stop func()) {
 	}
 }
 
-// result is what the report has of it. It warns where less was played to it
-// than to the application's users: noise may then be taken for a difference.
+// result is what the report has of it. It warns where less was played to it than
+// was captured: noise may then be taken for a difference.
 func (b *baseline) result() *report.Baseline {
 	r := &report.Baseline{App: b.fared()}
 	for verdict, n := range b.played.Verdicts {
@@ -88,7 +96,7 @@ func (b *baseline) result() *report.Baseline {
 			r.Differed += n
 		}
 	}
-	if lost := lostOnTheWay(b.played); lost > 0 && !b.gone.Load() {
+	if lost := lostOnTheWay(b.played); lost > 0 && b.lives.Load() {
 		b.warn(fmt.Sprintf("%s did not get %s of %s captured client bytes: what noise is in the answers to them is not known",
 			b.name, number(lost), number(b.played.Captured)))
 	}

@@ -67,6 +67,7 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 			opt: o, con: con, warn: p.warn, name: "the baseline", tag: "baseline", log: o.baselineLogFile,
 			command: shell(o.baseline), line: o.baseline,
 		}}
+		p.old.listens = p.old.stillListens
 		p.old.judge = p.old.whileItLives(p.found.Baseline)
 		p.stands = append(p.stands, &p.old.stand)
 	}

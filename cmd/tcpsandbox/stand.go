@@ -171,6 +171,13 @@ func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 	}
 }
 
+// stillListens reports whether the application listens where it did when it had
+// started, as far as the kernel tells.
+func (s *stand) stillListens() bool {
+	now, err := s.app.Listening()
+	return err != nil || slices.Contains(now, s.listen)
+}
+
 // warnLoopback tells that sessions cannot reach an application that listens on
 // a loopback address only; once.
 func (s *stand) warnLoopback() {
