@@ -20,7 +20,7 @@ func (a *allowance) place() (p Place, ok bool) {
 	case "end":
 		return Place{Kind: InEnd}, true
 	case "close":
-		return Place{Kind: InClose}, true
+		return Place{InClose, a.text}, a.text != ""
 	case "headers", "cookies", "fields":
 		name, ok := a.name.fixed()
 		return Place{named[a.key], name}, ok
@@ -69,6 +69,8 @@ func (a *allowance) match(d *Difference) bool {
 			return a.text != wholeBody
 		}
 		return false
+	case "close":
+		return d.Place.Kind == InClose && (a.text == "" || a.text == d.Place.Name)
 	case "lines":
 		line, err := readLines(strings.TrimPrefix(d.Place.Name, "line "))
 		return err == nil && d.Place.Kind == InText && a.lines.holds(line)

@@ -16,12 +16,15 @@ var endingNames = [...]string{"unknown", "kept open", "closed before the client"
 // String returns the words that reports use.
 func (e Ending) String() string { return endingNames[e] }
 
+// closes are the names of what the application did otherwise about the end.
+var closes = []string{"early", "late", "missing", "reset", "not reset"}
+
 // Close compares how the two sides ended a connection: Identical, Different or
 // Uncompared. The places, all of Kind InClose, say what the application did:
 // "early", "late" (only when the client had), "missing", "reset", "not reset".
 func Close(production, application Ending, rules *Rules) Result {
 	name := ""
-	switch {
+	switch { // the names are those of closes
 	case production == EndUnknown, application == EndUnknown,
 		production == KeptOpen && application == ClosedAfter:
 		return Result{Verdict: Uncompared, Why: NotCaptured}

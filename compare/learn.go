@@ -49,7 +49,7 @@ func learned(p LearnedPlace) (a allowance, ok bool) {
 	case InEnd:
 		a.key = "end"
 	case InClose:
-		a.key = "close"
+		a.key, a.text = "close", name
 	case InHeader:
 		a.key, a.text = "headers", globFor(name, false).text
 	case InCookie:
@@ -68,7 +68,7 @@ func learned(p LearnedPlace) (a allowance, ok bool) {
 	case InBytes:
 		a.key, a.text = "bytes", name
 	}
-	if a.key == "" || a.text == "" && slices.Contains([]string{"headers", "cookies", "fields"}, a.key) {
+	if a.key == "" || a.text == "" && slices.Contains([]string{"headers", "cookies", "fields", "close"}, a.key) {
 		return a, false
 	}
 	a.at = "learned"

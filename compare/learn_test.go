@@ -9,7 +9,7 @@ import (
 func TestLearned(t *testing.T) {
 	const route = "GET /users/*/{id}\\"
 	for _, p := range []Place{
-		{Kind: InStatus}, {InStatus, "interim"}, {Kind: InEnd}, {Kind: InClose}, {Kind: InBody},
+		{Kind: InStatus}, {InStatus, "interim"}, {Kind: InEnd}, {InClose, "late"}, {InClose, "not reset"}, {Kind: InBody},
 		{InHeader, "etag"}, {InHeader, "x-*"}, {InCookie, "a*\\b"}, {InForm, "a b"}, {InForm, "=é\x01\U0001f600\u2028"},
 		{InJSON, "$"}, {InJSON, "$.items[*].price"}, {InJSON, `$["a b"]["c*"][*]`}, {InJSON, `$["\u00e9\"]"]`}, {InJSON, `$["\xff\x01"]`}, {InJSON, `$["a\\"].b`}, {InOrder, "$.items"},
 		{InText, "line 3"}, {InText, "line 3 word 2"}, {InBytes, "16-20"}, {InBytes, "16-"},

@@ -44,7 +44,10 @@ func TestExcuse(t *testing.T) {
 		{"status: true", differs(InStatus, "interim", "", "100", ""), false},
 		{"interim: true", differs(InStatus, "interim", "", "100", ""), true},
 		{"end: true", differs(InEnd, "", "", "", ""), true},
-		{"close: true", differs(InClose, "", "", "FIN", "RST"), true},
+		{"close: true", differs(InClose, "early", "", "kept open", "closed before the client"), true},
+		{"close: [late, not reset]", differs(InClose, "late", "", "", ""), true},
+		{"close: [late, not reset]", differs(InClose, "not reset", "", "", ""), true},
+		{"close: [late, not reset]", differs(InClose, "reset", "", "", ""), false},
 		{"close: true", differs(InEnd, "", "", "", ""), false},
 
 		{"headers: [ETag]", differs(InHeader, "etag", "", "a", "none"), true},

@@ -131,7 +131,12 @@ func (p *rulesParser) allow(one *rule, key string, value ast.Node) error {
 			return nil
 		}
 		fallthrough
-	case "status", "interim", "end", "close":
+	case "close":
+		if _, ok := value.(*ast.SequenceNode); ok {
+			break
+		}
+		fallthrough
+	case "status", "interim", "end":
 		on, err := p.boolean(value, key)
 		if on {
 			one.allows = append(one.allows, allowance{key: key, at: p.at(value)})
@@ -186,6 +191,10 @@ func (a *allowance) read() (err error) {
 		a.lines, err = readLines(a.text)
 	case "bytes":
 		a.bytes, err = readBytes(a.text)
+	case "close":
+		if !slices.Contains(closes, a.text) {
+			err = fmt.Errorf("%q is none of %s", a.text, strings.Join(closes, ", "))
+		}
 	case "mask":
 		if a.mask, err = regexp.Compile(a.text); err == nil && a.mask.MatchString("") {
 			err = fmt.Errorf("the expression matches nothing at all, and so everywhere")
@@ -244,6 +253,9 @@ func (p *rulesParser) boolean(n ast.Node, key string) (bool, error) {
 		or := ""
 		if key == "body" {
 			or = " or " + wholeBody
+		}
+		if key == "close" {
+			or = " or a list of " + strings.Join(closes, ", ")
 		}
 		return false, p.wrong(n, "", "%s must be true or false%s, not %s", key, or, nodeName(n))
 	}
