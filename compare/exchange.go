@@ -16,6 +16,7 @@ type Exchange struct {
 	Request string         // its first line, "GET /cart?id=1 HTTP/1.1", or "turn 3"
 	HTTP    bool           // the answers are HTTP/1 messages
 	At      time.Time      // when the application was asked, or else is judged
+	First   bool           // Outcome.First is wanted
 
 	Production  *Answer
 	Application *Answer // nil: nothing came
@@ -47,7 +48,7 @@ type Times struct {
 // Outcome is what a Judge found.
 type Outcome struct {
 	Verdict Verdict
-	First   *Difference // the first difference, which the callee may keep; nil: none
+	First   *Difference // the first difference, the callee's to keep, if it was wanted
 	// Finding names what the answers differ in, as far as noise may excuse it
 	// in the end; 0: nothing does.
 	Finding int

@@ -133,11 +133,11 @@ func TestNotJSON(t *testing.T) {
 }
 
 // A document that is another one altogether costs no more than its parsing,
-// and is told in maxDifferences.
+// and is told in a few differences of each place.
 func TestJSONBounded(t *testing.T) {
 	f := new(found)
 	f.json(shop(5000, 1), shop(5000, 7))
-	if len(f.differences) != maxDifferences || f.more < 5000 {
+	if len(f.differences) != 5*maxOfPlace || f.more < 5000 || !f.elsewhere {
 		t.Errorf("%d differences, %d more", len(f.differences), f.more)
 	}
 }
@@ -204,6 +204,36 @@ func BenchmarkJSONParse(b *testing.B) {
 	for b.Loop() {
 		if !d.parse(text) {
 			b.Fatal("not JSON")
+		}
+	}
+}
+
+// A list in which each element differs, as times do, does not hide what else
+// differs, nor is that taken for more places than there are.
+func TestManyDifferencesOfOnePlace(t *testing.T) {
+	list := func(at, price string, n int) string {
+		var b strings.Builder
+		b.WriteString(`{"items":[`)
+		for i := range n {
+			fmt.Fprintf(&b, `{"id":%d,"at":"%s%d"},`, i, at, i)
+		}
+		fmt.Fprintf(&b, `{"id":%d}],"price":%s}`, n, price)
+		return b.String()
+	}
+	for _, n := range []int{3, 500, 2 * maxLooked} {
+		f := found{}
+		if !f.json([]byte(list("x", "12", n)), []byte(list("y", "12.5", n))) {
+			t.Fatal("no JSON")
+		}
+		places := map[string]int{}
+		for _, d := range f.differences {
+			places[d.Place.String()]++
+		}
+		if n <= 500 && (places["$.price"] != 1 || places["$.items[*].at"] != min(n, maxOfPlace) || f.more != n-min(n, maxOfPlace) || f.elsewhere) {
+			t.Errorf("%d elements: %v, %d more, elsewhere %v", n, places, f.more, f.elsewhere)
+		}
+		if n > maxLooked && (len(places) != 1 || f.more != n+1-maxOfPlace || !f.elsewhere) {
+			t.Errorf("%d elements: %v, %d more, elsewhere %v", n, places, f.more, f.elsewhere)
 		}
 	}
 }

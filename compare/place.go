@@ -30,6 +30,16 @@ var kindNames = [...]string{"answer", "status", "header", "cookie", "json", "ord
 // String returns the word that rules and reports use.
 func (k Kind) String() string { return kindNames[k] }
 
+// Named reports whether what stands in such a place has a name, by which it can
+// be told whether it is secret: not so pieces of a text or of bytes.
+func (k Kind) Named() bool {
+	switch k {
+	case InAnswer, InText, InBytes, InBody, InEnd:
+		return false
+	}
+	return true
+}
+
 // Place is where two answers differ, in words that are the same for all
 // answers to requests of one kind: of a list's elements it does not say which.
 // So differences can be counted, and excused, by their place.

@@ -80,7 +80,7 @@ func (s *Secrets) Hide(d *Difference, answers ...[]byte) {
 		return []byte(s.value(d, string(v)))
 	}
 	production, application := hide(d.Production), hide(d.Application)
-	if d.Place.Kind == InText || d.Place.Kind == InBytes || d.Place.Kind == InBody || d.Place.Kind == InEnd || d.Place.Kind == InAnswer {
+	if !d.Place.Kind.Named() {
 		values := s.values(answers)
 		production, application = hideValues(production, values), hideValues(application, values)
 	}

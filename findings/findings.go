@@ -16,6 +16,7 @@
 package findings
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -116,7 +117,15 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 		at = time.Now()
 	}
 	out := compare.Outcome{Verdict: res.Verdict}
+	if first := r.count(q, x, &res, at, &out); first != nil {
+		out.First = &r.hidden(q, x, []compare.Difference{*first})[0]
+	}
+	return out
+}
 
+// count adds up a result. It returns the first difference that is not known to
+// be noise, if it is wanted; it takes time to hide its secrets.
+func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result, at time.Time, out *compare.Outcome) (first *compare.Difference) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if x.Closing {
@@ -126,7 +135,7 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 	}
 	if res.Verdict == compare.Uncompared {
 		if x.Closing {
-			return out
+			return nil
 		}
 		r.uncompared[res.Why]++
 	}
@@ -136,12 +145,10 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 	rt := r.route(q.Route)
 	rt.verdicts[res.Verdict]++
 	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
-		rt.count(&res, func(p *place) *int64 { return &p.application })
-		r.hide(&res)
-		out.Finding = r.groups.add(r, rt, q, x, &res)
-		if first := res.First(); first != nil {
-			clone := *first
-			out.First = &clone
+		rt.count(res, func(p *place) *int64 { return &p.application })
+		out.Finding = r.groups.add(r, rt, q, x, res)
+		if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(d.Place) }); i >= 0 && x.First {
+			first = &res.Differences[i]
 		}
 	}
 	for _, e := range res.Excused {
@@ -154,7 +161,7 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 	if !x.Closing {
 		r.series.add(at, x, res.Verdict, out.Finding)
 	}
-	return out
+	return first
 }
 
 // Baseline does with the old version's answers what Judge does with the
@@ -210,18 +217,30 @@ func (rt *route) count(res *compare.Result, which func(*place) *int64) {
 				continue
 			}
 			at = &place{}
-			at.production, at.other = sample(res, p)
+			at.production, at.other = sample(res, p) // kept for noise.go only, and shown to nobody
 			rt.places[p] = at
 		}
 		*which(at)++
 	}
 }
 
-// hide masks secrets in what is kept of a result.
-func (r *Run) hide(res *compare.Result) {
-	for i := range res.Differences {
-		r.cfg.Secrets.Hide(&res.Differences[i])
+// hidden returns differences without secrets. An excerpt of a text may lie in
+// the middle of one, which only the text tells.
+func (r *Run) hidden(q compare.Question, x *compare.Exchange, all []compare.Difference) []compare.Difference {
+	var texts [][]byte
+	if slices.ContainsFunc(all, func(d compare.Difference) bool { return !d.Place.Kind.Named() }) {
+		for _, a := range []*compare.Answer{x.Production, x.Application} {
+			if a != nil {
+				_, _, text, _ := a.Text(q, compare.HeadLimit)
+				texts = append(texts, []byte(text))
+			}
+		}
 	}
+	out := slices.Clone(all)
+	for i := range out {
+		r.cfg.Secrets.Hide(&out[i], texts...)
+	}
+	return out
 }
 
 func (r *Run) time(rt *route, who side, t compare.Times) {

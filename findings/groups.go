@@ -115,7 +115,7 @@ func placesKey(places []compare.Place) string {
 func (g *groups) example(r *Run, q compare.Question, x *compare.Exchange, res *compare.Result) *Example {
 	e := &Example{
 		Session: x.Session, Client: x.Client.String(),
-		Request: r.cfg.Secrets.Request(x.Request), Differences: res.Differences,
+		Request: r.cfg.Secrets.Request(x.Request), Differences: r.hidden(q, x, res.Differences),
 	}
 	if g.bodies < maxBodies {
 		e.Production, e.Application = r.body(x.Production, q), r.body(x.Application, q)

@@ -63,7 +63,7 @@ func (p *player) judgeClose() {
 	}
 	x := &p.shard.asked
 	*x = compare.Exchange{
-		Session: p.s.ID, Copy: p.copy, Client: p.s.Client, Request: compare.CloseRoute,
+		Session: p.s.ID, Copy: p.copy, Client: p.s.Client, Request: compare.CloseRoute, First: true,
 		Closing: true, ProductionEnd: production, ApplicationEnd: application,
 	}
 	out := p.shard.cfg.Judge(x)
@@ -73,13 +73,6 @@ func (p *player) judgeClose() {
 // closed notes how the ends of the connection compare. They are no answer, and
 // in no count of answers.
 func (r *Record) closed(out compare.Outcome) {
-	if out.Verdict == compare.Uncompared {
-		return
-	}
 	r.Close = out.Verdict
-	r.CloseCompared = true
-	if r.First == nil && out.First != nil {
-		r.First = &Difference{compare.CloseRoute, *out.First}
-	}
-	r.CloseFinding = out.Finding
+	r.found(compare.CloseRoute, out)
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tcpsandbox/compare"
 	"tcpsandbox/protocol"
 	"tcpsandbox/session"
 )
@@ -126,7 +127,7 @@ type step struct {
 const keepRoom = 32
 
 func newPlayer(sh *shard, s *session.Session) *player {
-	p := &player{shard: sh, s: s, addr: s.Client, timer: -1, joining: s.Joined, record: &Record{}, sharers: 1, lastTurn: -1}
+	p := &player{shard: sh, s: s, addr: s.Client, timer: -1, joining: s.Joined, record: &Record{Close: compare.Uncompared}, sharers: 1, lastTurn: -1}
 	p.exchanges.player = p
 	if s.Proto == session.UDP {
 		p.udp, p.joining = &datagrams{player: p}, false // each datagram begins a message

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -38,12 +39,10 @@ type Record struct {
 	Answers Verdicts
 	Extra   int64       // of those different: datagrams that production did not send
 	First   *Difference // the first answer that differs
-	// Close is how the ends of the connection compare, if they do.
-	CloseCompared bool
-	Close         compare.Verdict
-	CloseFinding  int
-	// Findings counts the session's answers by Outcome.Finding, maxFindings of
-	// them; those beyond differ whatever the noise.
+	// Close is how the ends of the connection compare.
+	Close compare.Verdict
+	// Findings counts what differs by Outcome.Finding, maxFindings of them; those
+	// beyond differ whatever the noise.
 	Findings []Finding
 }
 
@@ -51,24 +50,36 @@ type Record struct {
 type Finding struct {
 	Finding int
 	Answers int64
+	First   *Difference // that of one of them; nil: it was not asked for
 }
 
-// maxFindings bounds Record.Findings: an answer's differences are as a rule
-// those of the one before.
-const maxFindings = 16
+const (
+	// maxFindings bounds Record.Findings: an answer's differences are as a rule
+	// those of the one before.
+	maxFindings = 16
+	// maxFirsts is for how many of them the first difference is asked for.
+	maxFirsts = 4
+)
 
-func (r *Record) found(finding int) {
-	if finding == 0 {
+// found notes that an answer, or the connection's end, differs.
+func (r *Record) found(request string, out compare.Outcome) {
+	var first *Difference
+	if out.First != nil {
+		first = &Difference{request, *out.First}
+		r.First = cmp.Or(r.First, first)
+	}
+	if out.Finding == 0 {
 		return
 	}
 	for i := range r.Findings {
-		if r.Findings[i].Finding == finding {
-			r.Findings[i].Answers++
+		if f := &r.Findings[i]; f.Finding == out.Finding {
+			f.Answers++
+			f.First = cmp.Or(f.First, first)
 			return
 		}
 	}
 	if len(r.Findings) < maxFindings {
-		r.Findings = append(r.Findings, Finding{finding, 1})
+		r.Findings = append(r.Findings, Finding{out.Finding, 1, first})
 	}
 }
 
@@ -123,10 +134,7 @@ func (r *Record) judged(e *exchange, res compare.Outcome) {
 	}
 	r.Requests++
 	r.Answers[res.Verdict]++
-	if r.First == nil && res.First != nil {
-		r.First = &Difference{e.label, *res.First}
-	}
-	r.found(res.Finding)
+	r.found(e.label, res)
 }
 
 // tally sums up a shard's work. The counters that a progress line shows are

@@ -31,10 +31,11 @@ type pipeline struct {
 	sources []*feed
 	players *replay.Tee // the stands' engines
 	found   *findings.Run
-	store   *capture.Store // of packets, for --save-failures; nil: none are kept
-	tags    atomic.Int32   // VLAN tags that packets had at most
-	pace    *replay.Pace   // nil: as fast as it comes
-	began   bool           // the pace was started for this pass; the reader's own
+	summary *findings.Summary // of found, when run has returned
+	store   *capture.Store    // of packets, for --save-failures; nil: none are kept
+	tags    atomic.Int32      // VLAN tags that packets had at most
+	pace    *replay.Pace      // nil: as fast as it comes
+	began   bool              // the pace was started for this pass; the reader's own
 	whole   wholeSessions
 	app     *stand
 	old     *baseline // nil without --baseline
@@ -52,7 +53,7 @@ type pipeline struct {
 // newPipeline returns a run that holds nothing yet.
 func newPipeline(o *runOptions, con *console) *pipeline {
 	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
-	p.found = findings.New(findings.Config{Wanted: func(session uint64) {
+	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Wanted: func(session uint64) {
 		if p.store != nil {
 			p.store.Want(session)
 		}

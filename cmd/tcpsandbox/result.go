@@ -53,7 +53,8 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Quiet: played.Release[replay.Quiet], Timeout: played.Release[replay.Timeout],
 		Unawaited: played.Release[replay.Unawaited],
 	}
-	r.SetFindings(p.found.Summary())
+	p.summary = p.found.Summary()
+	r.SetFindings(p.summary)
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld = played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory

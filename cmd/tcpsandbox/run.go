@@ -33,6 +33,7 @@ type runOptions struct {
 	portMap     map[sandbox.Port]uint16 // captured port → the application's
 	paceFlag    string
 	controls
+	verdictFlags
 	answerTimeout time.Duration
 	listenTimeout time.Duration
 	duration      time.Duration
@@ -94,6 +95,7 @@ was a result.`,
 	f.StringVar(&opt.appPortFlag, "app-port", "", "where the application listens: PORT, or FROM[/udp]=TO,… (default: the captured port)")
 	f.StringVar(&opt.paceFlag, "pace", "live", "live: not before its captured time; asap: as soon as the application has answered")
 	opt.controls.flags(f)
+	opt.verdictFlags.flags(f)
 	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
 	f.DurationVar(&opt.listenTimeout, "listen-timeout", 30*time.Second, "give the application this long until it listens")
 	f.DurationVar(&opt.duration, "duration", 0, "stop the capture after this long")
@@ -166,6 +168,12 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	o.replayGiven = givenFlags(cmd.Flags(), replayFlags)
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
 	if err := o.controls.complete(o.specs); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	if o.learn != "" && !o.twice {
+		return misuse(cmd, "--learn needs --baseline: what the old version differs in is learned")
+	}
+	if err := o.verdictFlags.complete(); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
 	for _, e := range o.env {
@@ -320,6 +328,10 @@ func replayInto(o *runOptions) (int, error) {
 		con.fail(err)
 		result.Warnings = append(result.Warnings, err.Error())
 	}
+	if err := p.keepFindings(result); err != nil {
+		con.fail(err)
+		result.ExitCode = exitCannot
+	}
 	if ended == report.EndedAppExited {
 		con.fail(&diedError{command: o.command[0], status: p.app.app.Status(), lines: p.app.app.LastLines()})
 	}
@@ -334,13 +346,15 @@ func yieldMemory() {
 
 // exitCode judges a result.
 func (o *runOptions) exitCode(r *report.Result) int {
-	lost := r.LossWords() != ""
+	limits := report.Limits{FailOn: o.failOn, MaxDifferent: o.maxDifferent.share}
+	if o.maxSlowdown.given {
+		limits.MaxSlowdown = &o.maxSlowdown.share
+	}
+	failed := r.Fail(limits)
 	switch {
 	case r.Ended == report.EndedAppExited:
 		return exitApp
-	case o.failOn == "never":
-		return exitOK
-	case r.Answers.Different+r.Answers.Missing > 0, lost && o.failOn == "loss":
+	case failed:
 		return exitDifferent
 	}
 	return exitOK

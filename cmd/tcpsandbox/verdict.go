@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tcpsandbox/compare"
+	"tcpsandbox/report"
 )
 
 // verdictFlags is what the command line of run says about what answers may
@@ -37,9 +38,6 @@ type threshold struct {
 	given bool
 	share float64
 }
-
-// exceeded reports whether a share is over the threshold.
-func (t threshold) exceeded(share float64) bool { return t.given && share > t.share }
 
 func (v *verdictFlags) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&v.rulesFiles, "rules", nil, "allow the differences that this file names (YAML; may repeat)")
@@ -169,4 +167,18 @@ func parseThreshold(flag, text string, most float64) (threshold, error) {
 		return threshold{}, fmt.Errorf("%s %s: want a percentage of at least 0%s, such as 0.1%%", flag, text, upTo)
 	}
 	return threshold{true, n / 100}, nil
+}
+
+// keepFindings writes what outlives the run: an example of each group of
+// differences, and what was learned of the noise. It goes on after an error.
+func (p *pipeline) keepFindings(r *report.Result) error {
+	failed := p.saveFailures(r.Differences)
+	if p.opt.learn == "" {
+		return failed
+	}
+	var places []compare.LearnedPlace
+	for _, n := range p.summary.Noise {
+		places = append(places, compare.LearnedPlace{Route: n.Route, Place: n.Place, Differed: n.Baseline, Answers: n.Answers})
+	}
+	return errors.Join(failed, p.opt.saveLearned(places))
 }

@@ -74,10 +74,8 @@ func TestThreshold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for share, want := range map[float64]bool{0: false, 0.001: false, 0.0011: true} {
-		if v.maxDifferent.exceeded(share) != want || v.maxSlowdown.exceeded(share) {
-			t.Errorf("%g: %v, want %v, and no slow-down", share, v.maxDifferent.exceeded(share), want)
-		}
+	if v.maxDifferent != (threshold{true, 0.001}) || v.maxSlowdown.given {
+		t.Errorf("%+v, and the slow-down %+v", v.maxDifferent, v.maxSlowdown)
 	}
 }
 
