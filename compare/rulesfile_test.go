@@ -49,7 +49,7 @@ func TestRulesErrors(t *testing.T) {
 		{rule(`json: ["$['a]"]`), "does not end with the quote and ]", ""},
 		{rule(`json: ["$a"]`), "want .name, [*]", ""},
 		{rule("close: [sooner]"), `"sooner" is none of early, late, missing, reset, not reset`, ""},
-		{rule("close: ['']"), `"" is none of early`, ""},
+		{rule("close: ['']"), "close is empty", ""},
 		{rule("close: late"), "close must be true or false or a list of early", ""},
 		{rule("lines: [0]"), "counted from 1", ""},
 		{rule("lines: [5-3]"), "counted from 1", ""},
