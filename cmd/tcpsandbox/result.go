@@ -151,7 +151,7 @@ func percentiles(l replay.Latency) report.Percentiles {
 }
 
 // detail is a session's entry in the report.
-func detail(r *replay.Record) report.Detail {
+func detail(r *replay.Record, secrets *compare.Secrets) report.Detail {
 	d := report.Detail{
 		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: cmp.Or(r.As, seenAs(r.Client)), Server: r.Server, State: r.State, Joined: r.Joined,
 		Gaps: int64(r.Gaps), Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
@@ -165,7 +165,7 @@ func detail(r *replay.Record) report.Detail {
 		d.Answers.Count(compare.Verdict(verdict), n)
 	}
 	if r.First != nil {
-		d.FirstDifference = report.NewDifference(r.First.Request, &r.First.Difference)
+		d.FirstDifference = report.NewDifference(secrets.Request(r.First.Request), &r.First.Difference)
 	}
 	return d
 }
