@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -37,6 +38,8 @@ type shop struct {
 	secret     string        // given away in cookies, JSON and forms
 	closeAfter int           // answers on a connection; 0: the client closes
 	reset      bool          // close by a reset
+
+	closed atomic.Int64 // connections, because of closeAfter
 }
 
 func main() {
@@ -100,6 +103,8 @@ func (s *shop) serve(c *net.TCPConn) {
 			if s.reset {
 				c.SetLinger(0)
 			}
+			c.Close()
+			fmt.Printf("closed %d\n", s.closed.Add(1)) // scripts wait for it
 			return
 		}
 		if r.Close {
