@@ -344,6 +344,8 @@ type Detail struct {
 	Verdict         string      `json:"verdict"`
 	Answers         Answers     `json:"answers"`
 	FirstDifference *Difference `json:"first_difference"` // null if none
+
+	findings []finding // those of different answers that Settle may excuse
 }
 
 // Seconds is a duration that is written as a number of seconds.
