@@ -10,11 +10,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tcpsandbox/compare"
+	"tcpsandbox/findings"
 	"tcpsandbox/session"
 )
 
@@ -41,7 +44,14 @@ func differing(production, application string) *compare.Difference {
 	p, a := &compare.Answer{Complete: true}, &compare.Answer{Complete: true}
 	p.Add([]byte(production))
 	a.Add([]byte(application))
-	return compare.Answers(p, a, compare.Rules{}).Difference
+	r := compare.Answers(p, a, compare.Question{}, nil)
+	return r.First()
+}
+
+// ms is a distribution of 1,000 answers by p50, p90 and p99 in milliseconds.
+func ms(p50, p90, p99 float64) findings.Distribution {
+	at := func(f float64) time.Duration { return time.Duration(f * float64(time.Millisecond)) }
+	return findings.Distribution{Count: 1000, P50: at(p50), P90: at(p90), P99: at(p99), P999: at(2 * p99), Max: at(3 * p99)}
 }
 
 // eventful is a run in which everything happened.
@@ -56,12 +66,8 @@ func eventful() *Result {
 			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12, UDP: 2},
 		Datagrams: Datagrams{Sent: 1200, Refused: 3, Dropped: 1},
 		Release:   Release{Exact: 5000, Boundary: 20, Quiet: 3, Timeout: 1, Unawaited: 4},
-		Latency: Latency{
-			Production:  Percentiles{Milliseconds(420 * time.Microsecond), Milliseconds(1234 * time.Microsecond), Milliseconds(15 * time.Millisecond)},
-			Application: Percentiles{Milliseconds(520 * time.Microsecond), Milliseconds(2234 * time.Microsecond), Milliseconds(1500 * time.Millisecond)},
-		},
-		Lateness: Percentiles{Milliseconds(50 * time.Microsecond), Milliseconds(300 * time.Microsecond), Milliseconds(1500 * time.Microsecond)},
-		PeakHeld: 123456,
+		Lateness:  Percentiles{P50: Milliseconds(50 * time.Microsecond), P90: Milliseconds(300 * time.Microsecond), P99: Milliseconds(1500 * time.Microsecond), Count: 77},
+		PeakHeld:  123456,
 		Egress: []Egress{
 			{Proto: "tcp", Dst: "10.0.0.5", Port: 5432, Packets: 12, Bytes: 720, Policy: "drop", Name: "db.example"},
 			{Proto: "udp", Dst: "2001:db8::53", Port: 53, Packets: 1, Bytes: 60, Policy: "refuse"},
@@ -75,18 +81,50 @@ func eventful() *Result {
 	var l session.Ledger
 	l[session.Delivered], l[session.Pending], l[session.BeforeJoin], l[session.Filtered] = 1_000_000, 120, 3000, 500
 	r.ClientBytes = Bytes(1_003_620, l, 1460)
-	r.Answers.Count(compare.Identical, 5000)
-	r.Answers.Count(compare.Different, 3)
-	r.Answers.Count(compare.Missing, 2)
-	r.Answers.Count(compare.Uncompared, 4)
-	r.Answers.Extra = 1
 
 	price := differing("HTTP/1.1 200 OK\r\n\r\n{\"price\":17}", "HTTP/1.1 200 OK\r\n\r\n{\"price\":18}")
-	r.AddDifference(7, "GET /slow HTTP/1.1", nil)
-	r.AddDifference(7, "GET /cart?id=1 HTTP/1.1", price)
-	r.AddDifference(9, "GET /cart?id=2 HTTP/1.1", price)
-	r.AddDifference(9, "GET /cart HTTP/1.1", nil)
-	r.AddDifference(11, "turn 3", differing("\x00\xff\\\x1b[31m€", ""))
+	price.Place = compare.Place{Kind: compare.InBytes, Name: "29-"}
+	greeting := differing("\x00\xff\\\x1b[31m€", "")
+	greeting.Place = compare.Place{Kind: compare.InBytes, Name: "0-"}
+	items := []compare.Difference{
+		{Place: compare.Place{Kind: compare.InJSON, Name: "$.items[*].price"}, Path: "$.items[3].price", Production: []byte("12"), Application: []byte("12.5")},
+		{Place: compare.Place{Kind: compare.InHeader, Name: "x-cache"}, Application: []byte("HIT")},
+	}
+	summary := &findings.Summary{
+		Verdicts:   findings.Verdicts{compare.Identical: 4000, compare.Equivalent: 1000, compare.Different: 18, compare.Missing: 2, compare.Uncompared: 4},
+		Extra:      1,
+		Uncompared: [compare.Reasons]int64{compare.InGap: 1, compare.NotCaptured: 3},
+		Excused: []findings.Excused{
+			{Excuse: compare.Excuse{Place: compare.Place{Kind: compare.InHeader, Name: "date"}, Why: "default: header date"}, Answers: 1000},
+			{Excuse: compare.Excuse{Place: compare.Place{Kind: compare.Spelling, Name: "header order"}}, Answers: 120},
+		},
+		Groups: []findings.Group{
+			{Route: "GET /items/{id}", Answers: 15, Places: []compare.Place{items[0].Place, items[1].Place}, Example: findings.Example{Session: 12, Client: "192.0.2.1:40002", Request: "GET /items/5 HTTP/1.1",
+				Differences: items,
+				Production:  &findings.Body{Head: "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n", Text: "{\n  \"items\": [12]\n}"},
+				Application: &findings.Body{Head: "HTTP/1.1 200 OK\r\nx-cache: HIT\r\n", Text: "{\n  \"items\": [12.5]\n}", Cut: true}}},
+			{Route: "GET /cart", Answers: 2, Places: []compare.Place{price.Place}, Example: findings.Example{Session: 7, Client: "192.0.2.1:40001", Request: "GET /cart?id=1 HTTP/1.1", Differences: []compare.Difference{*price}}},
+			{Route: "GET /slow", Answers: 2, Missing: true, Example: findings.Example{Session: 7, Client: "192.0.2.1:40001", Request: "GET /slow HTTP/1.1"}},
+			{Route: "turn 3", Answers: 1, Places: []compare.Place{greeting.Place}, Example: findings.Example{Session: 11, Client: "192.0.2.1:40003", Request: "turn 3", Differences: []compare.Difference{*greeting}}},
+		},
+		Omitted: 3,
+		Noise:   []findings.Noise{{Route: "GET /items/{id}", Place: compare.Place{Kind: compare.InHeader, Name: "etag"}, Baseline: 90, Application: 91, Answers: 1000}},
+		Series: findings.Series{Step: time.Second, Points: []findings.SeriesPoint{
+			{Verdicts: findings.Verdicts{compare.Identical: 50}, Production: time.Millisecond, Application: 2 * time.Millisecond}, {}}},
+	}
+	summary.Latency.Production = findings.Latency{First: ms(0.42, 1.234, 15), Whole: ms(0.5, 1.5, 16)}
+	summary.Latency.Production.First.Curve = []findings.CurvePoint{{At: 100 * time.Microsecond, Share: 0}, {At: time.Millisecond, Share: 0.8}, {At: 45 * time.Millisecond, Share: 1}}
+	summary.Latency.Application = findings.Latency{First: ms(0.52, 2.234, 1500), Whole: ms(0.6, 2.5, 1600)}
+	summary.Latency.Baseline = findings.Latency{First: ms(0.43, 1.3, 14), Whole: ms(0.51, 1.55, 17)}
+	summary.Routes = []findings.Route{
+		{Name: "GET /items/{id}", Verdicts: findings.Verdicts{compare.Identical: 985, compare.Different: 15}, Latency: summary.Latency},
+		{Name: "GET /cart", Verdicts: findings.Verdicts{compare.Equivalent: 998, compare.Different: 2}},
+	}
+	summary.Baseline.Compared, summary.Baseline.Differed = 5000, 90
+	r.Baseline = &Baseline{App: App{Command: "./oldapp", Listen: "0.0.0.0:8080"}}
+	r.SetFindings(summary)
+	r.Differences[0].Capture, r.Differences[0].Command = "failures/1.pcapng", "tcpsandbox run --capture failures/1.pcapng -- ./testapp -v"
+	r.Failed = []string{"20 of 5,020 answers differ (0.40 %)"}
 	r.AddDetail(Detail{ID: 1, Client: "192.0.2.1:40000", Server: "198.51.100.1:80", State: "finished", Requests: 4,
 		ClientBytes: ClientBytes{Captured: 400, Delivered: 400}, Verdict: "identical"})
 	r.AddDetail(Detail{ID: 7, Copy: 1, Proto: "udp", Client: "192.0.2.1:40001", As: "240.0.0.1:40001", Server: "198.51.100.1:80", State: "finished", Joined: true, Requests: 2,
@@ -139,7 +177,7 @@ func TestJSONReadsBack(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(r.written(), &back, cmpopts.IgnoreUnexported(Result{})); d != "" {
+	if d := cmp.Diff(r.written(), &back, cmpopts.IgnoreUnexported(Result{}, Detail{})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -152,15 +190,22 @@ sessions{seen complete joined replayed finished failed skipped filtered copies s
 datagrams{sent refused dropped}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}
 release{exact boundary quiet timeout unawaited}
-answers{compared identical equivalent different missing uncompared extra}
-latency{production{p50_ms p90_ms p99_ms} application{p50_ms p90_ms p99_ms}}
-lateness{p50_ms p90_ms p99_ms} peak_held_bytes peak_memory_bytes max_memory_bytes
+answers{compared identical equivalent different missing uncompared extra uncompared_why{gap not-captured}}
+latency{production{p50_ms p90_ms p99_ms p999_ms max_ms count curve[{at_ms share}]} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count} whole{production{p50_ms p90_ms p99_ms p999_ms max_ms count} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count}}}
+failed[]
+lateness{p50_ms p90_ms p99_ms p999_ms max_ms count} peak_held_bytes peak_memory_bytes max_memory_bytes
 egress[{proto dst port packets bytes policy name}]
 app{command exit_code signal listen}
 warnings[] defects[]
-differences[{request count missing session example{request offset production application}}]
-differences_omitted detail_omitted
-detail[{id copy proto client as server state joined gaps requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared extra} first_difference{request offset production application}}]`
+differences[{request places[] kinds[] count missing session client example{request offset production application place path lacks} differences[{request offset production application place path lacks}] production{head text cut} application{head text cut} capture command}]
+differences_omitted
+excused[{place why answers}]
+noise[{route place baseline application answers}]
+routes[{route answers{compared identical equivalent different missing uncompared extra} latency{production{p50_ms p90_ms p99_ms p999_ms max_ms count curve[{at_ms share}]} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count} whole{production{p50_ms p90_ms p99_ms p999_ms max_ms count} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count}}}}]
+series{step_s points[{answers{compared identical equivalent different missing uncompared extra} production_ms application_ms}]}
+baseline{command exit_code signal listen compared differed}
+detail_omitted
+detail[{id copy proto client as server state joined gaps requests client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured} verdict answers{compared identical equivalent different missing uncompared extra} first_difference{request offset production application place path}}]`
 
 // listed is all of the JSON form of a Listing; as much of a promise.
 const listed = `version tool
@@ -201,7 +246,12 @@ detail[{id client server state joined requests client_bytes{captured delivered p
 func TestFields(t *testing.T) {
 	r := eventful()
 	r.Detail = r.Detail[1:] // the one with a first_difference
-	r.Differences = r.Differences[1:2]
+	r.Differences = r.Differences[:1]
+	r.Differences[0].Differences = r.Differences[0].Differences[1:] // lacks something
+	r.Differences[0].Example = &r.Differences[0].Differences[0]
+	r.Latency.Production.Curve = r.Latency.Production.Curve[:1]
+	r.Excused, r.Routes, r.Series.Points = r.Excused[:1], r.Routes[:1], r.Series.Points[:1]
+	r.Routes[0].Latency.Production.Curve = r.Latency.Production.Curve
 	r.Egress = r.Egress[:1]
 	r.Capture.Sources = r.Capture.Sources[:1]
 	var b bytes.Buffer
@@ -384,38 +434,113 @@ func TestDetailLimit(t *testing.T) {
 }
 
 func TestDifferencesLimit(t *testing.T) {
-	r := &Result{}
-	for i := range 2 * groupLimit {
-		r.AddDifference(1, fmt.Sprintf("GET /%d HTTP/1.1", i), nil)
+	summary := &findings.Summary{Omitted: 5}
+	for i := range 2 * groupsWritten {
+		summary.Groups = append(summary.Groups, findings.Group{Route: fmt.Sprintf("GET /%d", i), Answers: int64(1 + i)})
 	}
-	r.AddDifference(1, "GET /500 HTTP/1.1", nil)
+	r := &Result{}
+	r.SetFindings(summary)
 	w := r.written()
-	if len(r.Differences) != groupLimit || len(w.Differences) != groupsWritten || w.Differences[0].Request != "GET /500" {
-		t.Errorf("%d counted, %d written, first %+v", len(r.Differences), len(w.Differences), w.Differences[0])
+	if len(r.Differences) != 2*groupsWritten || len(w.Differences) != groupsWritten || w.Differences[0].Request != fmt.Sprintf("GET /%d", 2*groupsWritten-1) {
+		t.Errorf("%d kept, %d written, first %+v", len(r.Differences), len(w.Differences), w.Differences[0])
 	}
 	sum := w.DifferencesOmitted
 	for _, g := range w.Differences {
 		sum += g.Count
 	}
-	if sum != 2*groupLimit+1 {
-		t.Errorf("%d of %d are accounted for", sum, 2*groupLimit+1)
+	if want := int64(groupsWritten*(2*groupsWritten+1) + 5); sum != want {
+		t.Errorf("%d of %d are accounted for", sum, want)
 	}
 }
 
-func TestRequestGroup(t *testing.T) {
-	for request, want := range map[string]string{
-		"GET /a?b=c HTTP/1.1":    "GET /a",
-		"GET /a HTTP/1.0":        "GET /a",
-		"OPTIONS * HTTP/1.1":     "OPTIONS *",
-		"GET /a b?c d HTTP/1.1":  "GET /a b",
-		"GET /\x1b[31m HTTP/1.1": `GET /\x1b[31m`,
-		"turn 3":                 "turn 3",
-		"what? is this":          "what? is this",
-		"":                       "",
-	} {
-		if got := RequestGroup(request); got != want {
-			t.Errorf("RequestGroup(%q) = %q, want %q", request, got, want)
+// However long what it shows is, a line stays within 100 columns.
+func TestTextWidth(t *testing.T) {
+	long := strings.Repeat("päth/", 100)
+	place := compare.Place{Kind: compare.InJSON, Name: "$." + long}
+	latency := findings.Sides{Production: findings.Latency{First: ms(1, 2, 3)}, Application: findings.Latency{First: ms(10, 20, 30)}}
+	summary := &findings.Summary{Verdicts: findings.Verdicts{compare.Equivalent: 1, compare.Different: 1}}
+	for range 20 {
+		summary.Excused = append(summary.Excused, findings.Excused{Excuse: compare.Excuse{Place: place}, Answers: 1_000_000})
+		summary.Noise = append(summary.Noise, findings.Noise{Route: "GET " + long, Place: place})
+		summary.Routes = append(summary.Routes, findings.Route{Name: "GET " + long, Latency: latency})
+		for _, d := range []compare.Difference{
+			{Place: place, Production: []byte("1"), Application: []byte(long)},
+			{Place: compare.Place{Kind: compare.InBytes, Name: "7-"}, Production: []byte(long), Application: []byte("1"), Offset: 7},
+		} {
+			summary.Groups = append(summary.Groups, findings.Group{Route: "GET " + long, Answers: 1_000_000, Places: []compare.Place{d.Place, place},
+				Example: findings.Example{Client: "192.0.2.1:40000", Differences: []compare.Difference{d}}})
 		}
+	}
+	r := quiet()
+	r.SetFindings(summary)
+	var b bytes.Buffer
+	if err := r.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > textWidth {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if t.Failed() || strings.Count(b.String(), "\n") > 75 {
+		t.Logf("%s", b.String())
+		t.Fail()
+	}
+}
+
+// Nothing of what the network says can steer a terminal, whatever field it is in.
+func TestPrintable(t *testing.T) {
+	const evil = "a\x1b[31m\u202e\r\nb\x00\xff"
+	place := func(k compare.Kind) compare.Place { return compare.Place{Kind: k, Name: evil} }
+	difference := compare.Difference{Place: place(compare.InJSON), Path: evil, Production: []byte(evil), Application: []byte(evil)}
+	body := findings.Body{Head: evil, Text: evil}
+	summary := &findings.Summary{
+		Verdicts: findings.Verdicts{compare.Different: 1},
+		Excused:  []findings.Excused{{Excuse: compare.Excuse{Place: place(compare.InHeader), Why: evil}, Answers: 1}},
+		Groups: []findings.Group{{Route: evil, Answers: 1, Places: []compare.Place{place(compare.InJSON)}, Example: findings.Example{
+			Client: evil, Request: evil, Differences: []compare.Difference{difference}, Production: &body, Application: &body}}},
+		Noise:  []findings.Noise{{Route: evil, Place: place(compare.InCookie), Baseline: 1}},
+		Routes: []findings.Route{{Name: evil}},
+	}
+	r := quiet()
+	r.SetFindings(summary)
+	r.AddDetail(Detail{ID: 1, State: "finished", FirstDifference: NewDifference(evil, &difference)})
+	var b bytes.Buffer
+	if err := r.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back any
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil {
+		t.Fatal(err)
+	}
+	var check func(at string, v any)
+	check = func(at string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, inner := range v {
+				check(at+"."+name, inner)
+			}
+		case []any:
+			for _, inner := range v {
+				check(at+"[]", inner)
+			}
+		case string:
+			lines := strings.HasSuffix(at, ".head") || strings.HasSuffix(at, ".text")
+			for _, c := range v {
+				if !unicode.IsPrint(c) && !(lines && c == '\n') {
+					t.Errorf("%s: %q", at, v)
+					break
+				}
+			}
+		}
+	}
+	check("", back)
+	b.Reset()
+	if err := r.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\u202e\x00\r") {
+		t.Errorf("%q", b.String())
 	}
 }
 
