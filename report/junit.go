@@ -46,7 +46,7 @@ type (
 	junitMessage struct {
 		Message string `xml:"message,attr"`
 		Type    string `xml:"type,attr,omitempty"`
-		Text    string `xml:",chardata"`
+		Text    string `xml:",cdata"`
 	}
 )
 
@@ -158,9 +158,13 @@ func (r *Result) junitRoutes() (cases []junitCase) {
 
 // junitFailure tells of a route's differences as the text does.
 func junitFailure(differ, compared int64, groups []*Group) *junitMessage {
-	m := &junitMessage{Message: count(differ, "answer") + " differ", Type: "different"}
+	differs := " differ"
+	if differ == 1 {
+		differs = " differs"
+	}
+	m := &junitMessage{Message: count(differ, "answer") + differs, Type: "different"}
 	if compared > 0 {
-		m.Message = fmt.Sprintf("%s of %s differ", number(differ), count(compared, "answer"))
+		m.Message = number(differ) + " of " + count(compared, "answer") + differs
 	}
 	t := newText(&Result{})
 	for _, g := range groups {
