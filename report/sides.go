@@ -13,8 +13,9 @@ const (
 	// foldLimit is how many equal lines a fold may hide and still have. More
 	// are left out: the JSON has them.
 	foldLimit = 200
-	// pairsLimit is how many pairs of lines are shown of a part.
-	pairsLimit = 1_000
+	// pairsLimit is how many pairs of lines are shown of a part. 100 examples
+	// that differ in every line then take 2 s to write, and 6 MB.
+	pairsLimit = 400
 	// matchLimit bounds the table in which equal lines are looked for, n lines
 	// against m; beyond, the n-th line is set beside the n-th. 1 M cells take
 	// some 3 ms and 4 MB.

@@ -78,7 +78,7 @@ func TestPairsLimit(t *testing.T) {
 	for _, r := range runs {
 		n += len(r.Pairs)
 	}
-	if last := runs[len(runs)-1].Left; n != pairsLimit || last != "… 15,384 more lines" {
+	if last := runs[len(runs)-1].Left; n != pairsLimit || last != "… 15,984 more lines" {
 		t.Errorf("%d pairs, then %q", n, last)
 	}
 }
