@@ -85,8 +85,9 @@ func browse(t *testing.T, url string, args ...string) browsed {
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err := cmd.Run()
 	if cmd.Process != nil {
-		// Until none of them is left, they write to the profile.
-		for end() == nil {
+		// Until none of them is left, they write to the profile. Where nobody
+		// reaps orphans, they stay as zombies, which do not.
+		for i := 0; end() == nil && i < 200; i++ {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}

@@ -138,7 +138,7 @@ func (t *text) slower() {
 	for _, x := range routes[:min(len(routes), slowerShown)] {
 		l := &x.Latency
 		rows = append(rows, []string{cut(x.Route, valueWidth), "p99 " + duration(time.Duration(l.Production.P99)) + " → " + duration(time.Duration(l.Application.P99)),
-			fmt.Sprintf("%.1f×", l.slowdown())})
+			threeDigits(l.slowdown()) + "×"})
 	}
 	if more := len(routes) - len(rows); more > 0 {
 		rows = append(rows, []string{fmt.Sprintf("and %d more", more)})

@@ -230,7 +230,7 @@ func tiles(r *Result) []tile {
 	if l := &r.Latency; l.Application.Count > 0 {
 		more := "of the application"
 		if l.slowdown() > 0 {
-			more = fmt.Sprintf("%.2f× production's %s", l.slowdown(), duration(time.Duration(l.Production.P99)))
+			more = fmt.Sprintf("%s× production's %s", threeDigits(l.slowdown()), duration(time.Duration(l.Production.P99)))
 		}
 		all = append(all, tile{Title: "99 % begin within", Value: duration(time.Duration(l.Application.P99)), More: more, Warn: l.slowdown() >= slowerBy})
 	}

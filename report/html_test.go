@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"gonum.org/v1/plot"
+
+	"tcpsandbox/compare"
+	"tcpsandbox/findings"
 )
 
 func rendered(t *testing.T, r *Result) string {
@@ -40,6 +43,21 @@ func TestPageIsWhole(t *testing.T) {
 		policy := regexp.MustCompile(`http-equiv="Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(text)
 		if script == nil || policy == nil || !strings.Contains(html.UnescapeString(policy[1]), "script-src "+scriptHash(script[1])+";") {
 			t.Errorf("%s: policy %q does not name the script", name, policy)
+		}
+	}
+}
+
+// Bytes that only one side has, or of which only a digest is known, have words.
+func TestPageBytes(t *testing.T) {
+	at := compare.Place{Kind: compare.InBytes, Name: "5-"}
+	for want, d := range map[string]compare.Difference{
+		`<span class="old">abc</span> → <span class="new">(nothing)</span>`:                           {Place: at, Production: []byte("abc")},
+		`<span class="old">from byte 65,536 on</span> → <span class="new">from byte 65,536 on</span>`: {Place: at, Offset: 65536, Beyond: true},
+	} {
+		r := quiet()
+		r.SetFindings(&findings.Summary{Groups: []findings.Group{{Route: "turn 1", Answers: 1, Places: []compare.Place{at}, Example: findings.Example{Differences: []compare.Difference{d}}}}})
+		if !strings.Contains(rendered(t, r), want) {
+			t.Errorf("%s is not in the page", want)
 		}
 	}
 }

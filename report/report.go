@@ -207,7 +207,8 @@ type Answers struct {
 	Extra      int64 `json:"extra"` // of those different: datagrams that production did not send
 
 	// UncomparedWhy counts the uncompared by reason: "not-captured", "gap",
-	// "capture-ended", "unpaired", "not-played", "over-bound". Only in the sum.
+	// "capture-ended", "unpaired", "not-played", "over-bound", "unknown". Only in
+	// the sum.
 	UncomparedWhy map[string]int64 `json:"uncompared_why,omitempty"`
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -67,18 +68,12 @@ func differenceRows(groups []Group) (rows []row, kinds []kindCount) {
 		words := []string{x.Request, x.Place, x.Client}
 		for j := range g.Differences {
 			d := &g.Differences[j]
-			p, a := d.values()
-			at := d.Path
-			if p == "" && a == "" {
-				at += ", at or after byte " + number(d.Offset)
-			}
-			x.All = append(x.All, placeValues{at, values{p, a}})
+			x.All = append(x.All, placeValues{d.Path, d.shown(1 << 10)})
 			words = append(words, d.Request, d.Path, d.Production, d.Application)
 		}
 		if d := g.Example; d != nil {
-			p, a := d.values()
-			x.Values = &values{cut(p, 80), cut(a, 80)}
-			x.Asked = d.Request
+			v := d.shown(80)
+			x.Values, x.Asked = &v, d.Request
 		}
 		x.Text = strings.ToLower(strings.Join(words, " "))
 		for _, kind := range x.hasKinds {
@@ -96,6 +91,16 @@ func differenceRows(groups []Group) (rows []row, kinds []kindCount) {
 		return strings.Compare(a.Word, b.Word)
 	})
 	return rows, kinds
+}
+
+// shown is what the page shows of both sides, each cut to so many characters.
+func (d *Difference) shown(limit int) values {
+	p, a := d.values()
+	if p == "" && a == "" {
+		p = "from byte " + number(d.Offset) + " on"
+		a = p
+	}
+	return values{cut(cmp.Or(p, "(nothing)"), limit), cut(cmp.Or(a, "(nothing)"), limit)}
 }
 
 type latencyRow struct {
@@ -167,7 +172,7 @@ func (p *page) routeTable(routes []Route) {
 		}}
 		row.Cells[1].Warn = differ > 0
 		if s := l.slowdown(); s > 0 {
-			row.Cells[7] = routeCell{fmt.Sprintf("%.2f×", s), strconv.FormatFloat(s, 'g', -1, 64), s >= slowerBy}
+			row.Cells[7] = routeCell{threeDigits(s) + "×", strconv.FormatFloat(s, 'g', -1, 64), s >= slowerBy}
 		}
 		p.Routes = append(p.Routes, row)
 	}
