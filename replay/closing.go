@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"cmp"
+
 	"tcpsandbox/compare"
 	"tcpsandbox/session"
 )
@@ -74,5 +76,9 @@ func (p *player) judgeClose() {
 // in no count of answers.
 func (r *Record) closed(out compare.Outcome) {
 	r.Close = out.Verdict
-	r.found(compare.CloseRoute, out)
+	r.CloseFinding = Finding{Finding: out.Finding, Verdict: out.Verdict}
+	if out.First != nil {
+		r.CloseFinding.First = &Difference{compare.CloseRoute, *out.First}
+		r.First = cmp.Or(r.First, r.CloseFinding.First)
+	}
 }

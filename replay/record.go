@@ -40,7 +40,8 @@ type Record struct {
 	Extra   int64       // of those different: datagrams that production did not send
 	First   *Difference // the first answer that differs
 	// Close is how the ends of the connection compare.
-	Close compare.Verdict
+	Close        compare.Verdict
+	CloseFinding Finding // Finding and First of that
 	// Findings counts what differs by Outcome.Finding, maxFindings of them; those
 	// beyond differ whatever the noise.
 	Findings []Finding
@@ -49,6 +50,7 @@ type Record struct {
 // Finding is a number of answers that differ in the same.
 type Finding struct {
 	Finding int
+	Verdict compare.Verdict
 	Answers int64
 	First   *Difference // that of one of them; nil: it was not asked for
 }
@@ -61,7 +63,7 @@ const (
 	maxFirsts = 4
 )
 
-// found notes that an answer, or the connection's end, differs.
+// found notes what an answer differs in.
 func (r *Record) found(request string, out compare.Outcome) {
 	var first *Difference
 	if out.First != nil {
@@ -79,7 +81,7 @@ func (r *Record) found(request string, out compare.Outcome) {
 		}
 	}
 	if len(r.Findings) < maxFindings {
-		r.Findings = append(r.Findings, Finding{out.Finding, 1, first})
+		r.Findings = append(r.Findings, Finding{out.Finding, out.Verdict, 1, first})
 	}
 }
 

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"tcpsandbox/compare"
-	"tcpsandbox/findings"
 )
 
 // Limits that keep a result small however long the run.
@@ -17,129 +14,10 @@ const (
 	// DetailLimit is how many sessions are listed. An entry is 500 to 800
 	// bytes of JSON: the file stays under 10 MB.
 	DetailLimit = 10_000
-	// groupLimit is how many requests are counted apart in Differences.
-	groupLimit = 1_000
-	// groupsWritten is how many of these are shown.
-	groupsWritten = 20
+	// groupsWritten is how many groups of differences are in the files. Their
+	// examples are 64 KiB each at most, and as a rule some 2.
+	groupsWritten = 100
 )
-
-// Group is answers to requests of one kind that are missing, or differ in the
-// same places.
-type Group struct {
-	Request string   `json:"request"` // the route: "GET /users/{id}", "turn 3"
-	Places  []string `json:"places"`  // "$.items[*].price", "header etag", "status"
-	Count   int64    `json:"count"`   // answers
-	Missing int64    `json:"missing"` // of those: nothing came
-	Session uint64   `json:"session"` // the example's, or the first one's
-	Client  string   `json:"client"`  // of that session
-	// Example is the first difference of the example; null if all are missing.
-	Example *Difference `json:"example"`
-	// Differences are all those of the example, 64 at most.
-	Differences []Difference `json:"differences"`
-	// Production and Application are the example's answers to set side by side;
-	// null: there was none.
-	Production  *Body  `json:"production"`
-	Application *Body  `json:"application"`
-	Capture     string `json:"capture"` // file of --save-failures; "" if there is none
-	Command     string `json:"command"` // replays the example; "" if nothing can
-}
-
-// Body is an answer as text, decoded.
-type Body struct {
-	Head string `json:"head"` // status line and header fields; of HTTP only
-	Text string `json:"text"` // JSON is indented, what is no text a hex dump
-	Cut  bool   `json:"cut"`  // it was longer
-}
-
-// Difference is where an answer differs from production's. The excerpts are
-// text: bytes that are not printable UTF-8, and the backslash, are written as
-// in a Go string ("\r\n", "\x00", "\\").
-type Difference struct {
-	Request     string `json:"request"` // "GET /cart HTTP/1.1", "turn 3", or of UDP "answer 3"
-	Offset      int64  `json:"offset"`  // of bytes: from the answer's or the body's first; if both excerpts are empty, there or later
-	Production  string `json:"production"`
-	Application string `json:"application"`
-
-	Place string `json:"place"` // "$.items[*].price", "header etag", "bytes 16-20"
-	Path  string `json:"path"`  // the very place, "$.items[3].price"
-	// Lacks is "production" or "application" where that side has nothing there.
-	Lacks string `json:"lacks,omitempty"`
-}
-
-// NewDifference writes down what compare found in the answer to request.
-func NewDifference(request string, d *compare.Difference) *Difference {
-	w := &Difference{
-		Request:     printable([]byte(request)),
-		Offset:      d.Offset,
-		Production:  printable(d.Production),
-		Application: printable(d.Application),
-		Place:       printable([]byte(d.Place.String())),
-		Path:        printable([]byte(d.Path)),
-	}
-	if w.Path == "" {
-		w.Path = w.Place
-	}
-	if d.Place.Kind != compare.InBytes {
-		switch {
-		case d.Production == nil:
-			w.Lacks = "production"
-		case d.Application == nil:
-			w.Lacks = "application"
-		}
-	}
-	return w
-}
-
-// SetFindings fills in what the comparisons came to.
-func (r *Result) SetFindings(s *findings.Summary) {
-	for v, n := range s.Verdicts {
-		r.Answers.Count(compare.Verdict(v), n)
-	}
-	r.Answers.Extra = s.Extra
-	pc := func(d findings.Distribution) Percentiles {
-		return Percentiles{P50: Milliseconds(d.P50), P90: Milliseconds(d.P90), P99: Milliseconds(d.P99), Count: d.Count}
-	}
-	r.Latency.Production, r.Latency.Application = pc(s.Latency.Production.First), pc(s.Latency.Application.First)
-	for _, g := range s.Groups {
-		w := Group{Request: g.Route, Count: g.Answers, Session: g.Example.Session}
-		if g.Missing {
-			w.Missing = g.Answers
-		}
-		if len(g.Example.Differences) > 0 {
-			w.Example = NewDifference(g.Example.Request, &g.Example.Differences[0])
-		}
-		r.Differences = append(r.Differences, w)
-	}
-}
-
-// AddDetail lists a session, and keeps count of those that lost something.
-// Beyond DetailLimit a session that is remarkable takes the place of one that
-// is not; the others are only counted.
-func (r *Result) AddDetail(d Detail) {
-	r.addLoss(d)
-	if len(r.Detail) < DetailLimit {
-		r.Detail = append(r.Detail, d)
-		return
-	}
-	r.DetailOmitted++
-	if !d.remarkable() {
-		return
-	}
-	for r.plain < len(r.Detail) && r.Detail[r.plain].remarkable() {
-		r.plain++
-	}
-	if r.plain < len(r.Detail) {
-		r.Detail[r.plain] = d
-		r.plain++
-	}
-}
-
-// remarkable reports that a session is one to look at: it differs, failed or
-// lost something.
-func (d *Detail) remarkable() bool {
-	return d.FirstDifference != nil || d.ClientBytes.lost() > 0 || d.State != "finished" && d.State != "skipped" ||
-		d.Verdict == compare.Different.String() || d.Verdict == compare.Missing.String()
-}
 
 // written returns a copy of r as it is shown: what is most telling first, no
 // more than there is room for, no nil slices.
@@ -164,10 +42,19 @@ func (r *Result) written() *Result {
 		return cmp.Compare(a.ID, b.ID)
 	})
 	w.Capture.Sources = orEmpty(w.Capture.Sources)
+	w.Failed = orEmpty(w.Failed)
 	w.Egress = orEmpty(w.Egress)
 	w.Warnings = orEmpty(w.Warnings)
 	w.Defects = orEmpty(w.Defects)
 	w.Differences = orEmpty(w.Differences)
+	for i := range w.Differences {
+		g := &w.Differences[i]
+		g.Places, g.Kinds, g.Differences = orEmpty(g.Places), orEmpty(g.Kinds), orEmpty(g.Differences)
+	}
+	w.Excused = orEmpty(w.Excused)
+	w.Noise = orEmpty(w.Noise)
+	w.Routes = orEmpty(w.Routes)
+	w.Series.Points = orEmpty(w.Series.Points)
 	w.Detail = orEmpty(w.Detail)
 	return &w
 }
@@ -181,7 +68,20 @@ func orEmpty[T any](s []T) []T {
 
 // printable writes bytes as text that a terminal and JSON can show. What comes
 // from the network may hold escape sequences.
-func printable(p []byte) string {
+func printable(p []byte) string { return escaped(p, `\`) }
+
+// printableString is printable for text.
+func printableString(s string) string { return printable([]byte(s)) }
+
+// printableLines is printable for text of many lines, which keeps its line
+// ends, tabs and backslashes. It cannot be read back into the bytes, but is
+// what people expect to see.
+func printableLines(s string) string { return escaped([]byte(s), "\n\t") }
+
+// escaped writes all that cannot be printed as in a Go string. special are the
+// characters that are treated in the other way: the backslash is escaped only
+// if it is one of them, line end and tab only if not.
+func escaped(p []byte, special string) string {
 	var b strings.Builder
 	for len(p) > 0 {
 		r, n := utf8.DecodeRune(p)
@@ -190,9 +90,9 @@ func printable(p []byte) string {
 			b.WriteString(`\x`)
 			b.WriteByte("0123456789abcdef"[p[0]>>4])
 			b.WriteByte("0123456789abcdef"[p[0]&15])
-		case r == '\\':
+		case strings.ContainsRune(special, r) && r == '\\':
 			b.WriteString(`\\`)
-		case unicode.IsPrint(r):
+		case strings.ContainsRune(special, r), unicode.IsPrint(r):
 			b.WriteRune(r)
 		default:
 			quoted := strconv.QuoteRune(r)

@@ -34,12 +34,19 @@ func (e *FileError) Hint() string {
 	return ""
 }
 
-var errFormat = errors.New("no such format: supported is .json")
+// writers are the formats by the ending of the file's name.
+var writers = map[string]func(*Result, io.Writer) error{
+	".json": (*Result).WriteJSON,
+	".xml":  (*Result).WriteJUnit,
+	".html": (*Result).WriteHTML,
+}
+
+var errFormat = errors.New("no such format: supported are .json, .xml (JUnit) and .html")
 
 // CheckName returns an error unless path has an ending that WriteFile knows,
 // so that a run need not be made to learn that.
 func CheckName(path string) error {
-	if filepath.Ext(path) == ".json" || irregular(path) {
+	if _, ok := writers[filepath.Ext(path)]; ok || irregular(path) {
 		return nil
 	}
 	return &FileError{path, errFormat}
@@ -73,9 +80,9 @@ func irregular(path string) bool {
 }
 
 // WriteFile writes the result to path, in the format that its ending names;
-// devices and pipes get JSON. A file appears whole or not at all: it is
-// written beside its place first, and replaces what was there. Errors are
-// *FileError.
+// devices and pipes with another get JSON. A file appears whole or not at all: it is
+// written beside its place first, and replaces what was there. A new one is its
+// owner's only: it may hold what production's users sent. Errors are *FileError.
 func WriteFile(path string, r *Result) error {
 	if err := CheckName(path); err != nil {
 		return err
@@ -84,7 +91,11 @@ func WriteFile(path string, r *Result) error {
 	if irregular(path) {
 		write = writeInPlace
 	}
-	if err := write(path, r); err != nil {
+	format, ok := writers[filepath.Ext(path)]
+	if !ok {
+		format = (*Result).WriteJSON
+	}
+	if err := write(path, func(w io.Writer) error { return format(r, w) }); err != nil {
 		var inner *fs.PathError
 		if errors.As(err, &inner) {
 			err = inner.Err // its path is path, or that of the file beside it
@@ -95,16 +106,16 @@ func WriteFile(path string, r *Result) error {
 }
 
 // writeInPlace is for what cannot be renamed over, such as /dev/stdout.
-func writeInPlace(path string, r *Result) error {
+func writeInPlace(path string, content func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeBuffered(f, r), f.Close())
+	return errors.Join(writeBuffered(f, content), f.Close())
 }
 
-func writeAtomically(path string, r *Result) (err error) {
-	mode := fs.FileMode(0o666) // less the umask
+func writeAtomically(path string, content func(io.Writer) error) (err error) {
+	mode := fs.FileMode(0o600)
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // a link stays a link
 		if info, err := os.Stat(path); err == nil {
@@ -125,15 +136,15 @@ func writeAtomically(path string, r *Result) (err error) {
 		}
 	}()
 	// Sync: some file systems find out only then that there is no space.
-	if err := errors.Join(writeBuffered(f, r), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(writeBuffered(f, content), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(beside, path)
 }
 
-func writeBuffered(w io.Writer, r *Result) error {
+func writeBuffered(w io.Writer, content func(io.Writer) error) error {
 	b := bufio.NewWriterSize(w, 64<<10)
-	if err := r.WriteJSON(b); err != nil {
+	if err := content(b); err != nil {
 		return err
 	}
 	return b.Flush()

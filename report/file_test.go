@@ -20,6 +20,9 @@ func TestWriteFile(t *testing.T) {
 		}
 	}
 	checkJSON(t, path)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v: others may read it", info.Mode(), err)
+	}
 	link := filepath.Join(dir, "link.json")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
@@ -27,14 +30,14 @@ func TestWriteFile(t *testing.T) {
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	if err := WriteFile(link, quiet()); err != nil {
 		t.Fatal(err)
 	}
 	checkJSON(t, path)
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("%v, %v: the file's mode was not kept", info.Mode(), err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -63,8 +66,8 @@ func TestWriteFileFails(t *testing.T) {
 		path, message, hint string
 		is                  error
 	}{
-		{filepath.Join(dir, "run.pdf"), "no such format: supported is .json", "--report run.json", errFormat},
-		{filepath.Join(dir, "run"), "no such format: supported is .json", "--report run.json", errFormat},
+		{filepath.Join(dir, "run.pdf"), "no such format: supported are .json, .xml (JUnit) and .html", "--report run.json", errFormat},
+		{filepath.Join(dir, "run"), "no such format: supported are .json, .xml (JUnit) and .html", "--report run.json", errFormat},
 		{filepath.Join(dir, "none", "run.json"), "no such file or directory", "mkdir -p " + filepath.Join(dir, "none"), fs.ErrNotExist},
 		{filepath.Join(dir, "d.json"), "is a directory", "", syscall.EISDIR},
 		{"/dev/full", "no space left on device", "free some space", syscall.ENOSPC},
@@ -87,5 +90,22 @@ func TestWriteFileFails(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v: something was left behind", entries, err)
+	}
+}
+
+// The ending says what the file holds.
+func TestFormats(t *testing.T) {
+	for ending, begins := range map[string]string{".json": "{", ".xml": "<?xml", ".html": "<!doctype html>"} {
+		path := filepath.Join(t.TempDir(), "run"+ending)
+		if err := CheckName(path); err != nil {
+			t.Error(err)
+		}
+		if err := WriteFile(path, quiet()); err != nil {
+			t.Fatal(err)
+		}
+		p, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(p), begins) {
+			t.Errorf("%s: %.20q, %v", ending, p, err)
+		}
 	}
 }

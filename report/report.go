@@ -1,5 +1,5 @@
-// Package report is the result of a run as data, and its renderings: text for
-// people, JSON for programs.
+// Package report is the result of a run as data, and its renderings: text and a
+// page of HTML for people, JSON for programs, JUnit for CI systems.
 //
 // The pipeline fills a Result while it runs and after, then hands it to Text
 // and WriteFile:
@@ -7,7 +7,8 @@
 //	r := &report.Result{Tool: "tcpsandbox 1.0.0", Started: started}
 //	r.Capture.Add(report.Source{Source: "eth0:80", Packets: n})
 //	r.AddDetail(…)
-//	err := report.WriteFile("run.json", r)
+//	r.SetFindings(summary)
+//	err := report.WriteFile("run.html", r)
 //
 // The JSON form of Result is a promise: fields are added, never renamed,
 // retyped or removed. A Result is not safe for concurrent use.
@@ -208,7 +209,8 @@ type Answers struct {
 	Extra      int64 `json:"extra"` // of those different: datagrams that production did not send
 
 	// UncomparedWhy counts the uncompared by reason: "not-captured", "gap",
-	// "capture-ended", "unpaired", "not-played", "over-bound". Only in the sum.
+	// "capture-ended", "unpaired", "not-played", "over-bound", "unknown". Only in
+	// the sum.
 	UncomparedWhy map[string]int64 `json:"uncompared_why,omitempty"`
 }
 
@@ -355,6 +357,9 @@ type Detail struct {
 	Verdict         string      `json:"verdict"`
 	Answers         Answers     `json:"answers"`
 	FirstDifference *Difference `json:"first_difference"` // null if none
+	Close           string      `json:"close"`            // how the connection's end compares, as Verdict
+
+	findings []finding // those of different answers that Settle may excuse
 }
 
 // Seconds is a duration that is written as a number of seconds.

@@ -8,28 +8,36 @@ import (
 	"time"
 )
 
+// egressShown is how many destinations the text names; files have them all.
+const egressShown = 5
+
 // Text writes the result for people: the verdict in one sentence, then a block
-// of what was done and met, the differences, the sessions that lost most, at
-// last what was lost in all, if anything was. The error is w's.
+// of what was done and met, the differences (compared.go), the sessions that
+// lost most, at last what was lost in all, if anything was. A run that meets
+// nothing unusual fills one screen of 80 columns; only what people paste and
+// their own command lines make lines longer than 100. The error is w's.
 func (r *Result) Text(w io.Writer) error {
-	var b bytes.Buffer
-	t := &text{Result: r.written(), b: &b}
-	fmt.Fprintf(&b, "%s\n\n", t.verdict())
+	t := newText(r.written())
+	fmt.Fprintf(t.b, "%s\n\n", t.verdict())
 	t.captureAndSessions()
 	t.ledger()
 	t.release()
 	t.answers()
+	t.closes()
 	t.latency()
-	t.app()
+	t.slower()
+	t.noise()
+	t.apps()
 	t.egress()
+	t.failed()
 	t.differences()
 	t.losses()
 	t.lines("warnings", t.Warnings)
 	t.lines("defects of tcpsandbox", t.Defects)
 	if words := r.LossWords(); words != "" {
-		fmt.Fprintf(&b, "\nlost: %s\n", words)
+		fmt.Fprintf(t.b, "\nlost: %s\n", words)
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(t.b.Bytes())
 	return err
 }
 
@@ -38,6 +46,8 @@ type text struct {
 	*Result
 	b *bytes.Buffer
 }
+
+func newText(r *Result) *text { return &text{Result: r, b: new(bytes.Buffer)} }
 
 // row writes a line of the block: a word, and what it comes to.
 func (t *text) row(word, format string, args ...any) {
@@ -69,12 +79,17 @@ func (t *text) verdict() string {
 		return fmt.Sprintf("the application exited with code %d in the middle of the run%s", t.App.ExitCode, t.judged())
 	case t.Sessions.Seen == 0:
 		return "no session was captured"
+	case a.Compared == 0 && t.Closes.Different > 0:
+		return fmt.Sprintf("%s of %s ended otherwise than production's", number(t.Closes.Different), count(t.Closes.Compared, "connection"))
 	case a.Compared == 0 && t.LossWords() != "":
 		return "no answer could be compared with production's, and not everything arrived"
 	case a.Compared == 0:
 		return "no answer could be compared with production's"
 	case a.Different+a.Missing > 0:
 		return strings.TrimPrefix(t.judged(), ": ")
+	case t.Closes.Different > 0:
+		return fmt.Sprintf("no answer differs from production's (%s compared), but %s of %s ended otherwise",
+			number(a.Compared), number(t.Closes.Different), count(t.Closes.Compared, "connection"))
 	case t.LossWords() != "":
 		return fmt.Sprintf("all that was compared matches production's (%s), but not everything arrived", count(a.Compared, "answer"))
 	}
@@ -163,49 +178,31 @@ func (t *text) release() {
 	}
 }
 
-func (t *text) answers() {
-	a := &t.Answers
-	t.row("answers", "%s compared%s", number(a.Compared), nonZero(
-		bin{word: "identical", n: a.Identical}, bin{word: "equivalent", n: a.Equivalent}, bin{word: "different", n: a.Different},
-		bin{word: "missing", n: a.Missing}, bin{word: "uncompared", n: a.Uncompared}))
-	if a.Extra > 0 {
-		t.row("", "%s of the different are datagrams that production did not send", number(a.Extra))
-	}
-}
-
-func (t *text) latency() {
-	if t.Latency.Production.Count+t.Latency.Application.Count+t.Lateness.Count == 0 {
-		return
-	}
-	rows := [][]string{{"", "p50", "p90", "p99"}}
-	for _, side := range []struct {
-		name string
-		p    Percentiles
-	}{{"production", t.Latency.Production}, {"application", t.Latency.Application}, {"behind pace", t.Lateness}} {
-		if side.p.Count == 0 {
-			continue
+func (t *text) apps() {
+	t.app("application", &t.App, "")
+	if b := t.Baseline; b != nil {
+		how := ""
+		if b.Compared > 0 {
+			how = fmt.Sprintf("; %s of %s differ", number(b.Differed), count(b.Compared, "answer"))
 		}
-		rows = append(rows, []string{side.name, duration(time.Duration(side.p.P50)), duration(time.Duration(side.p.P90)), duration(time.Duration(side.p.P99))})
-	}
-	for i, line := range columns(rows) {
-		t.row([]string{"latency", ""}[min(i, 1)], "%s", line)
+		t.app("baseline", &b.App, how)
 	}
 }
 
-func (t *text) app() {
-	if t.App == (App{}) {
+func (t *text) app(word string, a *App, more string) {
+	if *a == (App{}) {
 		return
 	}
-	how := fmt.Sprintf("exit code %d", t.App.ExitCode)
-	if t.App.Signal != "" {
-		how = "ended by " + t.App.Signal
-	} else if t.App.ExitCode < 0 {
+	how := fmt.Sprintf("exit code %d", a.ExitCode)
+	if a.Signal != "" {
+		how = "ended by " + a.Signal
+	} else if a.ExitCode < 0 {
 		how = "did not start"
 	}
-	if t.App.Listen != "" {
-		how = "listened on " + t.App.Listen + ", " + how
+	if a.Listen != "" {
+		how = "listened on " + a.Listen + ", " + how
 	}
-	t.row("application", "%s (%s)", printable([]byte(t.App.Command)), how)
+	t.row(word, "%s (%s%s)", printableString(a.Command), how, more)
 }
 
 func (t *text) egress() {
@@ -216,50 +213,16 @@ func (t *text) egress() {
 	var rows [][]string
 	for i, e := range t.Egress {
 		packets += e.Packets
-		if i == groupsWritten {
+		if i == egressShown {
 			rows = append(rows, []string{fmt.Sprintf("and %d more", len(t.Egress)-i)})
 		}
-		if i >= groupsWritten {
+		if i >= egressShown {
 			continue
 		}
-		dst := e.Dst
-		if e.Port != 0 {
-			if strings.Contains(dst, ":") {
-				dst = "[" + dst + "]"
-			}
-			dst = fmt.Sprintf("%s:%d", dst, e.Port)
-		}
-		rows = append(rows, []string{e.Proto, dst, count(e.Packets, "packet"), size(e.Bytes), e.Policy, printable([]byte(e.Name))})
+		rows = append(rows, []string{e.Proto, e.where(), count(e.Packets, "packet"), size(e.Bytes), e.Policy, printableString(e.Name)})
 	}
 	t.row("egress", "%s to %s", count(packets, "packet"), count(int64(len(t.Egress)), "destination"))
 	t.table(rows)
-}
-
-func (t *text) differences() {
-	if len(t.Differences) == 0 {
-		return
-	}
-	t.b.WriteString("\ndifferences\n")
-	for _, g := range t.Differences {
-		fmt.Fprintf(t.b, "  %s: %s", g.Request, number(g.Count))
-		switch {
-		case g.Missing == g.Count:
-			t.b.WriteString(" missing")
-		case g.Missing > 0:
-			fmt.Fprintf(t.b, ", %s missing", number(g.Missing))
-		}
-		fmt.Fprintf(t.b, ", such as in session %d", g.Session)
-		if e := g.Example; e != nil && e.Production == "" && e.Application == "" {
-			fmt.Fprintf(t.b, ", at or after byte %s\n", number(e.Offset))
-		} else if e != nil {
-			fmt.Fprintf(t.b, ", at byte %s\n    production   \"%s\"\n    application  \"%s\"\n", number(e.Offset), e.Production, e.Application)
-		} else {
-			t.b.WriteByte('\n')
-		}
-	}
-	if t.DifferencesOmitted > 0 {
-		fmt.Fprintf(t.b, "  and %s to other requests\n", count(t.DifferencesOmitted, "answer"))
-	}
 }
 
 // losses lists the sessions that lost most.

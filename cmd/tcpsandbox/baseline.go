@@ -87,15 +87,6 @@ func (b *baseline) watch() (stop func()) {
 // was captured: noise may then be taken for a difference.
 func (b *baseline) result() *report.Baseline {
 	r := &report.Baseline{App: b.fared()}
-	for verdict, n := range b.played.Verdicts {
-		if verdict == compare.Uncompared {
-			continue
-		}
-		r.Compared += n
-		if verdict == compare.Different || verdict == compare.Missing {
-			r.Differed += n
-		}
-	}
 	if lost := lostOnTheWay(b.played); lost > 0 && b.lives.Load() {
 		b.warn(fmt.Sprintf("%s did not get %s of %s captured client bytes: what noise is in the answers to them is not known",
 			b.name, number(lost), number(b.played.Captured)))

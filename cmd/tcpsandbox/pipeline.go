@@ -317,7 +317,7 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 	if r.State == "filtered" {
 		p.result.DetailOmitted++ // it was not asked for
 	} else {
-		p.result.AddDetail(detail(r, p.opt.secrets))
+		p.result.AddDetail(p.opt.detail(r))
 	}
 	p.mu.Unlock()
 	switch {

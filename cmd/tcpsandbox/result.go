@@ -53,10 +53,15 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Quiet: played.Release[replay.Quiet], Timeout: played.Release[replay.Timeout],
 		Unawaited: played.Release[replay.Unawaited],
 	}
+	if p.old != nil {
+		r.Baseline = p.old.result()
+		r.PeakHeld += p.old.played.PeakHeld
+	}
 	p.summary = p.found.Summary()
 	r.SetFindings(p.summary)
+	r.SettleDetail(p.summary.IsNoise)
 	r.Lateness = percentiles(played.Lateness)
-	r.PeakHeld = played.PeakHeld
+	r.PeakHeld += played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
 	for _, e := range p.app.net.Egress() {
 		dst := "elsewhere"
@@ -73,10 +78,6 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		p.app.warnLoopback()
 	}
 	p.app.warnStandIns()
-	if p.old != nil {
-		r.Baseline = p.old.result()
-		r.PeakHeld += p.old.played.PeakHeld
-	}
 	return r
 }
 
@@ -151,7 +152,7 @@ func percentiles(l replay.Latency) report.Percentiles {
 }
 
 // detail is a session's entry in the report.
-func detail(r *replay.Record, secrets *compare.Secrets) report.Detail {
+func (p *runOptions) detail(r *replay.Record) report.Detail {
 	d := report.Detail{
 		ID: r.ID, Copy: int64(r.Copy), Client: r.Client, As: cmp.Or(r.As, seenAs(r.Client)), Server: r.Server, State: r.State, Joined: r.Joined,
 		Gaps: int64(r.Gaps), Requests: int64(r.Requests), ClientBytes: report.Bytes(r.Captured, r.Bytes, r.Missing),
@@ -164,9 +165,21 @@ func detail(r *replay.Record, secrets *compare.Secrets) report.Detail {
 	for verdict, n := range r.Answers {
 		d.Answers.Count(compare.Verdict(verdict), n)
 	}
-	if r.First != nil {
-		d.FirstDifference = report.NewDifference(secrets.Request(r.First.Request), &r.First.Difference)
+	written := func(f *replay.Difference) *report.Difference {
+		switch {
+		case f == nil:
+			return nil
+		case f == r.First && d.FirstDifference != nil:
+			return d.FirstDifference
+		}
+		return report.NewDifference(p.secrets.Request(f.Request), &f.Difference)
 	}
+	d.FirstDifference = written(r.First)
+	for _, f := range r.Findings {
+		d.AddFinding(f.Finding, f.Verdict, f.Answers, written(f.First))
+	}
+	d.Close = r.Close.String()
+	d.AddClose(r.CloseFinding.Finding, written(r.CloseFinding.First))
 	return d
 }
 
