@@ -210,7 +210,11 @@ func (t *text) group(g *Group) {
 	case g.Missing > 0:
 		what = number(g.Missing) + " missing, " + what
 	}
-	line := fmt.Sprintf("  %s  %s  ", cut(g.Request, textWidth/2), count(g.Count, "answer"))
+	what := "answer"
+	if g.Request == compare.CloseRoute {
+		what = "end"
+	}
+	line := fmt.Sprintf("  %s  %s  ", cut(g.Request, textWidth/2), count(g.Count, what))
 	fmt.Fprintf(t.b, "%s%s\n", line, cut(what, textWidth-width(line)))
 	if g.Example != nil {
 		for _, line := range g.Example.lines() {
