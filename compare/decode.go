@@ -15,7 +15,7 @@ import (
 
 // DecodedLimit is how much of a body is decoded, in bytes. A longer one is
 // compared as far as that: a bomb of 1 MB ends here, too.
-const DecodedLimit = 8 << 20
+const DecodedLimit = 4 << 20
 
 // contentCoding is a way in which a body is compressed (RFC 9110 §8.4).
 type contentCoding uint8
@@ -136,7 +136,7 @@ func newDecoder(c contentCoding) resetter {
 		return brotli.NewReader(nil)
 	}
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(DecodedLimit)) // RFC 8878 §3.1.1.1.2 asks for 8 MiB
+		zstd.WithDecoderMaxWindow(8<<20)) // RFC 8878 §3.1.1.1.2 asks for 8 MiB
 	if err != nil {
 		panic(err) // of these options
 	}

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"time"
 
 	"tcpsandbox/compare"
 	"tcpsandbox/session"
@@ -16,6 +17,20 @@ type closings struct {
 	// application is what the application did on this connection; broken: it
 	// ended an earlier one of the session.
 	application, broken compare.Ending
+	closedAt            time.Time // when it closed first
+	waited              bool      // the client did so much later
+}
+
+// early is how much sooner than the client an application has to close for that
+// to be a difference. Where both close when an answer is out, it is chance who
+// is first.
+const early = time.Second
+
+// clientEnds notes that the client closes now, or has nothing more to do.
+func (c *closings) clientEnds(now time.Time) {
+	if c.application == compare.ClosedFirst {
+		c.waited = c.waited || now.Sub(c.closedAt) >= early
+	}
 }
 
 // serverEnds notes that production's server closed or reset.
@@ -34,6 +49,7 @@ func (c *closings) appEnds(how compare.Ending) {
 
 // anew: another connection takes this one's place.
 func (c *closings) anew() {
+	c.waited = false
 	if c.application == compare.ClosedFirst || c.application == compare.EndReset {
 		c.broken = c.application
 	}
@@ -45,7 +61,7 @@ func (c *closings) anew() {
 // seen of one side only are not compared.
 func (p *player) judgeClose() {
 	c := &p.closings
-	if !p.record.Connected || p.udp != nil || p.record.Shed || !p.serverHeard || p.cause == session.Live {
+	if !p.record.Connected || p.udp != nil || p.record.Shed || p.record.Gaps > 0 || !p.serverHeard || p.cause == session.Live {
 		return
 	}
 	production, application := c.production, c.application
@@ -59,6 +75,14 @@ func (p *player) judgeClose() {
 		application = compare.KeptOpen // and was given the time that an answer may take
 	case application == compare.EndUnknown && production == compare.KeptOpen:
 		application = compare.KeptOpen
+	}
+	if application == compare.ClosedFirst && c.broken == compare.EndUnknown && !c.waited {
+		switch production {
+		case compare.ClosedAfter:
+			application = compare.ClosedAfter // it was chance who came first
+		case compare.KeptOpen:
+			application = compare.EndUnknown // production may have closed a moment later
+		}
 	}
 	if c.crossed && (application == compare.ClosedFirst || application == compare.ClosedAfter) {
 		production = application // either came first

@@ -22,7 +22,7 @@ func TestClosing(t *testing.T) {
 		{name: "only when the client had", tape: asked().serverFIN().clientFIN(), serve: waits, received: one, ends: "close late"},
 		{name: "never", tape: asked().serverFIN().clientFIN(), serve: turns("quit\n", bye, reply{then: "hang"}), received: one, ends: "close missing"},
 		{name: "not even when the client had", tape: asked().clientFIN().serverFIN(), serve: turns("quit\n", bye, reply{then: "hang"}), received: one, ends: "close missing"},
-		{name: "before the client", tape: asked().later(time.Second).clientFIN().serverFIN(), serve: closing("close"), received: one, ends: "close early",
+		{name: "before the client", tape: asked().later(2 * time.Second).clientFIN().serverFIN(), serve: closing("close"), received: one, ends: "close early",
 			config: paced},
 		{name: "at the same moment", tape: asked().serverFIN().clientFIN().unaware(), serve: waits, received: one, ends: "identical"},
 		{name: "reset by both", end: session.Reset, tape: asked().serverRST(), serve: closing("reset"), received: one, ends: "identical"},

@@ -60,6 +60,7 @@ func (p *player) read(now time.Time) {
 					p.closings.appEnds(compare.ClosedAfter)
 				} else {
 					p.closings.appEnds(compare.ClosedFirst)
+					p.closings.closedAt = now
 				}
 				p.exchanges.applicationEOF()
 			}
@@ -211,6 +212,7 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 func (p *player) half(st *step, now time.Time) bool {
 	if !p.finSent {
 		p.finSent = true
+		p.closings.clientEnds(now)
 		if err := p.conn.CloseWrite(); err != nil && !p.harmless() {
 			p.broke(err, session.ClosedEarly)
 		}

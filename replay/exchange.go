@@ -70,6 +70,18 @@ type exchanges struct {
 	longestPause time.Duration // inside production's answers
 }
 
+// asHTTP tells that the answers are HTTP, which is the one protocol with a
+// framer. roomy: more of them may be kept than what is compared by bytes anyway.
+func (e *exchange) asHTTP(roomy bool) {
+	e.http = true
+	for _, a := range []*compare.Answer{&e.production, &e.application} {
+		a.HTTP = true
+		if roomy {
+			a.Keep = compare.MaxHead
+		}
+	}
+}
+
 // ask notes when production's client had sent its request.
 func (e *exchange) ask(at time.Duration) { e.asked, e.prompted = at, true }
 
@@ -130,7 +142,7 @@ func (x *exchanges) request(st *step, data []byte) {
 			} else {
 				x.begin(label(data))
 			}
-			x.latest().http = true // the one protocol with a framer
+			x.latest().asHTTP(x.player.shard.engine.roomy())
 			x.guessed = false
 		}
 		n, m := f.Feed(protocol.Requests, data)

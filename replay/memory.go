@@ -63,6 +63,12 @@ func (x *exchanges) add(a *compare.Answer, b []byte) {
 	x.player.hold(int64(cap(a.Head) - before))
 }
 
+// roomy reports whether the players hold so little that long answers may be
+// kept whole, up to compare.MaxHead, to be compared by what they mean.
+func (e *Engine) roomy() bool {
+	return e.cfg.MaxHeld <= 0 || e.held.Load() < e.cfg.MaxHeld/4
+}
+
 // Held returns how many bytes the players hold now, and the most they ever
 // did: what was captured and has not arrived yet, answers that wait to be
 // compared, and connections. Data that no player has taken yet is not counted:

@@ -187,6 +187,7 @@ func (t *tally) judged(e *exchange, res compare.Outcome) {
 // finish ends a session whose record is played, or that cannot go on.
 func (p *player) finish() {
 	p.exchanges.conclude()
+	p.closings.clientEnds(time.Now())
 	p.judgeClose()
 	acked := p.delivered
 	if p.conn != nil {

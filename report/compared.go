@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"tcpsandbox/compare"
 )
 
 // How much the text shows; files have all of it.
@@ -210,7 +212,11 @@ func (t *text) group(g *Group) {
 	case g.Missing > 0:
 		what = number(g.Missing) + " missing, " + what
 	}
-	line := fmt.Sprintf("  %s  %s  ", cut(g.Request, textWidth/2), count(g.Count, "answer"))
+	noun := "answer"
+	if g.Request == compare.CloseRoute {
+		noun = "end"
+	}
+	line := fmt.Sprintf("  %s  %s  ", cut(g.Request, textWidth/2), count(g.Count, noun))
 	fmt.Fprintf(t.b, "%s%s\n", line, cut(what, textWidth-width(line)))
 	if g.Example != nil {
 		for _, line := range g.Example.lines() {

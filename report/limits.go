@@ -28,12 +28,16 @@ func (r *Result) Fail(l Limits) bool {
 	}
 	fail := func(format string, args ...any) { r.Failed = append(r.Failed, fmt.Sprintf(format, args...)) }
 	beyond := func(wrong, compared int64, what string) {
+		are := "are"
+		if wrong == 1 {
+			are = "is"
+		}
 		switch {
 		case wrong == 0 || float64(wrong) <= l.MaxDifferent*float64(compared):
 		case l.MaxDifferent > 0:
-			fail("%s of %s are not production's (%s %%), allowed are %s %%", number(wrong), count(compared, what), percent(wrong, compared), share(l.MaxDifferent))
+			fail("%s of %s %s not production's (%s %%), allowed are %s %%", number(wrong), count(compared, what), are, percent(wrong, compared), share(l.MaxDifferent))
 		default:
-			fail("%s of %s are not production's", number(wrong), count(compared, what))
+			fail("%s of %s %s not production's", number(wrong), count(compared, what), are)
 		}
 	}
 	beyond(r.Answers.Different+r.Answers.Missing, r.Answers.Compared, "compared answer")

@@ -30,8 +30,8 @@ func TestFail(t *testing.T) {
 		want   string
 	}{
 		{"all well", Limits{FailOn: "different"}, result(nil), ""},
-		{"one differs", Limits{FailOn: "different"}, result(differ(1, 0)), "1 of 1,000 compared answers are not production's"},
-		{"one is missing", Limits{FailOn: "loss"}, result(differ(0, 1)), "1 of 1,000 compared answers are not production's"},
+		{"one differs", Limits{FailOn: "different"}, result(differ(1, 0)), "1 of 1,000 compared answers is not production's"},
+		{"one is missing", Limits{FailOn: "loss"}, result(differ(0, 1)), "1 of 1,000 compared answers is not production's"},
 		{"never", Limits{FailOn: "never", MaxSlowdown: slower(0)}, result(differ(1, 0)), ""},
 		{"as many as allowed", Limits{FailOn: "different", MaxDifferent: 0.002}, result(differ(1, 1)), ""},
 		{"one more", Limits{FailOn: "different", MaxDifferent: 0.002}, result(differ(2, 1)), "3 of 1,000 compared answers are not production's (0.30 %), allowed are 0.2 %"},
