@@ -50,10 +50,7 @@ var curve = func() (shares []float64) {
 	for p := range 180 {
 		shares = append(shares, float64(p)/2)
 	}
-	for _, p := range []float64{90, 91, 92, 93, 94, 95, 96, 97, 98, 98.5, 99, 99.25, 99.5, 99.75, 99.9, 99.95, 99.99, 100} {
-		shares = append(shares, p)
-	}
-	return shares
+	return append(shares, 90, 91, 92, 93, 94, 95, 96, 97, 98, 98.5, 99, 99.25, 99.5, 99.75, 99.9, 99.95, 99.99, 100)
 }()
 
 func distribution(h *hdrhistogram.Histogram) Distribution {
