@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"cmp"
 	"net/url"
 	"regexp"
 	"slices"
@@ -18,8 +19,8 @@ import (
 // not clear what belongs to a value they hide more rather than less; what has
 // no name in the text they are given they cannot know.
 type Secrets struct {
-	names map[string]bool // in lower case
-	expr  *regexp.Regexp  // any of them
+	names  map[string]bool // in lower case
+	finder *nameFinder     // of any of them
 }
 
 // hidden stands for a secret value. A second one that is not the same gets
@@ -41,12 +42,11 @@ func NewSecrets(names ...string) *Secrets {
 		name = strings.ToLower(strings.TrimSpace(name))
 		if name != "" && !s.names[name] {
 			s.names[name] = true
-			all = append(all, regexp.QuoteMeta(name))
+			all = append(all, name)
 		}
 	}
-	// The longest first: an expression takes the first alternative that fits.
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	s.expr = regexp.MustCompile("(?i)" + strings.Join(all, "|"))
+	s.finder = newNameFinder(all)
 	return s
 }
 
@@ -72,7 +72,27 @@ func (s *Secrets) secret(name string) bool {
 // hand: an excerpt of text or bytes may lie in the middle of a secret, whose
 // name stands before it.
 func (s *Secrets) Hide(d *Difference, answers ...[]byte) {
+	one := []Difference{*d}
+	s.HideAll(one, answers...)
+	*d = one[0]
+}
+
+// HideAll is Hide for several differences of the same two answers. It goes
+// through these but once.
+func (s *Secrets) HideAll(all []Difference, answers ...[]byte) {
 	s = s.or()
+	var values []string
+	if slices.ContainsFunc(all, func(d Difference) bool { return !d.Place.Kind.Named() }) {
+		values = s.values(answers)
+	}
+	for i := range all {
+		s.hide(&all[i], values)
+	}
+}
+
+// hide is Hide, where these are the secret values that have no name beside them
+// in an excerpt.
+func (s *Secrets) hide(d *Difference, values []string) {
 	hide := func(v []byte) []byte {
 		if v == nil {
 			return nil
@@ -81,7 +101,6 @@ func (s *Secrets) Hide(d *Difference, answers ...[]byte) {
 	}
 	production, application := hide(d.Production), hide(d.Application)
 	if !d.Place.Kind.Named() {
-		values := s.values(answers)
 		production, application = hideValues(production, values), hideValues(application, values)
 	}
 	if bytes.Equal(production, application) && !bytes.Equal(d.Production, d.Application) && production != nil && application != nil {
@@ -92,6 +111,9 @@ func (s *Secrets) Hide(d *Difference, answers ...[]byte) {
 
 // value hides what is secret in one side of a difference.
 func (s *Secrets) value(d *Difference, text string) string {
+	if strings.HasSuffix(d.Place.Name, nameCut) || strings.HasSuffix(d.Path, nameCut) {
+		return hidden // nobody knows what the name was
+	}
 	switch d.Place.Kind {
 	case InHeader:
 		return s.header(d.Place.Name, text)
@@ -128,8 +150,20 @@ var (
 )
 
 func hideUser(text string) string {
-	text = userinfo.ReplaceAllString(text, "${1}"+hidden+"@")
-	return cutUserinfo.ReplaceAllString(text, "${1}"+hidden)
+	if hasUser(text) {
+		text = userinfo.ReplaceAllString(text, "${1}"+hidden+"@")
+	}
+	if last := strings.LastIndex(text, "://"); last >= 0 { // behind it there is no slash
+		text = text[:last] + cutUserinfo.ReplaceAllString(text[last:], "${1}"+hidden)
+	}
+	return text
+}
+
+// hasUser reports whether text has what userinfo needs to match, which takes 50
+// ns for each byte.
+func hasUser(text string) bool {
+	return (strings.Contains(text, "@") || strings.Contains(text, "%40")) &&
+		(strings.Contains(text, "/") || strings.Contains(text, "%2F") || strings.Contains(text, "%2f"))
 }
 
 // line hides what is secret in text in which parameters may be percent-encoded,
@@ -147,10 +181,13 @@ func (s *Secrets) line(text string) string {
 			part, end = part[:n-1], part[n-1:]
 		}
 		name, _, pair := strings.Cut(part, "=")
-		if decoded, err := url.QueryUnescape(name); err == nil && pair && strings.Contains(name, "%") && s.secret(decoded) {
-			part = name + "=" + hidden // names in clear are for the search below
+		if pair && strings.Contains(name, "%") { // names in clear are for the search below
+			if decoded, err := url.QueryUnescape(name); err == nil && s.secret(decoded) {
+				part = name + "=" + hidden
+			}
 		}
-		b.WriteString(part + end)
+		b.WriteString(part)
+		b.WriteString(end)
 		text = text[n:]
 	}
 	return s.text(b.String())
@@ -256,8 +293,10 @@ func (s *Secrets) values(answers [][]byte) []string {
 		if more, ok := s.findJSON(text); ok {
 			spans = append(spans, more...)
 		}
-		for _, at := range userinfo.FindAllStringIndex(text, -1) {
-			spans = append(spans, span{start: at[0], end: at[1]})
+		if hasUser(text) {
+			for _, at := range userinfo.FindAllStringIndex(text, -1) {
+				spans = append(spans, span{start: at[0], end: at[1]})
+			}
 		}
 		for _, at := range spans {
 			if value := text[at.start:at.end]; len(value) > leastPart {
@@ -265,12 +304,19 @@ func (s *Secrets) values(answers [][]byte) []string {
 			}
 		}
 	}
-	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
+	slices.SortFunc(values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	return slices.Compact(values)
 }
 
+// maxValues is how many secret values are looked for in each excerpt, which
+// takes some 100 ns for each. Where answers have more, no excerpt is shown.
+const maxValues = 2000
+
 // hideValues hides all of the values that an excerpt shows something of.
 func hideValues(excerpt []byte, values []string) []byte {
+	if len(values) > maxValues && len(excerpt) > 0 {
+		return []byte(hidden)
+	}
 	text := string(excerpt)
 	for _, v := range values {
 		if len(text) >= leastPart && strings.Contains(v, text) {

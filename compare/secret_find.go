@@ -42,11 +42,10 @@ func hideSpans(text string, spans []span) string {
 //	name%3Dvalue  <name>value</name>  <input name="name" value="value">
 func (s *Secrets) find(text string) (spans []span) {
 	for from := 0; from < len(text); {
-		at := s.expr.FindStringIndex(text[from:])
-		if at == nil {
+		start, end := s.finder.next(text, from)
+		if start < 0 {
 			return spans
 		}
-		start, end := from+at[0], from+at[1]
 		from = start + 1
 		if !begins(text, start) || end < len(text) && wordByte(text[end]) {
 			continue
