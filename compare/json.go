@@ -218,6 +218,9 @@ func (c *jsonComparer) where() string { return c.pathString(true) }
 func (c *jsonComparer) pathString(exact bool) string {
 	out := append(c.name[:0], '$')
 	for _, s := range c.path {
+		if len(out) > nameLimit {
+			break // or a long key above 20,000 differences were copied as often
+		}
 		switch {
 		case s.key != 0 && s.inB:
 			out = appendJSONKey(out, &c.b, s.key)
@@ -230,12 +233,16 @@ func (c *jsonComparer) pathString(exact bool) string {
 		}
 	}
 	c.name = out
-	return string(out)
+	return shortName(string(out))
 }
 
 // appendJSONKey appends .name, or ["a name"] where it is no identifier.
 func appendJSONKey(out []byte, d *jsonDoc, key uint32) []byte {
-	name := d.unquoted(key)
+	name := d.raw(key)[1:]
+	if len(name) > nameLimit {
+		return append(append(out, '.'), name[:nameLimit]...) // it is cut anyway
+	}
+	name = d.unquoted(key)
 	for i, c := range name {
 		letter := 'a' <= c|' ' && c|' ' <= 'z' || c == '_'
 		if !letter && (i == 0 || c < '0' || '9' < c) {

@@ -3,6 +3,7 @@ package compare
 import (
 	"bytes"
 	"cmp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -133,8 +134,24 @@ func (f *found) note(d Difference) {
 	}
 }
 
+// nameLimit is how long the name of a place may be, in bytes: names come from
+// the network, and those of all that differs are kept.
+const nameLimit = 1 << 10
+
+// shortName cuts a name to nameLimit.
+func shortName(name string) string {
+	if len(name) <= nameLimit {
+		return name
+	}
+	return strings.ToValidUTF8(name[:nameLimit-len(nameCut)], "") + nameCut
+}
+
+// nameCut is what a name ends with that was cut.
+const nameCut = "……"
+
 // counts reports whether a difference is to be told.
 func (f *found) counts(d *Difference) bool {
+	d.Place.Name, d.Path = shortName(d.Place.Name), shortName(d.Path)
 	if why, ok := f.rules.excuse(f.route, d); ok {
 		f.excuse(d.Place, why)
 		return false
