@@ -30,6 +30,7 @@ const (
 	// are taken for names. The largest APIs have some 200 in one place.
 	maxChildren = 300
 	maxNodes    = 20_000
+	maxMethods  = 100    // IANA knows 40; the paths of others are all names
 	maxKnown    = 10_000 // 2 MB with paths of 100 bytes
 	maxDepth    = 16     // segments of a route; what follows is "…"
 	// maxTurns is how many turns of a session are routes of their own, where no
@@ -120,7 +121,7 @@ func (r *router) walk(method, path string) string {
 	var b strings.Builder
 	b.WriteString(method)
 	b.WriteByte(' ')
-	at := r.child(r.root, method)
+	at := r.method(method)
 	for depth, s := range strings.Split(path[1:], "/") {
 		b.WriteByte('/')
 		if depth == maxDepth {
@@ -145,16 +146,36 @@ func (r *router) walk(method, path string) string {
 	return b.String()
 }
 
+// method returns what the paths of a method begin with. Methods stay apart
+// however many segments there are.
+func (r *router) method(name string) *segment {
+	if at := r.root.next[name]; at != nil {
+		return at
+	}
+	if len(r.root.next) == maxMethods {
+		return &segment{any: true}
+	}
+	if r.root.next == nil {
+		r.root.next = map[string]*segment{}
+	}
+	at := new(segment)
+	r.root.next[strings.Clone(name)] = at
+	return at
+}
+
 // child returns what follows a segment; nil: there are too many to tell apart.
 func (r *router) child(at *segment, name string) *segment {
 	if next := at.next[name]; next != nil {
 		return next
 	}
-	named := strings.HasPrefix(name, "{")
+	named := placeholders[name]
+	if named && r.nodes >= 2*maxNodes {
+		return nil
+	}
 	if !named && (len(at.next) >= maxChildren || r.nodes >= maxNodes) {
 		at.any = true
 		for word := range at.next {
-			if !strings.HasPrefix(word, "{") {
+			if !placeholders[word] {
 				delete(at.next, word)
 			}
 		}
@@ -169,6 +190,10 @@ func (r *router) child(at *segment, name string) *segment {
 	r.nodes++
 	return next
 }
+
+// placeholders are all that stand for segments. Clients may ask for others in
+// braces, which are words.
+var placeholders = map[string]bool{"{id}": true, "{uuid}": true, "{date}": true, "{email}": true, "{name}": true}
 
 // placeholder returns what stands for a segment that is an identifier, or "".
 func placeholder(s string) string {
@@ -191,7 +216,7 @@ func placeholder(s string) string {
 	switch {
 	case s == "":
 		return ""
-	case s[0] == '{' && s[len(s)-1] == '}': // of a route that was given out
+	case placeholders[s]: // of a route that was given out
 		return s
 	case digits == len(s):
 		return "{id}"

@@ -85,3 +85,51 @@ func TestRouteNames(t *testing.T) {
 		t.Errorf("%d requests are known, %d segments", len(r.known), r.nodes)
 	}
 }
+
+// Methods stay what they are when there are more segments than are told apart,
+// and however many methods clients make up.
+func TestRouteMethods(t *testing.T) {
+	var r router
+	r.init()
+	word := func(i int) string {
+		return "w" + strings.Map(func(c rune) rune { return c - '0' + 'a' }, fmt.Sprint(i))
+	}
+	for i := range maxNodes + 1000 {
+		r.route(fmt.Sprintf("GET /%s/%s HTTP/1.1", word(i%200), word(i/200)), true)
+	}
+	if _, got := r.route("DELETE /cart HTTP/1.1", true); !strings.HasPrefix(got, "DELETE /") {
+		t.Errorf("a late method's route is %q", got)
+	}
+	r.init()
+	for i := range 1000 {
+		if _, got := r.route(word(i)+" /cart HTTP/1.1", true); !strings.HasPrefix(got, word(i)+" /") {
+			t.Fatalf("method %d: %q", i, got)
+		}
+	}
+	if _, got := r.route("GET /items HTTP/1.1", true); got != "GET /{name}" {
+		t.Errorf("a method too many: %q", got)
+	}
+}
+
+// What clients put in braces is no placeholder of ours, of which any number
+// would be kept.
+func TestRouteBraces(t *testing.T) {
+	var r router
+	r.init()
+	for i := range 2 * maxChildren {
+		r.route(fmt.Sprintf("GET /{%d*%d} HTTP/1.1", i, i), true)
+	}
+	if _, got := r.route("GET /{7*7} HTTP/1.1", true); got != "GET /{name}" || r.nodes > maxChildren+10 {
+		t.Errorf("%s, %d segments", got, r.nodes)
+	}
+	for i := range 1 << 15 { // every path of a letter and an address, 15 deep
+		path := ""
+		for bit := range 15 {
+			path += [...]string{"/1", "/a@"}[i>>bit&1]
+		}
+		r.route("GET "+path+" HTTP/1.1", true)
+	}
+	if r.nodes > 2*maxNodes {
+		t.Errorf("%d segments", r.nodes)
+	}
+}
