@@ -17,6 +17,7 @@ type Exchange struct {
 	HTTP    bool           // the answers are HTTP/1 messages
 	At      time.Time      // when the application was asked, or else is judged
 	First   bool           // Outcome.First is wanted
+	Told    []int          // but not of these Findings
 
 	Production  *Answer
 	Application *Answer // nil: nothing came

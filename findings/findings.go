@@ -40,6 +40,7 @@ type Run struct {
 
 	mu         sync.Mutex
 	byRoute    map[string]*route
+	places     int      // what those of all routes take, in bytes
 	verdicts   Verdicts // of answers
 	closes     Verdicts // of connections' ends
 	extra      int64
@@ -70,11 +71,15 @@ func New(cfg Config) *Run {
 }
 
 // What bounds a Run. A route costs 4 to 40 KB, according to how many answers
-// it has and how many places differ; a group some 2 KB without its bodies.
+// it has; for groups see groups.go.
 const (
 	maxRoutes = 1000 // more are put together as otherRoutes
 	maxPlaces = 500  // of a route; others are not counted apart, so no noise excuses them
 	maxExcuse = 500  // entries of excused
+	// maxPlacesSize bounds the places of all routes, in bytes: an application
+	// that names each value anew would fill 1000 routes with maxPlaces each.
+	maxPlacesSize = 8 << 20
+	placeSize     = 128 // of one, without its name
 )
 
 // otherRoutes is the route of what came after maxRoutes others.
@@ -94,7 +99,7 @@ type route struct {
 // place counts the answers of one route that differ in one place.
 type place struct {
 	application, baseline int64
-	production, other     string // what stood there first
+	volatile              bool // what stood there first was another time or token on each side
 }
 
 // question says what an exchange is about.
@@ -117,15 +122,24 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 		at = time.Now()
 	}
 	out := compare.Outcome{Verdict: res.Verdict}
-	if first := r.count(q, x, &res, at, &out); first != nil {
+	first, made := r.count(q, x, &res, at, &out)
+	// To hide secrets and to write an example down takes a millisecond and more:
+	// others need not wait.
+	if first != nil {
 		out.First = &r.hidden(q, x, []compare.Difference{*first})[0]
+	}
+	if made != nil {
+		e := r.example(q, x, &res)
+		r.mu.Lock()
+		r.groups.keep(made, e)
+		r.mu.Unlock()
 	}
 	return out
 }
 
 // count adds up a result. It returns the first difference that is not known to
-// be noise, if it is wanted; it takes time to hide its secrets.
-func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result, at time.Time, out *compare.Outcome) (first *compare.Difference) {
+// be noise, if it is wanted, and the signature that the answer is the first of.
+func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result, at time.Time, out *compare.Outcome) (first *compare.Difference, made *signature) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if x.Closing {
@@ -135,7 +149,7 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 	}
 	if res.Verdict == compare.Uncompared {
 		if x.Closing {
-			return nil
+			return nil, nil
 		}
 		r.uncompared[res.Why]++
 	}
@@ -145,10 +159,12 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 	rt := r.route(q.Route)
 	rt.verdicts[res.Verdict]++
 	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
-		rt.count(res, func(p *place) *int64 { return &p.application })
-		out.Finding = r.groups.add(r, rt, q, x, res)
-		if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(d.Place) }); i >= 0 && x.First {
-			first = &res.Differences[i]
+		r.countPlaces(rt, res, func(p *place) *int64 { return &p.application })
+		out.Finding, made = r.groups.add(r, rt, x, res)
+		if x.First && !slices.Contains(x.Told, out.Finding) {
+			if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(d.Place) }); i >= 0 {
+				first = &res.Differences[i]
+			}
 		}
 	}
 	for _, e := range res.Excused {
@@ -161,7 +177,7 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 	if !x.Closing {
 		r.series.add(at, x, res.Verdict, out.Finding)
 	}
-	return first
+	return first, made
 }
 
 // Baseline does with the old version's answers what Judge does with the
@@ -186,7 +202,7 @@ func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compar
 		}
 	}
 	if differs {
-		rt.count(&res, func(p *place) *int64 { return &p.baseline })
+		r.countPlaces(rt, &res, func(p *place) *int64 { return &p.baseline })
 	}
 	r.time(rt, byBaseline, x.ApplicationTimes)
 	return compare.Outcome{Verdict: res.Verdict}
@@ -208,16 +224,17 @@ func (r *Run) route(name string) *route {
 	return rt
 }
 
-// count counts an answer at each place where it differs.
-func (rt *route) count(res *compare.Result, which func(*place) *int64) {
+// countPlaces counts an answer at each place of its route where it differs.
+func (r *Run) countPlaces(rt *route, res *compare.Result, which func(*place) *int64) {
 	for _, p := range placesOf(res) {
 		at := rt.places[p]
 		if at == nil {
-			if len(rt.places) == maxPlaces {
+			size := placeSize + len(p.Name)
+			if len(rt.places) == maxPlaces || r.places+size > maxPlacesSize {
 				continue
 			}
-			at = &place{}
-			at.production, at.other = sample(res, p) // kept for noise.go only, and shown to nobody
+			r.places += size
+			at = &place{volatile: volatile(sample(res, p))}
 			rt.places[p] = at
 		}
 		*which(at)++
@@ -237,9 +254,7 @@ func (r *Run) hidden(q compare.Question, x *compare.Exchange, all []compare.Diff
 		}
 	}
 	out := slices.Clone(all)
-	for i := range out {
-		r.cfg.Secrets.Hide(&out[i], texts...)
-	}
+	r.cfg.Secrets.HideAll(out, texts...)
 	return out
 }
 

@@ -322,3 +322,21 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	}
 }
+
+// The first difference is not made out again for whoever knows it.
+func TestTold(t *testing.T) {
+	r := New(Config{})
+	x := exchange("turn 1", "one", "two")
+	x.First = true
+	out := r.Judge(x)
+	if out.First == nil || out.Finding == 0 {
+		t.Fatalf("%+v", out)
+	}
+	x.Told = []int{out.Finding}
+	if again := r.Judge(x); again.First != nil || again.Finding != out.Finding {
+		t.Errorf("told again: %+v", again)
+	}
+	if s := r.Summary(); len(s.Groups) != 1 || s.Groups[0].Answers != 2 || len(s.Groups[0].Example.Differences) != 1 {
+		t.Errorf("%+v", s.Groups)
+	}
+}

@@ -15,8 +15,15 @@ import (
 const (
 	maxSignatures = 2000 // more are put together by route, as are those of a route beyond maxOfRoute
 	maxOfRoute    = 100
-	// maxBodies bounds what all examples' bodies come to, in bytes.
+	// maxSize is for their places, in bytes: with more, too, they are put together.
+	maxSize = 8 << 20
+	// maxBodies bounds what all examples' bodies come to, in bytes, and maxTold
+	// what their differences do. Beyond these there are no bodies, and one
+	// difference for an example.
 	maxBodies = 8 << 20
+	maxTold   = 8 << 20
+	// differenceSize is that of one without what it points to.
+	differenceSize = 144
 )
 
 // signature is what answers differ in.
@@ -40,55 +47,74 @@ func (s *signature) verdict() compare.Verdict {
 type groups struct {
 	all    []*signature // by Finding, from 1
 	index  map[string]int
+	size   int // bytes of the signatures' places
 	bodies int // bytes of examples
+	told   int // bytes of their differences
 }
 
 func (g *groups) init() { g.index, g.all = map[string]int{}, []*signature{nil} }
 
 // add counts an answer that differs or is missing, and returns its finding.
-func (g *groups) add(r *Run, rt *route, q compare.Question, x *compare.Exchange, res *compare.Result) int {
+// made is its signature if that is new; it is yet to get its example.
+func (g *groups) add(r *Run, rt *route, x *compare.Exchange, res *compare.Result) (n int, made *signature) {
 	s := &signature{route: rt, places: placesOf(res), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.Elsewhere}
 	s.places = slices.DeleteFunc(s.places, rt.noiseForSure)
 	key := s.key()
 	n, known := g.index[key]
-	if !known && !s.missing && (len(g.all) > maxSignatures || rt.signatures >= maxOfRoute) {
+	full := g.size > maxSize
+	if !known && !s.missing && (full || len(g.all) > maxSignatures || rt.signatures >= maxOfRoute) {
 		// Places that are noise as far as is known make for many signatures.
 		s.places = slices.DeleteFunc(s.places, func(p compare.Place) bool { return rt.places[p] != nil && rt.places[p].baseline > 0 })
 		key = "late " + s.key()
-		if n, known = g.index[key]; !known && (len(g.all) > maxSignatures+maxRoutes || rt.signatures >= 2*maxOfRoute) {
+		if n, known = g.index[key]; !known && (full || len(g.all) > maxSignatures+maxRoutes || rt.signatures >= 2*maxOfRoute) {
 			// The signature of all that have no entry: places is what any of them had.
 			key = "pool " + rt.name
 			if n, known = g.index[key]; known {
-				g.all[n].pool(s)
+				g.size += g.all[n].pool(s, full)
+			} else if full {
+				s.places, s.more = nil, true
 			}
 		}
 	}
 	if !known {
 		n = len(g.all)
 		g.index[key] = n
+		g.size += s.size() + len(key)
 		g.all = append(g.all, s)
 		rt.signatures++
-		s.example = g.example(r, q, x, res)
+		s.example = &Example{Session: x.Session, Client: x.Client.String(), Request: r.cfg.Secrets.Request(x.Request)}
+		made = s
 		if r.cfg.Wanted != nil && (len(s.places) > 0 || s.more) {
 			r.cfg.Wanted(x.Session)
 		}
 	}
 	g.all[n].answers++
-	return n
+	return n, made
 }
 
-// pool takes in the places of an answer that has no signature of its own.
-func (s *signature) pool(one *signature) {
+// pool takes in the places of an answer that has no signature of its own, if
+// there is room, and returns how many bytes they take.
+func (s *signature) pool(one *signature, full bool) (size int) {
 	s.more = s.more || one.more
+	before := s.size()
 	for _, p := range one.places {
 		if i, found := slices.BinarySearchFunc(s.places, p, comparePlaces); !found {
-			if len(s.places) == maxPlaces {
+			if full || len(s.places) == maxPlaces {
 				s.more = true
-				return
+				break
 			}
 			s.places = slices.Insert(s.places, i, p)
 		}
 	}
+	return s.size() - before
+}
+
+// size is how many bytes the places take.
+func (s *signature) size() (n int) {
+	for _, p := range s.places {
+		n += 24 + len(p.Name)
+	}
+	return n
 }
 
 // key is the same for signatures that are.
@@ -111,21 +137,37 @@ func placesKey(places []compare.Place) string {
 	return b.String()
 }
 
-// example writes down an answer that differs.
-func (g *groups) example(r *Run, q compare.Question, x *compare.Exchange, res *compare.Result) *Example {
-	e := &Example{
-		Session: x.Session, Client: x.Client.String(),
-		Request: r.cfg.Secrets.Request(x.Request), Differences: r.hidden(q, x, res.Differences),
+// example writes down how an answer differs, as far as there may be room.
+func (r *Run) example(q compare.Question, x *compare.Exchange, res *compare.Result) Example {
+	r.mu.Lock()
+	bodies, told := r.groups.bodies < maxBodies, r.groups.told < maxTold
+	r.mu.Unlock()
+	differences := res.Differences
+	if !told {
+		differences = differences[:min(len(differences), 1)]
 	}
-	if g.bodies < maxBodies {
+	e := Example{Differences: r.hidden(q, x, differences)}
+	if bodies {
 		e.Production, e.Application = r.body(x.Production, q), r.body(x.Application, q)
-		for _, b := range []*Body{e.Production, e.Application} {
-			if b != nil {
-				g.bodies += len(b.Head) + len(b.Text)
-			}
-		}
 	}
 	return e
+}
+
+// keep completes a signature's example.
+func (g *groups) keep(s *signature, e Example) {
+	for i := range e.Differences {
+		d := &e.Differences[i]
+		g.told += differenceSize + len(d.Place.Name) + len(d.Path) + len(d.Production) + len(d.Application)
+	}
+	for _, b := range []*Body{e.Production, e.Application} {
+		if b != nil {
+			g.bodies += len(b.Head) + len(b.Text)
+		}
+	}
+	// Summary may have the example that was there.
+	now := *s.example
+	now.Differences, now.Production, now.Application = e.Differences, e.Production, e.Application
+	s.example = &now
 }
 
 // body is an answer as text.

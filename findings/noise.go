@@ -51,9 +51,9 @@ func (n *noises) is(rt *route, p compare.Place) bool {
 		return false
 	}
 	if c.baseline == 0 {
-		return n.leaves[leaf(p)] && volatile(c.production, c.other)
+		return n.leaves[leaf(p)] && c.volatile
 	}
-	if volatile(c.production, c.other) || float64(c.baseline) >= often*float64(rt.baselineCompared) {
+	if c.volatile || float64(c.baseline) >= often*float64(rt.baselineCompared) {
 		return true
 	}
 	return !exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared)
@@ -62,7 +62,7 @@ func (n *noises) is(rt *route, p compare.Place) bool {
 // noiseForSure reports whether a place is noise whatever else comes.
 func (rt *route) noiseForSure(p compare.Place) bool {
 	c := rt.places[p]
-	return c != nil && c.baseline > 0 && volatile(c.production, c.other)
+	return c != nil && c.baseline > 0 && c.volatile
 }
 
 // exceeds reports whether a of n is so much more than b of m that chance does

@@ -11,6 +11,9 @@ import (
 const (
 	firstStep = 250 * time.Millisecond
 	maxPoints = 600
+	// maxFindings is how many findings all points may have, at some 40 bytes:
+	// with more, too, each two become one.
+	maxFindings = 100_000
 )
 
 // series adds up a run over time.
@@ -18,6 +21,8 @@ type series struct {
 	origin time.Time
 	step   time.Duration
 	points []point
+
+	findings int // of all points
 }
 
 type point struct {
@@ -47,7 +52,9 @@ func (s *series) add(at time.Time, x *compare.Exchange, v compare.Verdict, findi
 		if p.findings == nil {
 			p.findings = map[int]int64{}
 		}
+		before := len(p.findings)
 		p.findings[finding]++
+		s.findings += len(p.findings) - before
 	}
 	if t := x.ProductionTimes.First; t > 0 {
 		p.production += t
@@ -56,6 +63,9 @@ func (s *series) add(at time.Time, x *compare.Exchange, v compare.Verdict, findi
 	if t := x.ApplicationTimes.First; t > 0 {
 		p.application += t
 		p.applications++
+	}
+	for s.findings > maxFindings && len(s.points) > 1 {
+		s.halve()
 	}
 }
 
@@ -72,6 +82,10 @@ func (s *series) halve() {
 	}
 	clear(s.points[n:])
 	s.points, s.step = s.points[:n], 2*s.step
+	s.findings = 0
+	for i := range s.points {
+		s.findings += len(s.points[i].findings)
+	}
 }
 
 func (p *point) merge(from *point) {

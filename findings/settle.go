@@ -56,7 +56,7 @@ func (rt *route) merge(from *route) {
 	for p, c := range from.places {
 		to := rt.places[p]
 		if to == nil {
-			to = &place{production: c.production, other: c.other}
+			to = &place{volatile: c.volatile}
 			rt.places[p] = to
 		}
 		to.application += c.application

@@ -45,6 +45,8 @@ type Record struct {
 	// Findings counts what differs by Outcome.Finding, maxFindings of them; those
 	// beyond differ whatever the noise.
 	Findings []Finding
+
+	told []int // those of Findings that have their First
 }
 
 // Finding is a number of answers that differ in the same.
@@ -76,11 +78,17 @@ func (r *Record) found(request string, out compare.Outcome) {
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.Finding == out.Finding {
 			f.Answers++
-			f.First = cmp.Or(f.First, first)
+			if f.First == nil && first != nil {
+				f.First = first
+				r.told = append(r.told, out.Finding)
+			}
 			return
 		}
 	}
 	if len(r.Findings) < maxFindings {
+		if first != nil {
+			r.told = append(r.told, out.Finding)
+		}
 		r.Findings = append(r.Findings, Finding{out.Finding, out.Verdict, 1, first})
 	}
 }
