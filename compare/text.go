@@ -209,6 +209,10 @@ func (c *textComparer) words(pl, al textLine, line int) {
 			continue
 		}
 		if !bytes.Equal(pw, aw) {
+			if c.f.looked >= maxLooked {
+				c.f.enough()
+				return // the rest of the line counts as one
+			}
 			c.note(line, word, &pw, &aw)
 		}
 		word++
@@ -233,6 +237,17 @@ func sameShape(p, a []byte) bool {
 // space, which is not counted as a word; or any other character by itself.
 func firstWord(p []byte) (word, rest []byte) {
 	kind, at := 0, 0
+	if len(p) > 0 && p[0] < utf8.RuneSelf {
+		if kind = int(asciiKinds[p[0]]); kind == otherRune {
+			return p[:1], p[1:]
+		}
+		for at = 1; at < len(p) && p[at] < utf8.RuneSelf && int(asciiKinds[p[at]]) == kind; {
+			at++
+		}
+		if at < len(p) && p[at] < utf8.RuneSelf {
+			return p[:at], p[at:]
+		}
+	}
 	for at < len(p) {
 		r, size := utf8.DecodeRune(p[at:])
 		k := runeKind(r)
@@ -253,6 +268,14 @@ const (
 	spaceRune
 )
 
+// asciiKinds are the kinds of most characters, for speed.
+var asciiKinds = func() (kinds [utf8.RuneSelf]uint8) {
+	for r := range kinds {
+		kinds[r] = uint8(runeKind(rune(r)))
+	}
+	return kinds
+}()
+
 func runeKind(r rune) int {
 	switch {
 	case r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
@@ -265,6 +288,9 @@ func runeKind(r rune) int {
 
 // isSpace reports whether a word of firstWord is white space.
 func isSpace(word []byte) bool {
+	if len(word) > 0 && word[0] < utf8.RuneSelf {
+		return asciiKinds[word[0]] == spaceRune
+	}
 	r, _ := utf8.DecodeRune(word)
 	return runeKind(r) == spaceRune
 }
