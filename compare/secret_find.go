@@ -266,7 +266,10 @@ func (p *jsonSecrets) value(depth int, inHidden bool) bool {
 		p.at++
 		return p.elements(c, depth, inHidden)
 	default:
-		n := strings.IndexAny(p.text[p.at:]+",", ",]} \t\r\n")
+		n := strings.IndexAny(p.text[p.at:], ",]} \t\r\n")
+		if n < 0 {
+			n = len(p.text) - p.at
+		}
 		word := p.text[p.at : p.at+n]
 		p.at += n
 		cut := strings.Trim(word, "+-.0123456789eE") == "" || strings.HasPrefix("true", word) || strings.HasPrefix("false", word) || strings.HasPrefix("null", word)

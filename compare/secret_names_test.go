@@ -71,3 +71,20 @@ func TestHideInTextOfManySecrets(t *testing.T) {
 		t.Errorf("%s, %s", d.Production, d.Application)
 	}
 }
+
+// A document of many numbers is gone through once, not copied for each.
+func TestHideInManyNumbers(t *testing.T) {
+	text := "[" + strings.Repeat("1,", 20_000) + `{"token":12`
+	var got string
+	result := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			got = someSecrets.Body("application/json", text)
+		}
+	})
+	if !strings.HasSuffix(got, `{"token":"***"`) {
+		t.Errorf("%q", got[len(got)-20:])
+	}
+	if n := result.AllocedBytesPerOp(); n > 100*int64(len(text)) {
+		t.Errorf("%d bytes of text took %d bytes", len(text), n)
+	}
+}
