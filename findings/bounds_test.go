@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"strings"
@@ -14,8 +15,14 @@ import (
 // memory: neither with places, nor with signatures, examples or findings over
 // time.
 func TestRunIsBounded(t *testing.T) {
-	const limit = 64 << 20
-	r := New(Config{})
+	for _, memory := range []int64{0, 16 << 20, 2 << 20} {
+		testBounded(t, memory)
+	}
+}
+
+func testBounded(t *testing.T, memory int64) {
+	r := New(Config{Memory: memory})
+	limit := cmp.Or(memory, MaxMemory)
 	before := heap()
 	long, at := strings.Repeat("k", 900), time.Unix(1700000000, 0)
 	for i := range 4_000 {
@@ -33,7 +40,7 @@ func TestRunIsBounded(t *testing.T) {
 		r.judged(q, x, res)
 	}
 	if grown := heap() - before; grown > limit {
-		t.Errorf("it holds %d MiB", grown>>20)
+		t.Errorf("with %d MiB it holds %d", limit>>20, grown>>20)
 	}
 	s := r.Summary()
 	var series, groups int64
@@ -58,7 +65,8 @@ func heap() int64 {
 
 // Many findings in each step make the steps longer, and none is lost.
 func TestSeriesOfManyFindings(t *testing.T) {
-	var s series
+	const maxFindings = 100_000
+	s := series{maxFindings: maxFindings}
 	x := exchange("turn 1", "a", "b")
 	const points, each = 300, 1000
 	for i := range points {

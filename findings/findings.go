@@ -28,6 +28,10 @@ type Config struct {
 	Rules *compare.Rules
 	// Secrets are masked in all that a Summary shows; nil: the default ones.
 	Secrets *compare.Secrets
+	// Memory is about how many bytes may be kept; 0: as many as it ever takes,
+	// which is MaxMemory. With less, fewer routes and places are told apart, and
+	// fewer examples shown.
+	Memory int64
 	// Wanted is told of each session that became an example of something; nil:
 	// nobody wants to know. It is called with a lock held, and must be quick.
 	Wanted func(session uint64)
@@ -36,6 +40,7 @@ type Config struct {
 // Run adds up one run. All methods may be called by several goroutines at once.
 type Run struct {
 	cfg    Config
+	bounds bounds
 	routes router
 
 	mu         sync.Mutex
@@ -59,10 +64,12 @@ func New(cfg Config) *Run {
 	}
 	r := &Run{
 		cfg:     cfg,
+		bounds:  boundsOf(cfg.Memory),
 		byRoute: map[string]*route{},
 		excused: map[compare.Excuse]int64{},
 	}
 	r.routes.init()
+	r.series.maxFindings = r.bounds.findings
 	r.groups.init()
 	for i := range r.latency {
 		r.latency[i].init()
@@ -70,19 +77,14 @@ func New(cfg Config) *Run {
 	return r
 }
 
-// What bounds a Run. A route costs 4 to 40 KB, according to how many answers
-// it has; for groups see groups.go.
+// What bounds a Run, beside bounds.
 const (
-	maxRoutes = 1000 // more are put together as otherRoutes
-	maxPlaces = 500  // of a route; others are not counted apart, so no noise excuses them
-	maxExcuse = 500  // entries of excused
-	// maxPlacesSize bounds the places of all routes, in bytes: an application
-	// that names each value anew would fill 1000 routes with maxPlaces each.
-	maxPlacesSize = 8 << 20
-	placeSize     = 128 // of one, without its name
+	maxPlaces = 500 // of a route; others are not counted apart, so no noise excuses them
+	maxExcuse = 500 // entries of excused
+	placeSize = 128 // bytes of a place, without its name
 )
 
-// otherRoutes is the route of what came after maxRoutes others.
+// otherRoutes is the route of what came after bounds.routes others.
 const otherRoutes = "other requests"
 
 // route is what requests of one kind came to, before noise is taken off.
@@ -213,7 +215,7 @@ func (r *Run) route(name string) *route {
 	if rt := r.byRoute[name]; rt != nil {
 		return rt
 	}
-	if len(r.byRoute) >= maxRoutes {
+	if len(r.byRoute) >= r.bounds.routes {
 		name = otherRoutes
 		if rt := r.byRoute[name]; rt != nil {
 			return rt
@@ -230,7 +232,7 @@ func (r *Run) countPlaces(rt *route, res *compare.Result, which func(*place) *in
 		at := rt.places[p]
 		if at == nil {
 			size := placeSize + len(p.Name)
-			if len(rt.places) == maxPlaces || r.places+size > maxPlacesSize {
+			if len(rt.places) == maxPlaces || r.places+size > r.bounds.places {
 				continue
 			}
 			r.places += size

@@ -221,7 +221,7 @@ func TestManySignatures(t *testing.T) {
 	if len(s.Groups) != 1 || s.Groups[0].Route != "GET /a" || fmt.Sprint(s.Groups[0].Places) != "[$.price]" || s.Groups[0].Answers != 10 {
 		t.Errorf("%s", groupWords(s))
 	}
-	if len(r.groups.all) > maxSignatures+2*maxRoutes {
+	if len(r.groups.all) > maxSignatures+2*r.bounds.routes {
 		t.Errorf("%d signatures", len(r.groups.all))
 	}
 }

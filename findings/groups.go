@@ -15,13 +15,6 @@ import (
 const (
 	maxSignatures = 2000 // more are put together by route, as are those of a route beyond maxOfRoute
 	maxOfRoute    = 100
-	// maxSize is for their places, in bytes: with more, too, they are put together.
-	maxSize = 8 << 20
-	// maxBodies bounds what all examples' bodies come to, in bytes, and maxTold
-	// what their differences do. Beyond these there are no bodies, and one
-	// difference for an example.
-	maxBodies = 8 << 20
-	maxTold   = 8 << 20
 	// differenceSize is that of one without what it points to.
 	differenceSize = 144
 )
@@ -61,12 +54,12 @@ func (g *groups) add(r *Run, rt *route, x *compare.Exchange, res *compare.Result
 	s.places = slices.DeleteFunc(s.places, rt.noiseForSure)
 	key := s.key()
 	n, known := g.index[key]
-	full := g.size > maxSize
+	full := g.size > r.bounds.signatures
 	if !known && !s.missing && (full || len(g.all) > maxSignatures || rt.signatures >= maxOfRoute) {
 		// Places that are noise as far as is known make for many signatures.
 		s.places = slices.DeleteFunc(s.places, func(p compare.Place) bool { return rt.places[p] != nil && rt.places[p].baseline > 0 })
 		key = "late " + s.key()
-		if n, known = g.index[key]; !known && (full || len(g.all) > maxSignatures+maxRoutes || rt.signatures >= 2*maxOfRoute) {
+		if n, known = g.index[key]; !known && (full || len(g.all) > maxSignatures+r.bounds.routes || rt.signatures >= 2*maxOfRoute) {
 			// The signature of all that have no entry: places is what any of them had.
 			key = "pool " + rt.name
 			if n, known = g.index[key]; known {
@@ -140,7 +133,7 @@ func placesKey(places []compare.Place) string {
 // example writes down how an answer differs, as far as there may be room.
 func (r *Run) example(q compare.Question, x *compare.Exchange, res *compare.Result) Example {
 	r.mu.Lock()
-	bodies, told := r.groups.bodies < maxBodies, r.groups.told < maxTold
+	bodies, told := r.groups.bodies < r.bounds.bodies, r.groups.told < r.bounds.told
 	r.mu.Unlock()
 	differences := res.Differences
 	if !told {

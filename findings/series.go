@@ -11,9 +11,6 @@ import (
 const (
 	firstStep = 250 * time.Millisecond
 	maxPoints = 600
-	// maxFindings is how many findings all points may have, at some 40 bytes:
-	// with more, too, each two become one.
-	maxFindings = 100_000
 )
 
 // series adds up a run over time.
@@ -22,7 +19,7 @@ type series struct {
 	step   time.Duration
 	points []point
 
-	findings int // of all points
+	findings, maxFindings int // of all points; see bounds
 }
 
 type point struct {
@@ -64,7 +61,7 @@ func (s *series) add(at time.Time, x *compare.Exchange, v compare.Verdict, findi
 		p.application += t
 		p.applications++
 	}
-	for s.findings > maxFindings && len(s.points) > 1 {
+	for s.findings > s.maxFindings && len(s.points) > 1 {
 		s.halve()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tcpsandbox/capture"
+	"tcpsandbox/findings"
 	"tcpsandbox/replay"
 	"tcpsandbox/sandbox"
 )
@@ -214,6 +215,9 @@ func (c *controls) heldLimit() int64 {
 	}
 	return c.heapLimit() / 2
 }
+
+// findingsLimit is how much of it may be kept of what differs.
+func (c *controls) findingsLimit() int64 { return min(findings.MaxMemory, c.heapLimit()/8) }
 
 // bufferLimit is how much of it packets may take that wait for earlier ones.
 func (c *controls) bufferLimit() int { return int(min(64<<20, c.heapLimit()/8)) }

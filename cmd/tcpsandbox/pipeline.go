@@ -53,7 +53,7 @@ type pipeline struct {
 // newPipeline returns a run that holds nothing yet.
 func newPipeline(o *runOptions, con *console) *pipeline {
 	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
-	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Wanted: func(session uint64) {
+	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Memory: o.findingsLimit(), Wanted: func(session uint64) {
 		if p.store != nil {
 			p.store.Want(session)
 		}
@@ -110,7 +110,7 @@ func (p *pipeline) open() error {
 		Choice:        choice,
 		Multiply:      p.opt.multiply,
 		Clients:       p.opt.clients,
-		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2,
+		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2 - p.opt.findingsLimit()/2,
 		Hold:          true,
 	}
 	var engines []*replay.Engine
