@@ -43,12 +43,13 @@ const (
 	CaptureEnded               // production's answer had not come to its end when the capture did
 	Unpaired                   // it is not known which bytes belong to which request
 	NotPlayed                  // the request did not reach the application
+	RunEnded                   // the run ended before the application had answered, or had had the time to
 	OverBound                  // too large to be decoded, and not the same bytes
 
 	Reasons // how many there are
 )
 
-var reasonNames = [...]string{"", "not-captured", "gap", "capture-ended", "unpaired", "not-played", "over-bound"}
+var reasonNames = [...]string{"", "not-captured", "gap", "capture-ended", "unpaired", "not-played", "run-ended", "over-bound"}
 
 // String returns the word that reports use.
 func (r Reason) String() string { return reasonNames[r] }
@@ -135,7 +136,7 @@ func Answers(production, application *Answer, q Question, rules *Rules) Result {
 		return Result{Verdict: Identical}
 	case application.Len == 0 && !application.Complete:
 		return Result{Verdict: Missing}
-	case application.Complete && equal(production, application):
+	case application.Complete && Same(production, application):
 		return Result{Verdict: Identical}
 	}
 	return judged(production, application, q, rules)
