@@ -237,6 +237,7 @@ func TestClose(t *testing.T) {
 		{
 			name: "cut short in the middle of an answer without a framer", tape: record().client("list\n").answer("a\nb\n").client("quit\n").answer("bye\n"),
 			serve: turns("list\n", say("a\n"), reply{then: "hang"}), received: []string{"list\n"}, state: "pending", cut: 300 * ms,
+			bytes:    fateBytes{session.Delivered: 5, session.Pending: 5},
 			verdicts: verdictCount{compare.Uncompared: 2}, timing: true,
 		},
 		{
