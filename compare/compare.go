@@ -14,7 +14,11 @@
 //	http1.go   the message: status, header fields (fields.go), cookies (cookie.go)
 //	body.go    its body, decoded (decode.go); what kind of content it is
 //	json.go    values by path, form.go fields, text.go lines, bytes.go the rest
-//	rules.go   whether what differs may
+//	rules.go   whether what differs may: by default (rules_default.go), by a file
+//	           (rulesfile.go), or as it was learned (learn.go)
+//
+// close.go compares how connections end. secret.go hides what no report may
+// show, and render.go writes an answer out for people.
 package compare
 
 // Verdict is the outcome of one comparison.
