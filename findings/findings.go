@@ -84,14 +84,14 @@ const otherRoutes = "other requests"
 type route struct {
 	name       string
 	verdicts   Verdicts
-	places     map[compare.Place]*place
+	places     map[spot]*place
 	latency    [sides]timings
 	signatures int // of its own; see groups
 
 	baselineCompared int64
 }
 
-// place counts the answers of one route that differ in one place.
+// place counts the answers of one route that differ in one spot.
 type place struct {
 	application, baseline int64
 	production, other     string // what stood there first
@@ -147,7 +147,7 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
 		rt.count(res, func(p *place) *int64 { return &p.application })
 		out.Finding = r.groups.add(r, rt, q, x, res)
-		if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(d.Place) }); i >= 0 && x.First {
+		if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(spotOf(&d)) }); i >= 0 && x.First {
 			first = &res.Differences[i]
 		}
 	}
@@ -203,14 +203,14 @@ func (r *Run) route(name string) *route {
 			return rt
 		}
 	}
-	rt := &route{name: name, places: map[compare.Place]*place{}}
+	rt := &route{name: name, places: map[spot]*place{}}
 	r.byRoute[name] = rt
 	return rt
 }
 
 // count counts an answer at each place where it differs.
 func (rt *route) count(res *compare.Result, which func(*place) *int64) {
-	for _, p := range placesOf(res) {
+	for _, p := range spotsOf(res) {
 		at := rt.places[p]
 		if at == nil {
 			if len(rt.places) == maxPlaces {

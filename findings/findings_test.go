@@ -213,11 +213,20 @@ func TestManySignatures(t *testing.T) {
 	if s := r.Summary(); len(s.Groups) != 0 || s.Verdicts[compare.Equivalent] != n {
 		t.Errorf("%d groups, verdicts %v", len(s.Groups), s.Verdicts)
 	}
-	price := differing(path("$.price"))
+	price, status := differing(path("$.price")), differing(compare.Place{Kind: compare.InStatus})
 	for i := range 10 {
 		r.feed("GET /a", uint64(n+i), &price, &same)
 	}
+	r.feed("GET /b", uint64(n), &same, &status) // once in the old version
+	for i := range 50 {
+		r.feed("GET /b", uint64(n+i), &status, &same)
+	}
 	s := r.Summary()
+	if len(s.Groups) == 2 && fmt.Sprint(s.Groups[0].Places) == "[status]" && s.Groups[0].Answers == 50 {
+		s.Groups = s.Groups[1:]
+	} else {
+		t.Errorf("the status is not among them")
+	}
 	if len(s.Groups) != 1 || s.Groups[0].Route != "GET /a" || fmt.Sprint(s.Groups[0].Places) != "[$.price]" || s.Groups[0].Answers != 10 {
 		t.Errorf("%s", groupWords(s))
 	}

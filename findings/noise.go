@@ -1,8 +1,10 @@
 package findings
 
 import (
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +35,7 @@ func newNoises(byRoute map[string]*route) *noises {
 	for _, rt := range byRoute {
 		for p, c := range rt.places {
 			if c.baseline > 0 {
-				n.leaves[leaf(p)] = true
+				n.leaves[leaf(p.Place)] = true
 			}
 		}
 	}
@@ -44,35 +46,84 @@ func newNoises(byRoute map[string]*route) *noises {
 // noise however often the application differs there.
 const often = 0.1
 
-// is reports whether a place is noise in the answers of a route.
-func (n *noises) is(rt *route, p compare.Place) bool {
+// By how many standard deviations the application must differ more often than
+// the old version. It is less where chance is no likely reason: in 1,000
+// answers 10 of status 500 are more than 1.
+const (
+	clearly      = 4
+	clearlyGrave = 2.5
+)
+
+// is reports whether a spot is noise in the answers of a route.
+func (n *noises) is(rt *route, p spot) bool {
 	c := rt.places[p]
-	if c == nil {
+	switch {
+	case c == nil:
 		return false
+	case volatile(c.production, c.other):
+		return c.baseline > 0 || n.leaves[leaf(p.Place)]
+	case c.baseline == 0:
+		// The old version's values are not told how many answers it takes until
+		// one of them is null by chance, but that it may be.
+		return p.how != "" && p.Kind != compare.InStatus && 2*c.application < rt.compared() &&
+			!exceeds(c.application, rt.compared(), 0, rt.baselineCompared, clearlyGrave) && rt.varies(p.Place)
+	case p.grave():
+		return !exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared, clearlyGrave)
 	}
-	if c.baseline == 0 {
-		return n.leaves[leaf(p)] && volatile(c.production, c.other)
-	}
-	if volatile(c.production, c.other) || float64(c.baseline) >= often*float64(rt.baselineCompared) {
+	return float64(c.baseline) >= often*float64(rt.baselineCompared) ||
+		!exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared, clearly)
+}
+
+// grave reports whether answers that differ there are not just other ones:
+// these differ as often in the old version, or there is a change.
+func (p spot) grave() bool { return p.how != "" || p.ofAll() }
+
+// ofAll reports whether p is about an answer as a whole.
+func (p spot) ofAll() bool {
+	switch p.Kind {
+	case compare.InAnswer, compare.InStatus, compare.InEnd, compare.InClose:
 		return true
 	}
-	return !exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared)
+	return false
+}
+
+// varies reports whether the old version differs in a place in any way.
+func (rt *route) varies(p compare.Place) bool {
+	for s, c := range rt.places {
+		if s.Place == p && c.baseline > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// of returns the noise of a route by place. An answer that differs in two ways
+// in one place is counted for the more frequent one.
+func (n *noises) of(rt *route) []Noise {
+	byPlace := map[compare.Place]Noise{}
+	for p, c := range rt.places {
+		if n.is(rt, p) {
+			x := byPlace[p.Place]
+			byPlace[p.Place] = Noise{rt.name, p.Place, max(x.Baseline, c.baseline), max(x.Application, c.application), rt.baselineCompared}
+		}
+	}
+	return slices.Collect(maps.Values(byPlace))
 }
 
 // noiseForSure reports whether a place is noise whatever else comes.
-func (rt *route) noiseForSure(p compare.Place) bool {
+func (rt *route) noiseForSure(p spot) bool {
 	c := rt.places[p]
 	return c != nil && c.baseline > 0 && volatile(c.production, c.other)
 }
 
 // exceeds reports whether a of n is so much more than b of m that chance does
-// not explain it: by four standard deviations of the difference of two counts.
-func exceeds(a, n, b, m int64) bool {
+// not explain it: by so many standard deviations of the difference of two counts.
+func exceeds(a, n, b, m int64, deviations float64) bool {
 	if n == 0 || m == 0 {
 		return a > 0
 	}
 	scaled := float64(a) * float64(m) / float64(n)
-	return scaled-float64(b) > 4*math.Sqrt(scaled+float64(b))
+	return scaled-float64(b) > deviations*math.Sqrt(scaled+float64(b))
 }
 
 // compared is the number of the application's answers that were compared.
@@ -97,9 +148,9 @@ func leaf(p compare.Place) string {
 }
 
 // sample returns what the two sides have in a place.
-func sample(res *compare.Result, p compare.Place) (production, application string) {
+func sample(res *compare.Result, p spot) (production, application string) {
 	for i := range res.Differences {
-		if d := &res.Differences[i]; d.Place == p {
+		if d := &res.Differences[i]; spotOf(d) == p {
 			return string(d.Production), string(d.Application)
 		}
 	}
