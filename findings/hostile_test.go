@@ -198,6 +198,19 @@ func TestHostileServers(t *testing.T) {
 			return a
 		}},
 		{"a counter in text", 50, "", func(s *server, side, i int) string { return text("visits: %d", s.IntN(20000)) }},
+		{"a list of text", 100, "", func(s *server, side, i int) string {
+			var b strings.Builder
+			for k := range 5 + s.IntN(10) {
+				fmt.Fprintf(&b, "item %d %s\n", k, s.hex(4))
+			}
+			return text("%s", b.String())
+		}},
+		{"random bytes", 50, "", func(s *server, side, i int) string {
+			return answer(200, "\x00\x01\x02"+string(s.bytes(32))+"\xff", "Content-Type: application/octet-stream")
+		}},
+		{"a byte beside random ones", 50, "[bytes 45-46]", func(s *server, side, i int) string {
+			return answer(200, "\x00\x01\x02"+string(s.bytes(32))+"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"+string(rune('a'+side/newVersion))+"\xff", "Content-Type: application/octet-stream")
+		}},
 	} {
 		s := &server{rand.New(rand.NewPCG(1, 2))}
 		r := New(Config{Rules: compare.Default()})

@@ -62,6 +62,8 @@ func (n *noises) is(rt *route, p spot) bool {
 		return false
 	case volatile(c.production, c.other):
 		return c.baseline > 0 || n.leaves[leaf(p.Place)]
+	case rt.within(p.Place):
+		return true
 	case c.baseline == 0:
 		// The old version's values are not told how many answers it takes until
 		// one of them is null by chance, but that it may be.
@@ -70,7 +72,7 @@ func (n *noises) is(rt *route, p spot) bool {
 	case p.grave():
 		return !exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared, clearlyGrave)
 	}
-	return float64(c.baseline) >= often*float64(rt.baselineCompared) ||
+	return rt.often(p.Place) ||
 		!exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared, clearly)
 }
 
@@ -95,6 +97,43 @@ func (rt *route) varies(p compare.Place) bool {
 		}
 	}
 	return false
+}
+
+// within reports whether a place is a piece of text or bytes inside another one
+// in which the old version differs often: of random bytes some are the same by
+// chance, and of lists of random length a line may be there on both sides.
+func (rt *route) within(p compare.Place) bool {
+	switch p.Kind {
+	case compare.InText:
+		line, _, word := strings.Cut(p.Name, " word ")
+		return word && rt.often(compare.Place{Kind: compare.InText, Name: line})
+	case compare.InBytes:
+		from, until := bytesOf(p.Name)
+		for s := range rt.places {
+			if s.Kind == compare.InBytes && s.Place != p && rt.often(s.Place) {
+				if f, u := bytesOf(s.Name); f <= from && until <= u {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (rt *route) often(p compare.Place) bool {
+	c := rt.places[spot{Place: p}]
+	return c != nil && c.baseline > 0 && float64(c.baseline) >= often*float64(rt.baselineCompared)
+}
+
+// bytesOf reads the name of a place in bytes, "16-20" or "16-".
+func bytesOf(name string) (from, until int64) {
+	first, last, _ := strings.Cut(name, "-")
+	from, _ = strconv.ParseInt(first, 10, 64)
+	until, err := strconv.ParseInt(last, 10, 64)
+	if err != nil {
+		until = math.MaxInt64
+	}
+	return from, until
 }
 
 // of returns the noise of a route by place. An answer that differs in two ways
