@@ -219,10 +219,16 @@ func (c *jsonComparer) pathString(exact bool) string {
 	out := append(c.name[:0], '$')
 	for _, s := range c.path {
 		switch {
-		case s.key != 0 && s.inB:
-			out = appendJSONKey(out, &c.b, s.key)
 		case s.key != 0:
-			out = appendJSONKey(out, &c.a, s.key)
+			in := &c.a
+			if s.inB {
+				in = &c.b
+			}
+			if !exact && madeKey(in.unquoted(s.key)) {
+				out = append(out, ".*"...)
+				continue
+			}
+			out = appendJSONKey(out, in, s.key)
 		case exact:
 			out = append(strconv.AppendInt(append(out, '['), int64(s.index), 10), ']')
 		default:

@@ -205,11 +205,14 @@ func TestHostileServers(t *testing.T) {
 			}
 			return text("%s", b.String())
 		}},
-		{"random bytes", 50, "", func(s *server, side, i int) string {
+		{"random bytes", 500, "", func(s *server, side, i int) string {
 			return answer(200, "\x00\x01\x02"+string(s.bytes(32))+"\xff", "Content-Type: application/octet-stream")
 		}},
 		{"a byte beside random ones", 50, "[bytes 45-46]", func(s *server, side, i int) string {
 			return answer(200, "\x00\x01\x02"+string(s.bytes(32))+"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"+string(rune('a'+side/newVersion))+"\xff", "Content-Type: application/octet-stream")
+		}},
+		{"random keys", 100, "", func(s *server, side, i int) string {
+			return json(`{"sessions":{%q:{"n":1},%q:{"n":2}}}`, s.hex(8), s.hex(8))
 		}},
 	} {
 		s := &server{rand.New(rand.NewPCG(1, 2))}
