@@ -214,6 +214,12 @@ func TestHostileServers(t *testing.T) {
 		{"random keys", 100, "", func(s *server, side, i int) string {
 			return json(`{"sessions":{%q:{"n":1},%q:{"n":2}}}`, s.hex(8), s.hex(8))
 		}},
+		{"a token in HTML in one line", 500, "", func(s *server, side, i int) string {
+			return html(`<html><input name="csrf" value="%s"><p>price 12.00</p></html>`, s.base64(24))
+		}},
+		{"a price behind a token in one line", 500, "[line 1 word 23]", func(s *server, side, i int) string {
+			return html(`<html><input name="csrf" value="%s"><p>price 12.%d</p></html>`, s.base64(25), 10+side/newVersion)
+		}},
 	} {
 		s := &server{rand.New(rand.NewPCG(1, 2))}
 		r := New(Config{Rules: compare.Default()})
