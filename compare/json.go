@@ -85,6 +85,8 @@ func (c *jsonComparer) compare(at, bt uint32) {
 		c.note(at, bt)
 	case a.kind == jsonObject:
 		c.objects(at, bt)
+	case a.kind == jsonList && (a.next == at+1) != (b.next == bt+1):
+		c.note(at, bt) // one of them is empty, which is more than that each element is not there
 	case a.kind == jsonList:
 		c.compareLists(at, bt)
 	case sameScalar(&c.a, at, &c.b, bt):

@@ -220,6 +220,13 @@ func TestHostileServers(t *testing.T) {
 		{"a price behind a token in one line", 500, "[line 1 word 23]", func(s *server, side, i int) string {
 			return html(`<html><input name="csrf" value="%s"><p>price 12.%d</p></html>`, s.base64(25), 10+side/newVersion)
 		}},
+		{"an empty list for one of random length", 50, "[$.items]", func(s *server, side, i int) string {
+			items := []string{"1", "2", "3", "4", "5"}[:1+s.IntN(4)]
+			if side == newVersion {
+				items = nil
+			}
+			return json(`{"items":%s}`, s.list(items...))
+		}},
 	} {
 		s := &server{rand.New(rand.NewPCG(1, 2))}
 		r := New(Config{Rules: compare.Default()})
