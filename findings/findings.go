@@ -197,7 +197,7 @@ func (r *Run) route(name string) *route {
 	if rt := r.byRoute[name]; rt != nil {
 		return rt
 	}
-	if len(r.byRoute) >= maxRoutes {
+	if len(r.byRoute) >= maxRoutes && name != compare.CloseRoute {
 		name = otherRoutes
 		if rt := r.byRoute[name]; rt != nil {
 			return rt
