@@ -138,6 +138,15 @@ func TestHostileServers(t *testing.T) {
 			}
 			return json(`{"next":%q}`, s.hex(8))
 		}},
+		{"forty optional fields", 200, "", func(s *server, side, i int) string {
+			var members []string
+			for k := range 40 {
+				if s.IntN(40) < k {
+					members = append(members, fmt.Sprintf(`"f%d":1`, k))
+				}
+			}
+			return json(`{%s}`, strings.Join(members, ","))
+		}},
 		{"500 for 200 or 304", 50, "[status]", func(s *server, side, i int) string {
 			switch {
 			case side == newVersion:
