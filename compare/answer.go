@@ -94,8 +94,8 @@ func (a *Answer) Reset() {
 	a.Head, a.Len, a.Complete = nil, 0, false
 }
 
-// equal reports whether two answers are the same bytes.
-func equal(a, b *Answer) bool {
+// Same reports whether two answers are the same bytes, be they complete or not.
+func Same(a, b *Answer) bool {
 	if a.Len != b.Len {
 		return false
 	}

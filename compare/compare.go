@@ -14,7 +14,11 @@
 //	http1.go   the message: status, header fields (fields.go), cookies (cookie.go)
 //	body.go    its body, decoded (decode.go); what kind of content it is
 //	json.go    values by path, form.go fields, text.go lines, bytes.go the rest
-//	rules.go   whether what differs may
+//	rules.go   whether what differs may: by default (rules_default.go), by a file
+//	           (rulesfile.go), or as it was learned (learn.go)
+//
+// close.go compares how connections end. secret.go hides what no report may
+// show, and render.go writes an answer out for people.
 package compare
 
 // Verdict is the outcome of one comparison.
@@ -43,12 +47,13 @@ const (
 	CaptureEnded               // production's answer had not come to its end when the capture did
 	Unpaired                   // it is not known which bytes belong to which request
 	NotPlayed                  // the request did not reach the application
+	RunEnded                   // the run ended before the application had answered, or had had the time to
 	OverBound                  // too large to be decoded, and not the same bytes
 
 	Reasons // how many there are
 )
 
-var reasonNames = [...]string{"", "not-captured", "gap", "capture-ended", "unpaired", "not-played", "over-bound"}
+var reasonNames = [...]string{"", "not-captured", "gap", "capture-ended", "unpaired", "not-played", "run-ended", "over-bound"}
 
 // String returns the word that reports use.
 func (r Reason) String() string { return reasonNames[r] }
@@ -135,7 +140,7 @@ func Answers(production, application *Answer, q Question, rules *Rules) Result {
 		return Result{Verdict: Identical}
 	case application.Len == 0 && !application.Complete:
 		return Result{Verdict: Missing}
-	case application.Complete && equal(production, application):
+	case application.Complete && Same(production, application):
 		return Result{Verdict: Identical}
 	}
 	return judged(production, application, q, rules)

@@ -14,7 +14,7 @@ import "bytes"
 //
 // Neither argument is changed or kept.
 func Parts(production, application *Answer, cut bool) Result {
-	if equal(production, application) {
+	if Same(production, application) {
 		return Result{Verdict: Identical}
 	}
 	n := min(len(production.Head), len(application.Head))

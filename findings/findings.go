@@ -11,6 +11,7 @@
 //	noise.go    what the old version differs in, too
 //	latency.go  how long answers took, by route and in all
 //	series.go   all that over time
+//	settle.go   at the end: the noise taken off, signatures made groups
 //
 // However long the run is, memory is bounded: the constants say by what.
 package findings

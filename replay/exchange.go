@@ -68,6 +68,18 @@ type exchanges struct {
 	crossing *crossing // nil: none is unresolved
 
 	longestPause time.Duration // inside production's answers
+
+	over time.Time // when the run ended, if it did before the session
+}
+
+// underWay reports whether an answer was, when the run ended: asked for, not
+// here to its end, and not waited for as long as one is.
+func (x *exchanges) underWay(e *exchange) bool {
+	p := x.player
+	if x.over.IsZero() || !e.sent || e.appDone || p.fail.err != nil || x.over.Sub(p.lastActivity()) >= p.shard.cfg.AnswerTimeout {
+		return false
+	}
+	return e.http || !compare.Same(&e.production, &e.application) // without a framer, the same bytes are all of it
 }
 
 // asHTTP tells that the answers are HTTP, which is the one protocol with a
@@ -260,6 +272,8 @@ func (x *exchanges) pair(e *exchange, pair *compare.Exchange) {
 		pair.Why = compare.NotCaptured
 	case !e.production.Complete && !e.part && !e.extra:
 		pair.Why = compare.CaptureEnded
+	case x.underWay(e):
+		pair.Why = compare.RunEnded
 	}
 	// To say nothing is an answer to a turn; an empty datagram has to come.
 	silent := e.sent && e.production.Len == 0 && p.udp == nil
@@ -299,7 +313,7 @@ func (x *exchanges) broken() {
 // conclude judges what is left when the session is over.
 func (x *exchanges) conclude() {
 	x.resolve(true)
-	if e := x.at(x.app); e != nil && e.sent && !e.appDone && !x.framed(protocol.Application) && e.application.Len > 0 {
+	if e := x.at(x.app); e != nil && e.sent && !e.appDone && !x.framed(protocol.Application) && e.application.Len > 0 && !x.underWay(e) {
 		e.application.Complete, e.appDone = true, true
 	}
 	x.abandon()

@@ -225,8 +225,10 @@ func (p *player) failure(f failure) string {
 
 // cutShort ends a session because the run is over.
 func (p *player) cutShort() {
+	now := time.Now()
+	p.exchanges.over = now
 	if p.udp != nil {
-		p.udp.cutShort(time.Now())
+		p.udp.cutShort(now)
 		return
 	}
 	p.exchanges.conclude()

@@ -42,7 +42,7 @@ func (t *text) answers() {
 	for _, e := range t.Excused {
 		words = append(words, cut(e.Place, valueWidth)+" "+number(e.Answers))
 	}
-	t.list("equivalent "+number(a.Equivalent)+": ", words)
+	t.list("allowed: ", words)
 	words = nil
 	for _, why := range slices.Sorted(maps.Keys(a.UncomparedWhy)) {
 		words = append(words, why+" "+number(a.UncomparedWhy[why]))

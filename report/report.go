@@ -209,7 +209,7 @@ type Answers struct {
 	Extra      int64 `json:"extra"` // of those different: datagrams that production did not send
 
 	// UncomparedWhy counts the uncompared by reason: "not-captured", "gap",
-	// "capture-ended", "unpaired", "not-played", "over-bound", "unknown". Only in
+	// "capture-ended", "unpaired", "not-played", "run-ended", "over-bound", "unknown". Only in
 	// the sum.
 	UncomparedWhy map[string]int64 `json:"uncompared_why,omitempty"`
 }

@@ -301,6 +301,11 @@ func TestParentKilled(t *testing.T) {
 	if ns == inode(t, "/proc/self/ns/net") {
 		t.Error("the application is in our namespace")
 	}
+	// While it is held open, no other namespace can get its number.
+	held, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", init))
+	if err != nil {
+		t.Fatal(err)
+	}
 	parent.Process.Kill()
 	parent.Wait()
 	until(t, "all processes ended", func() bool { return len(processesWith(token)) == 0 })
@@ -308,6 +313,7 @@ func TestParentKilled(t *testing.T) {
 	if holders := inNamespace(ns); len(holders) > 0 {
 		t.Errorf("processes %v are in the namespace still", holders)
 	}
+	held.Close()
 	if _, err := os.Stat("/sys/class/net/" + device); err == nil {
 		t.Errorf("%s is on the host", device)
 	}

@@ -200,8 +200,8 @@ func (p *pipeline) showProgress() (stop func()) {
 func (p *pipeline) progressLine() string {
 	g := p.app.engine.Progress()
 	line := fmt.Sprintf("%s sessions (%s open), %s answers", number(g.Seen), number(g.Active), number(g.Answers))
-	if g.Different > 0 {
-		line += fmt.Sprintf(", %s differ", number(g.Different))
+	if n := p.found.Differing(); n > 0 {
+		line += fmt.Sprintf(", %s differ", number(n))
 	}
 	if g.Failed > 0 {
 		line += fmt.Sprintf(", %s sessions failed", number(g.Failed))
