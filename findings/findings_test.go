@@ -159,6 +159,10 @@ func TestNoiseOfFew(t *testing.T) {
 	if got := run(`"2026-11-22T10:00:00Z"`, `"2026-11-22T10:00:01Z"`); got != "" {
 		t.Errorf("a time counts: %s", got)
 	}
+	const id, other = `"123e4567-e89b-12d3-a456-426614174000"`, `"9fceb02d-e89b-12d3-a456-426614174001"`
+	if got := run(id, other); got != "GET /b [$.meta.at] 1 false\n" {
+		t.Errorf("another id than the old version's does not count: %s", got)
+	}
 	if got := run(`"yes"`, `"no"`); got != "GET /b [$.meta.at] 1 false\n" {
 		t.Errorf("a word does not count: %s", got)
 	}
