@@ -96,6 +96,7 @@ type route struct {
 type place struct {
 	application, baseline int64
 	production, other     string // what stood there first
+	volatile              bool   // these are
 }
 
 // question says what an exchange is about.
@@ -219,6 +220,7 @@ func (rt *route) count(res *compare.Result, which func(*place) *int64) {
 			}
 			at = &place{}
 			at.production, at.other = sample(res, p) // kept for noise.go only, and shown to nobody
+			at.volatile = volatile(at.production, at.other)
 			rt.places[p] = at
 		}
 		*which(at)++

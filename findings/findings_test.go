@@ -176,6 +176,11 @@ func TestVolatile(t *testing.T) {
 		{"2026-11-22T10:00:00Z", "2026-11-22T10:00:01.5Z", true},
 		{"2026-11-22T10:00:00Z", "2020-11-22T10:00:00Z", false}, // years apart
 		{`"2026-11-22 10:00:00"`, `"2026-11-22 10:00:01"`, true},
+		{"2026-11-22T10:00:00+0000", "2026-11-22T10:00:01+0000", true},
+		{"20261122T100000Z", "20261122T100001Z", true},
+		{"2026-11-22 10:00:00 UTC", "2026-11-22 10:00:01 UTC", true},
+		{"22/Nov/2026:10:00:00 +0100", "22/Nov/2026:10:00:01 +0100", true},
+		{"11/22/2026 9:00:00 AM", "11/22/2026 10:00:00 AM", true},
 		{"Sun, 22 Nov 2026 10:00:00 GMT", "Sun, 22 Nov 2026 10:00:09 GMT", true},
 		{"1795341600", "1795341601", true},
 		{"1795341600.25", "1795341601.5", true},
@@ -333,5 +338,23 @@ func BenchmarkJudge(b *testing.B) {
 		if r.Judge(x).Verdict != compare.Identical {
 			b.Fatal("not identical")
 		}
+	}
+}
+
+// Noise in 30 places of each answer, as a list with ids has.
+func BenchmarkNoise(b *testing.B) {
+	var places []compare.Place
+	for i := range 30 {
+		places = append(places, path(fmt.Sprintf("$.f%d", i)))
+	}
+	r, noise := New(Config{}), differing(places...)
+	for i := range noise.Differences {
+		d := &noise.Differences[i]
+		d.Production, d.Application = []byte(`"9fceb02d0ae598e95dc9"`), []byte(`"0ae598e95dc99fceb02d"`)
+	}
+	r.feed("GET /a", 1, &noise, &noise)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.feed("GET /a", 1, &noise, &noise)
 	}
 }

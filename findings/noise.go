@@ -60,7 +60,7 @@ func (n *noises) is(rt *route, p spot) bool {
 	switch {
 	case c == nil:
 		return false
-	case volatile(c.production, c.other):
+	case c.volatile:
 		// Random tokens are never the same by chance: where those of the old
 		// version are, they are none.
 		return c.baseline > 0 || n.leaves[leaf(p.Place)] && (isTime(c.production) || rt.baselineCompared == 0)
@@ -154,7 +154,7 @@ func (n *noises) of(rt *route) []Noise {
 // noiseForSure reports whether a place is noise whatever else comes.
 func (rt *route) noiseForSure(p spot) bool {
 	c := rt.places[p]
-	return c != nil && c.baseline > 0 && volatile(c.production, c.other)
+	return c != nil && c.baseline > 0 && c.volatile
 }
 
 // exceeds reports whether a of n is so much more than b of m that chance does
@@ -256,7 +256,9 @@ func class(c byte) int {
 // layouts in which times are written.
 var layouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
-	time.RFC1123, time.RFC1123Z, time.RFC850, time.ANSIC, "15:04:05.999999999",
+	time.RFC1123, time.RFC1123Z, time.RFC850, time.ANSIC, time.UnixDate, "15:04:05.999999999",
+	"2006-01-02T15:04:05.999999999Z0700", "20060102T150405Z0700", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05.999999999 MST",
+	"2006/01/02 15:04:05", "02/Jan/2006:15:04:05 -0700", "01/02/2006 15:04:05", "1/2/2006 3:04:05 PM",
 }
 
 // moment reads a time, also as seconds, milliseconds, microseconds or

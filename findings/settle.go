@@ -56,11 +56,12 @@ func (rt *route) merge(from *route) {
 	for p, c := range from.places {
 		to := rt.places[p]
 		if to == nil {
-			to = &place{production: c.production, other: c.other}
+			to = &place{production: c.production, other: c.other, volatile: c.volatile}
 			rt.places[p] = to
 		}
 		to.application += c.application
 		to.baseline += c.baseline
+		to.volatile = to.volatile && c.volatile // whichever comes first
 	}
 	rt.baselineCompared += from.baselineCompared
 	for i := range rt.latency {
