@@ -8,6 +8,7 @@
 //
 //	routes.go   requests of one kind: "GET /users/{id}"
 //	groups.go   equal differences, counted, with an example
+//	spot.go     a place, and how answers differ there
 //	noise.go    what the old version differs in, too
 //	latency.go  how long answers took, by route and in all
 //	series.go   all that over time
