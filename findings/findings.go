@@ -8,6 +8,7 @@
 //
 //	routes.go   requests of one kind: "GET /users/{id}"
 //	groups.go   equal differences, counted, with an example
+//	spot.go     a place, and how answers differ there
 //	noise.go    what the old version differs in, too
 //	latency.go  how long answers took, by route and in all
 //	series.go   all that over time
@@ -92,17 +93,17 @@ const otherRoutes = "other requests"
 type route struct {
 	name       string
 	verdicts   Verdicts
-	places     map[compare.Place]*place
+	places     map[spot]*place
 	latency    [sides]timings
 	signatures int // of its own; see groups
 
 	baselineCompared int64
 }
 
-// place counts the answers of one route that differ in one place.
+// place counts the answers of one route that differ in one spot.
 type place struct {
 	application, baseline int64
-	volatile              bool // what stood there first was another time or token on each side
+	volatile, time        bool // what stood there first was another time or token on each side; production's was a time
 }
 
 // question says what an exchange is about.
@@ -165,7 +166,7 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 		r.countPlaces(rt, res, func(p *place) *int64 { return &p.application })
 		out.Finding, made = r.groups.add(r, rt, x, res)
 		if x.First && !slices.Contains(x.Told, out.Finding) {
-			if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(d.Place) }); i >= 0 {
+			if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(spotOf(&d)) }); i >= 0 {
 				first = &res.Differences[i]
 			}
 		}
@@ -216,20 +217,20 @@ func (r *Run) route(name string) *route {
 	if rt := r.byRoute[name]; rt != nil {
 		return rt
 	}
-	if len(r.byRoute) >= r.bounds.routes {
+	if len(r.byRoute) >= r.bounds.routes && name != compare.CloseRoute {
 		name = otherRoutes
 		if rt := r.byRoute[name]; rt != nil {
 			return rt
 		}
 	}
-	rt := &route{name: name, places: map[compare.Place]*place{}}
+	rt := &route{name: name, places: map[spot]*place{}}
 	r.byRoute[name] = rt
 	return rt
 }
 
 // countPlaces counts an answer at each place of its route where it differs.
 func (r *Run) countPlaces(rt *route, res *compare.Result, which func(*place) *int64) {
-	for _, p := range placesOf(res) {
+	for _, p := range spotsOf(res) {
 		at := rt.places[p]
 		if at == nil {
 			size := placeSize + len(p.Name)
@@ -237,7 +238,8 @@ func (r *Run) countPlaces(rt *route, res *compare.Result, which func(*place) *in
 				continue
 			}
 			r.places += size
-			at = &place{volatile: volatile(sample(res, p))}
+			production, other := sample(res, p)
+			at = &place{volatile: volatile(production, other), time: isTime(production)}
 			rt.places[p] = at
 		}
 		*which(at)++

@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -168,14 +169,14 @@ func (r *router) child(at *segment, name string) *segment {
 	if next := at.next[name]; next != nil {
 		return next
 	}
-	named := placeholders[name]
-	if named && r.nodes >= 2*maxNodes {
-		return nil
+	named := slices.Contains(placeholders, name)
+	if r.nodes >= 2*maxNodes || !named && len(at.next) < maxChildren && r.nodes >= maxNodes {
+		return nil // the words that are known stay what they are
 	}
-	if !named && (len(at.next) >= maxChildren || r.nodes >= maxNodes) {
+	if !named && len(at.next) >= maxChildren {
 		at.any = true
 		for word := range at.next {
-			if !placeholders[word] {
+			if !slices.Contains(placeholders, word) {
 				delete(at.next, word)
 			}
 		}
@@ -191,9 +192,7 @@ func (r *router) child(at *segment, name string) *segment {
 	return next
 }
 
-// placeholders are all that stand for segments. Clients may ask for others in
-// braces, which are words.
-var placeholders = map[string]bool{"{id}": true, "{uuid}": true, "{date}": true, "{email}": true, "{name}": true}
+var placeholders = []string{"{id}", "{uuid}", "{date}", "{email}", "{name}"}
 
 // placeholder returns what stands for a segment that is an identifier, or "".
 func placeholder(s string) string {
@@ -216,7 +215,7 @@ func placeholder(s string) string {
 	switch {
 	case s == "":
 		return ""
-	case placeholders[s]: // of a route that was given out
+	case slices.Contains(placeholders, s): // of a route that was given out
 		return s
 	case digits == len(s):
 		return "{id}"

@@ -58,11 +58,11 @@ type Finding struct {
 }
 
 const (
-	// maxFindings bounds Record.Findings: an answer's differences are as a rule
-	// those of the one before.
-	maxFindings = 16
+	// maxFindings bounds Record.Findings, to 20 KB. A connection from a proxy
+	// carries requests of all routes, and each may have noise of its own.
+	maxFindings = 512
 	// maxFirsts is for how many of them the first difference is asked for.
-	maxFirsts = 4
+	maxFirsts = 16
 )
 
 // found notes what an answer differs in.
