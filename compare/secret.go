@@ -269,12 +269,29 @@ func (s *Secrets) values(answers [][]byte) []string {
 	return slices.Compact(values)
 }
 
-// hideValues hides all of the values that an excerpt shows something of.
+// hideValues hides all of the values that an excerpt shows something of. Where
+// the excerpt was cut an ellipsis stands.
 func hideValues(excerpt []byte, values []string) []byte {
-	text := string(excerpt)
+	if excerpt == nil {
+		return nil
+	}
+	text, cutBefore := strings.CutPrefix(string(excerpt), "…")
+	text, cutBehind := strings.CutSuffix(text, "…")
+	text = hideIn(text, values)
+	if cutBefore {
+		text = "…" + text
+	}
+	if cutBehind {
+		text += "…"
+	}
+	return []byte(text)
+}
+
+// hideIn does so in what was cut out of an answer in one piece.
+func hideIn(text string, values []string) string {
 	for _, v := range values {
 		if len(text) >= leastPart && strings.Contains(v, text) {
-			return []byte(hidden)
+			return hidden
 		}
 		text = strings.ReplaceAll(text, v, hidden)
 		for n := min(len(v), len(text)); n >= leastPart; n-- {
@@ -290,8 +307,5 @@ func hideValues(excerpt []byte, values []string) []byte {
 			}
 		}
 	}
-	if excerpt == nil {
-		return nil
-	}
-	return []byte(text)
+	return text
 }

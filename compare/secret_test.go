@@ -140,6 +140,24 @@ func TestSecretBody(t *testing.T) {
 	}
 }
 
+// An excerpt that was cut in the middle of a secret shows none of it.
+func TestHideCutExcerpt(t *testing.T) {
+	secret := strings.Repeat("0123456789abcdef", 40)
+	answer := "v token=" + secret + " end"
+	for _, tt := range []struct{ excerpt, want string }{
+		{secret[:200] + "…", "***…"},
+		{"…" + secret[100:300] + "…", "…***…"},
+		{"…" + secret[600:] + " end", "…*** end"},
+		{"v token=" + secret[:100] + "…", "v token=***"},
+	} {
+		d := differs(InText, "line 1 word 4", "", tt.excerpt, "x")
+		someSecrets.Hide(d, []byte(answer))
+		if got := string(d.Production); got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.excerpt, got, tt.want)
+		}
+	}
+}
+
 // plants are the forms in which a value is told to be secret.
 var plants = []struct{ before, after string }{
 	{"\r\nAuthorization: Bearer ", "\r\n"}, {"\r\nSet-Cookie: token=", "; Path=/\r\n"}, {"\nCookie: a=b; c=", "\r\n"}, {"\nX-Api-Key:", "\n"},
