@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Secrets are names whose values nobody may read in a report: a name is a
@@ -19,7 +20,8 @@ import (
 // no name in the text they are given they cannot know.
 type Secrets struct {
 	names map[string]bool // in lower case
-	expr  *regexp.Regexp  // any of them
+	ascii []string        // the same, longest first; nil if one of them has other characters
+	expr  *regexp.Regexp  // any of them; nil if ascii is not
 }
 
 // hidden stands for a secret value. A second one that is not the same gets
@@ -41,11 +43,18 @@ func NewSecrets(names ...string) *Secrets {
 		name = strings.ToLower(strings.TrimSpace(name))
 		if name != "" && !s.names[name] {
 			s.names[name] = true
-			all = append(all, regexp.QuoteMeta(name))
+			all = append(all, name)
 		}
 	}
 	// The longest first: an expression takes the first alternative that fits.
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	if !strings.ContainsFunc(strings.Join(all, ""), func(c rune) bool { return c >= utf8.RuneSelf }) {
+		s.ascii = all
+		return s
+	}
+	for i, name := range all {
+		all[i] = regexp.QuoteMeta(name)
+	}
 	s.expr = regexp.MustCompile("(?i)" + strings.Join(all, "|"))
 	return s
 }
@@ -154,6 +163,16 @@ func (s *Secrets) line(text string) string {
 		text = text[n:]
 	}
 	return s.text(b.String())
+}
+
+// blot returns bytes of any kind with stars for what is secret in them. Their
+// number stays the same.
+func (s *Secrets) blot(body []byte) []byte {
+	out := bytes.Clone(body)
+	for _, at := range s.or().find(string(body)) {
+		blot(out[at.start:at.end])
+	}
+	return out
 }
 
 // text hides what is secret in text of any kind.

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"bytes"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -41,12 +42,12 @@ func hideSpans(text string, spans []span) string {
 //	name=value  "name": "value"  \"name\":\"value\"  Name: value
 //	name%3Dvalue  <name>value</name>  <input name="name" value="value">
 func (s *Secrets) find(text string) (spans []span) {
+	next := s.search(text)
 	for from := 0; from < len(text); {
-		at := s.expr.FindStringIndex(text[from:])
-		if at == nil {
+		start, end, ok := next(from)
+		if !ok {
 			return spans
 		}
-		start, end := from+at[0], from+at[1]
 		from = start + 1
 		if !begins(text, start) || end < len(text) && wordByte(text[end]) {
 			continue
@@ -58,6 +59,44 @@ func (s *Secrets) find(text string) (spans []span) {
 		}
 	}
 	return spans
+}
+
+// search returns what finds the first name in text that begins at from or
+// behind. from must not become less. An expression of the names takes 300 ms
+// for 1 MB, this 2 ms.
+func (s *Secrets) search(text string) func(from int) (start, end int, ok bool) {
+	if s.expr != nil {
+		return func(from int) (int, int, bool) {
+			if at := s.expr.FindStringIndex(text[from:]); at != nil {
+				return from + at[0], from + at[1], true
+			}
+			return 0, 0, false
+		}
+	}
+	lower := []byte(text)
+	for i, c := range lower {
+		if c >= 'A' && c <= 'Z' {
+			lower[i] = c + 'a' - 'A'
+		}
+	}
+	places := make([]int, len(s.ascii)) // where each name comes next
+	for i := range places {
+		places[i] = -1
+	}
+	return func(from int) (start, end int, ok bool) {
+		for i, name := range s.ascii {
+			if places[i] < from {
+				places[i] = len(lower)
+				if n := bytes.Index(lower[from:], []byte(name)); n >= 0 {
+					places[i] = from + n
+				}
+			}
+			if places[i] < len(lower) && (!ok || places[i] < start) {
+				start, end, ok = places[i], places[i]+len(name), true
+			}
+		}
+		return start, end, ok
+	}
 }
 
 // maxBetween bounds what may stand between a name and its value, and maxTag how
@@ -91,7 +130,7 @@ func valueOf(text string, start, end int) []span {
 	}
 	sign := behindName.FindStringSubmatchIndex(text[end:min(len(text), end+maxBetween)])
 	if sign == nil {
-		return attributes(text, start, end)
+		return slices.Concat(attributes(text, start, end), content(text, start, end), formPart(text, start, end))
 	}
 	quoted := sign[2] > 0 && strings.ContainsAny(text[end:end+sign[2]], `"'`)
 	mark := text[end+sign[2] : end+sign[3]]
@@ -161,6 +200,50 @@ func attributes(text string, start, end int) (spans []span) {
 		at = max(one.end, at+m[1])
 	}
 	return spans
+}
+
+var nameAttribute = regexp.MustCompile(`(?i)\sname\s*=\s*\\*["']?$`)
+
+// content returns the text of the element that has the name as its name:
+// <textarea name="name">value</textarea>.
+func content(text string, start, end int) []span {
+	if !nameAttribute.MatchString(text[max(0, start-16):start]) {
+		return nil
+	}
+	n := strings.IndexAny(text[end:min(len(text), end+maxBetween)], "<>")
+	if n < 0 || text[end+n] == '<' {
+		return nil
+	}
+	from, to := end+n+1, len(text)
+	if n := strings.IndexByte(text[from:], '<'); n >= 0 {
+		to = from + n
+	}
+	if from == to || to < len(text) && !strings.HasPrefix(text[to:], "</") {
+		return nil
+	}
+	return []span{{start: from, end: to}}
+}
+
+var (
+	formPartHead = regexp.MustCompile(`(?i)content-disposition:[^\r\n]*$`)
+	headEnd      = regexp.MustCompile(`\r?\n\r?\n`)
+)
+
+// formPart returns the value of a multipart form's field (RFC 7578), whose name
+// stands in the head of its part.
+func formPart(text string, start, end int) []span {
+	if !formPartHead.MatchString(text[max(0, start-256):start]) {
+		return nil
+	}
+	m := headEnd.FindStringIndex(text[end:min(len(text), end+maxBetween)])
+	if m == nil {
+		return nil
+	}
+	from, to := end+m[1], len(text)
+	if n := strings.Index(text[from:], "\n--"); n >= 0 {
+		to = from + len(strings.TrimRight(text[from:from+n], "\r"))
+	}
+	return []span{{start: from, end: to}}
 }
 
 // lineEnd is where a line ends, and those that go on with it.

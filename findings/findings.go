@@ -232,8 +232,7 @@ func (r *Run) hidden(q compare.Question, x *compare.Exchange, all []compare.Diff
 	if slices.ContainsFunc(all, func(d compare.Difference) bool { return !d.Place.Kind.Named() }) {
 		for _, a := range []*compare.Answer{x.Production, x.Application} {
 			if a != nil {
-				_, _, text, _ := a.Text(q, compare.HeadLimit)
-				texts = append(texts, []byte(text))
+				texts = append(texts, a.Decoded(q))
 			}
 		}
 	}

@@ -322,3 +322,24 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	}
 }
+
+// An excerpt of a long text may be a secret whose name is only in the text.
+func TestSecretFarBehind(t *testing.T) {
+	r := New(Config{Secrets: compare.NewSecrets("token")})
+	x := exchange("turn 1", "", "")
+	x.First = true
+	for a, secret := range map[*compare.Answer]string{x.Production: "Zq9Wv8Xk7Y", x.Application: "S3cr37abcd"} {
+		a.Keep = compare.MaxHead
+		a.Add([]byte(strings.Repeat("all the same\n", 10_000) + "token=" + secret + " x\n"))
+	}
+	out := r.Judge(x)
+	if out.First == nil {
+		t.Fatal("no difference")
+	}
+	g := r.Summary().Groups[0]
+	for _, d := range append(g.Example.Differences, *out.First) {
+		if got := string(d.Production) + string(d.Application); strings.Contains(got, "Zq9") || strings.Contains(got, "S3c") {
+			t.Errorf("%s: %s", d.Place.Name, got)
+		}
+	}
+}
