@@ -129,6 +129,37 @@ func (s *Secrets) value(d *Difference, text string) string {
 // host's name in the first line of a request, or of an answer.
 func (s *Secrets) Request(line string) string { return s.or().line(line) }
 
+// Words hides what is secret in the words of a command: TOKEN=value,
+// --token=value, the word behind --token, and all that Body knows. A word may be
+// a command itself.
+func (s *Secrets) Words(words []string) []string {
+	s = s.or()
+	secretNext := false
+	one := func(word string) string {
+		if secretNext {
+			secretNext = false
+			return hidden
+		}
+		bare := strings.TrimLeft(word, "-")
+		dashes := word[:len(word)-len(bare)]
+		secretNext = dashes != "" && s.secret(bare)
+		return dashes + s.line(bare)
+	}
+	out := make([]string, len(words))
+	for i, word := range words {
+		if secretNext {
+			out[i] = one(word)
+			continue
+		}
+		parts := strings.Split(s.line(word), " ")
+		for j := range parts {
+			parts[j] = one(parts[j])
+		}
+		out[i] = strings.Join(parts, " ")
+	}
+	return out
+}
+
 // userinfo is who asks, in a URL (RFC 3986 §3.2.1); cutUserinfo may be, where
 // the text ends: what follows the colon is no port.
 var (

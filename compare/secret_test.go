@@ -144,6 +144,21 @@ func TestSecretBody(t *testing.T) {
 	}
 }
 
+func TestHideWords(t *testing.T) {
+	for _, tt := range []struct{ words, want string }{
+		{"./app|-v|--port|80|token", "./app|-v|--port|80|token"},
+		{"./app|--token|abc|x", "./app|--token|***|x"},
+		{"./app|-token=abc|--csrf=b", "./app|-token=***|--csrf=***"},
+		{"env|TOKEN=abc|X=Authorization: Bearer abc|app", "env|TOKEN=***|X=Authorization: ***|app"},
+		{"--baseline|old --token abc -x|--|new", "--baseline|old --token *** -x|--|new"},
+		{"--db|postgres://bob:pw@db/shop", "--db|postgres://***@db/shop"},
+	} {
+		if got := strings.Join(someSecrets.Words(strings.Split(tt.words, "|")), "|"); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.words, got, tt.want)
+		}
+	}
+}
+
 // Names are found in any case, those with other letters than ASCII's as well.
 func TestSecretsSearch(t *testing.T) {
 	for _, s := range []*Secrets{NewSecrets("api_key", "key"), NewSecrets("api_key", "key", "schlüssel")} {

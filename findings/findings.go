@@ -18,6 +18,7 @@ package findings
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -102,6 +103,9 @@ type place struct {
 func (r *Run) question(x *compare.Exchange) compare.Question {
 	q := compare.Question{HTTP: x.HTTP}
 	q.Method, q.Route = r.routes.route(x.Request, x.HTTP)
+	if strings.ContainsAny(q.Route, "=%:") { // parameters within the path: /cart;token=…
+		q.Route = r.cfg.Secrets.Request(q.Route)
+	}
 	return q
 }
 

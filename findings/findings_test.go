@@ -343,3 +343,17 @@ func TestSecretFarBehind(t *testing.T) {
 		}
 	}
 }
+
+// A parameter within the path is part of no route's name.
+func TestSecretInRoute(t *testing.T) {
+	r := New(Config{Secrets: compare.NewSecrets("token")})
+	for _, secret := range []string{"Zq9", "S3c"} {
+		x := exchange("GET /cart;token="+secret+"/items HTTP/1.1", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+		x.HTTP = true
+		r.Judge(x)
+	}
+	s := r.Summary()
+	if len(s.Routes) != 1 || len(s.Groups) != 1 || strings.Contains(s.Routes[0].Name+s.Groups[0].Route, "Zq9") {
+		t.Errorf("%+v, %+v", s.Routes, s.Groups)
+	}
+}

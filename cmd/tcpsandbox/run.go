@@ -326,10 +326,11 @@ func replayInto(o *runOptions) (int, error) {
 	audit(con, result, p.defects())
 	if err != nil {
 		con.fail(err)
-		result.Warnings = append(result.Warnings, err.Error())
+		result.Warnings = append(result.Warnings, o.secrets.Body("", err.Error())) // it may quote the application
 	}
 	if err := p.keepFindings(result); err != nil {
 		con.fail(err)
+		result.Warnings = append(result.Warnings, err.Error())
 		result.ExitCode = exitCannot
 	}
 	if ended == report.EndedAppExited {
