@@ -45,6 +45,7 @@ type Record struct {
 	// Findings counts what differs by Outcome.Finding, maxFindings of them; those
 	// beyond differ whatever the noise.
 	Findings []Finding
+	firsts   int // of them that have a First
 }
 
 // Finding is a number of answers that differ in the same.
@@ -56,9 +57,11 @@ type Finding struct {
 }
 
 const (
-	// maxFindings bounds Record.Findings: an answer's differences are as a rule
-	// those of the one before.
-	maxFindings = 16
+	// maxFindings bounds Record.Findings. With a baseline each route of a busy
+	// keep-alive connection has one: 16 were too few, and sessions whose answers
+	// differed in noise only counted as different. A finding takes 32 bytes, and
+	// findings.Run gives out some 3,000 at most.
+	maxFindings = 1024
 	// maxFirsts is for how many of them the first difference is asked for.
 	maxFirsts = 4
 )
@@ -76,12 +79,18 @@ func (r *Record) found(request string, out compare.Outcome) {
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.Finding == out.Finding {
 			f.Answers++
-			f.First = cmp.Or(f.First, first)
+			if f.First == nil && first != nil {
+				f.First = first
+				r.firsts++
+			}
 			return
 		}
 	}
 	if len(r.Findings) < maxFindings {
 		r.Findings = append(r.Findings, Finding{out.Finding, out.Verdict, 1, first})
+		if first != nil {
+			r.firsts++
+		}
 	}
 }
 
