@@ -51,6 +51,7 @@ type Run struct {
 	baseline   struct{ compared, differed int64 }
 	latency    [sides]total
 	series     series
+	noisy      map[string]bool // leaves of places where the old version differs, bounded
 }
 
 // New returns a Run without findings.
@@ -62,6 +63,7 @@ func New(cfg Config) *Run {
 		cfg:     cfg,
 		byRoute: map[string]*route{},
 		excused: map[compare.Excuse]int64{},
+		noisy:   map[string]bool{},
 	}
 	r.routes.init()
 	r.groups.init()
@@ -77,6 +79,7 @@ const (
 	maxRoutes = 1000 // more are put together as otherRoutes
 	maxPlaces = 500  // of a route; others are not counted apart, so no noise excuses them
 	maxExcuse = 500  // entries of excused
+	maxNoisy  = 5000 // entries of noisy
 )
 
 // otherRoutes is the route of what came after maxRoutes others.
@@ -152,8 +155,8 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
 		rt.count(res, func(p *place) *int64 { return &p.application })
 		out.Finding = r.groups.add(r, rt, q, x, res)
-		if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(d.Place) }); i >= 0 && x.First {
-			first = &res.Differences[i]
+		if x.First {
+			first = r.telling(rt, res)
 		}
 	}
 	for _, e := range res.Excused {
@@ -167,6 +170,23 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 		r.series.add(at, x, res.Verdict, out.Finding)
 	}
 	return first
+}
+
+// telling returns the first difference in a place where the old version differs
+// in no route, or at least not in this one, as far as it was asked yet; nil:
+// there is none.
+func (r *Run) telling(rt *route, res *compare.Result) *compare.Difference {
+	var here *compare.Difference
+	for i := range res.Differences {
+		d := &res.Differences[i]
+		switch c := rt.places[d.Place]; {
+		case !r.noisy[leaf(d.Place)]:
+			return d
+		case here == nil && rt.baselineCompared > 0 && (c == nil || c.baseline == 0):
+			here = d
+		}
+	}
+	return here
 }
 
 // Baseline does with the old version's answers what Judge does with the
@@ -192,6 +212,11 @@ func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compar
 	}
 	if differs {
 		rt.count(&res, func(p *place) *int64 { return &p.baseline })
+		for _, d := range res.Differences {
+			if name := leaf(d.Place); !r.noisy[name] && len(r.noisy) < maxNoisy {
+				r.noisy[name] = true
+			}
+		}
 	}
 	r.time(rt, byBaseline, x.ApplicationTimes)
 	return compare.Outcome{Verdict: res.Verdict}

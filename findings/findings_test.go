@@ -357,3 +357,35 @@ func TestSecretInRoute(t *testing.T) {
 		t.Errorf("%+v, %+v", s.Routes, s.Groups)
 	}
 }
+
+// The difference that is shown of a session is none that will turn out to be
+// noise, if that can be known.
+func TestTellingDifference(t *testing.T) {
+	order, price, id := compare.Place{Kind: compare.InOrder, Name: "$.items"}, path("$.price"), path("$.id")
+	r := New(Config{})
+	noise := differing(order, id)
+	r.feed("GET /a", 1, nil, &noise)
+	r.feed("GET /known", 1, nil, &same)
+	for _, tt := range []struct {
+		route  string
+		places []compare.Place
+		want   string
+	}{
+		{"GET /a", []compare.Place{order, price}, "$.price"},
+		{"GET /b", []compare.Place{id, order, price}, "$.price"},
+		{"GET /c", []compare.Place{id, order}, ""}, // the old version was not asked yet
+		{"GET /a", []compare.Place{order}, ""},
+		{"GET /known", []compare.Place{order}, "$.items"},
+	} {
+		res := differing(tt.places...)
+		x := exchange(tt.route, "p", "a")
+		x.First = true
+		got := ""
+		if d := r.judged(compare.Question{Route: tt.route}, x, res).First; d != nil {
+			got = d.Place.Name
+		}
+		if got != tt.want {
+			t.Errorf("%s, %v: %q, want %q", tt.route, tt.places, got, tt.want)
+		}
+	}
+}
