@@ -8,12 +8,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tcpsandbox/capture"
 	"tcpsandbox/replay"
@@ -108,7 +110,7 @@ was a result.`,
 	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
 	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file, and the baseline's to FILE.baseline (default: to the standard error)")
 	f.IntVar(&opt.mtu, "mtu", 1500, "MTU of the application's network, in bytes")
-	f.StringArrayVar(&opt.reports, "report", nil, "write the result to FILE.json (may repeat)")
+	f.StringArrayVar(&opt.reports, "report", nil, "write the result to a file, too: FILE.html, FILE.xml (JUnit) or FILE.json (may repeat)")
 	f.StringVar(&opt.saveFailures, "save-failures", "", "write a session of each group of differences to DIR/1.pcapng, DIR/2.pcapng, …, to be replayed alone")
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
 	f.IntVar(&opt.cpus, "cpus", 1, "processors that tcpsandbox itself may use; the application is not limited")
@@ -165,6 +167,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.twice = cmd.Flags().Changed("baseline"); o.twice && strings.TrimSpace(o.baseline) == "" {
 		return misuse(cmd, "--baseline: no command: name the old version, such as --baseline ./testapp-1.0")
 	}
+	if name := emptyFlag(cmd.Flags()); name != "" {
+		return misuse(cmd, "--%s: it is empty, as of a variable that is not set", name)
+	}
 	o.replayGiven = givenFlags(cmd.Flags(), replayFlags)
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
 	if err := o.controls.complete(o.specs); err != nil {
@@ -187,6 +192,29 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// wantText are the flags whose absence changes what a run gives without anybody
+// noticing: a threshold that does not hold, a secret that is shown.
+var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log"}
+
+// emptyFlag returns the name of one of them that was given without a value, if
+// there is one.
+func emptyFlag(flags *pflag.FlagSet) string {
+	for _, name := range wantText {
+		f := flags.Lookup(name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		given := []string{f.Value.String()}
+		if all, ok := f.Value.(pflag.SliceValue); ok {
+			given = all.GetSlice()
+		}
+		if len(given) == 0 || slices.ContainsFunc(given, func(v string) bool { return strings.TrimSpace(v) == "" }) {
+			return name
+		}
+	}
+	return ""
 }
 
 // loopback reports whether sessions may come to a loopback address.
