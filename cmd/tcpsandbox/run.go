@@ -80,9 +80,9 @@ gzipped) or - for a capture on the standard input:
 
 The result goes to the standard output, all else to the standard error.
 Exit: 0 all compared answers match, 1 they differ (see --fail-on), 2 misuse,
-3 cannot run here, or its own books do not balance, 4 the application never
-listened, or died; 128 and the signal's number if a signal came before there
-was a result.`,
+3 cannot run here, or its own books do not balance, 4 the application or the
+baseline never listened, or the application died; 128 and the signal's number
+if a signal came before there was a result.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := opt.complete(cmd, args); err != nil {
 				return err
