@@ -85,6 +85,8 @@ func (c *jsonComparer) compare(at, bt uint32) {
 		c.note(at, bt)
 	case a.kind == jsonObject:
 		c.objects(at, bt)
+	case a.kind == jsonList && (a.next == at+1) != (b.next == bt+1):
+		c.note(at, bt) // one of them is empty, which is more than that each element is not there
 	case a.kind == jsonList:
 		c.compareLists(at, bt)
 	case sameScalar(&c.a, at, &c.b, bt):
@@ -219,10 +221,16 @@ func (c *jsonComparer) pathString(exact bool) string {
 	out := append(c.name[:0], '$')
 	for _, s := range c.path {
 		switch {
-		case s.key != 0 && s.inB:
-			out = appendJSONKey(out, &c.b, s.key)
 		case s.key != 0:
-			out = appendJSONKey(out, &c.a, s.key)
+			in := &c.a
+			if s.inB {
+				in = &c.b
+			}
+			if !exact && madeKey(in.unquoted(s.key)) {
+				out = append(out, ".*"...)
+				continue
+			}
+			out = appendJSONKey(out, in, s.key)
 		case exact:
 			out = append(strconv.AppendInt(append(out, '['), int64(s.index), 10), ']')
 		default:

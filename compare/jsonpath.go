@@ -147,17 +147,18 @@ func (p jsonPath) match(path jsonPath) bool {
 func (s step) match(other step) bool {
 	switch s.kind {
 	case anyMember:
-		return other.kind == aMember
+		return other.kind == aMember || other.kind == anyMember
 	case anyElement:
 		return other.kind == anElement || other.kind == anyElement
 	}
 	return s == other
 }
 
-// indexed reports whether the pattern asks which element of a list it is.
+// indexed reports whether the pattern asks which element of a list it is, or
+// for a key that places have a star for.
 func (p jsonPath) indexed() bool {
 	for _, s := range p {
-		if s.kind == anElement {
+		if s.kind == anElement || s.kind == aMember && madeKey([]byte(s.key)) {
 			return true
 		}
 	}
@@ -168,7 +169,7 @@ func (p jsonPath) indexed() bool {
 // the comparison writes it.
 func (p jsonPath) fixed() (name string, ok bool) {
 	for _, s := range p {
-		if s.kind != aMember && s.kind != anyElement || s.kind == aMember && !identifier(s.key) {
+		if s.kind != aMember && s.kind != anyElement || s.kind == aMember && (!identifier(s.key) || madeKey([]byte(s.key))) {
 			return "", false
 		}
 	}

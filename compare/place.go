@@ -14,7 +14,7 @@ const (
 	InStatus             // the HTTP status
 	InHeader             // a header field; Name in lower case
 	InCookie             // a cookie that is set; Name is the cookie's
-	InJSON               // a value in a JSON body; Name is its path, "$.items[*].price"
+	InJSON               // a value in a JSON body; Name is its path, "$.items[*].price"; ".*" stands for keys that are made, see madeKey
 	InOrder              // the order of a JSON list's elements; Name is the list's path
 	InForm               // a field of a form; Name is the field's
 	InText               // a line of text, or a word of it; Name is "line 3" or "line 3 word 2", from 1

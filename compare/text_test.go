@@ -177,3 +177,19 @@ func BenchmarkText(b *testing.B) {
 		}
 	}
 }
+
+// A token of base64 is one word, whatever characters are in it.
+func TestTextTokens(t *testing.T) {
+	for text, want := range map[string]string{
+		`mrMLPYyPewiyxNFBGSBAYDYX0f1VPPb+RQ=="`: "mrMLPYyPewiyxNFBGSBAYDYX0f1VPPb+RQ==",
+		"/vnx+DPVvoTEHYkjnyCUtn+eNTIFv0kX rest": "/vnx+DPVvoTEHYkjnyCUtn+eNTIFv0kX",
+		"/static/stylesheets/Main/all.css":      "/",
+		"application/x-www-form-urlencoded":     "application",
+		"123e4567-e89b-12d3-a456-426614174000":  "123e4567",
+		"name=mrMLPYyPewiyxNFBGSBAYDYX":         "name",
+	} {
+		if word, _ := firstWord([]byte(text)); string(word) != want {
+			t.Errorf("%q: %q, want %q", text, word, want)
+		}
+	}
+}

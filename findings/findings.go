@@ -8,6 +8,7 @@
 //
 //	routes.go   requests of one kind: "GET /users/{id}"
 //	groups.go   equal differences, counted, with an example
+//	spot.go     a place, and how answers differ there
 //	noise.go    what the old version differs in, too
 //	latency.go  how long answers took, by route and in all
 //	series.go   all that over time
@@ -89,17 +90,18 @@ const otherRoutes = "other requests"
 type route struct {
 	name       string
 	verdicts   Verdicts
-	places     map[compare.Place]*place
+	places     map[spot]*place
 	latency    [sides]timings
 	signatures int // of its own; see groups
 
 	baselineCompared int64
 }
 
-// place counts the answers of one route that differ in one place.
+// place counts the answers of one route that differ in one spot.
 type place struct {
 	application, baseline int64
 	production, other     string // what stood there first
+	volatile              bool   // these are
 }
 
 // question says what an exchange is about.
@@ -179,8 +181,9 @@ func (r *Run) telling(rt *route, res *compare.Result) *compare.Difference {
 	var here *compare.Difference
 	for i := range res.Differences {
 		d := &res.Differences[i]
-		switch c := rt.places[d.Place]; {
-		case !r.noisy[leaf(d.Place)]:
+		at := spotOf(d)
+		switch c := rt.places[at]; {
+		case !r.noisy[leaf(at.Place)+at.how]:
 			return d
 		case here == nil && rt.baselineCompared > 0 && (c == nil || c.baseline == 0):
 			here = d
@@ -212,9 +215,10 @@ func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compar
 	}
 	if differs {
 		rt.count(&res, func(p *place) *int64 { return &p.baseline })
-		for _, d := range res.Differences {
-			if name := leaf(d.Place); !r.noisy[name] && len(r.noisy) < maxNoisy {
-				r.noisy[name] = true
+		for i := range res.Differences {
+			at := spotOf(&res.Differences[i])
+			if c := rt.places[at]; c != nil && c.baseline == 1 && len(r.noisy) < maxNoisy {
+				r.noisy[leaf(at.Place)+at.how] = true
 			}
 		}
 	}
@@ -227,20 +231,20 @@ func (r *Run) route(name string) *route {
 	if rt := r.byRoute[name]; rt != nil {
 		return rt
 	}
-	if len(r.byRoute) >= maxRoutes {
+	if len(r.byRoute) >= maxRoutes && name != compare.CloseRoute {
 		name = otherRoutes
 		if rt := r.byRoute[name]; rt != nil {
 			return rt
 		}
 	}
-	rt := &route{name: name, places: map[compare.Place]*place{}}
+	rt := &route{name: name, places: map[spot]*place{}}
 	r.byRoute[name] = rt
 	return rt
 }
 
 // count counts an answer at each place where it differs.
 func (rt *route) count(res *compare.Result, which func(*place) *int64) {
-	for _, p := range placesOf(res) {
+	for _, p := range spotsOf(res) {
 		at := rt.places[p]
 		if at == nil {
 			if len(rt.places) == maxPlaces {
@@ -248,6 +252,7 @@ func (rt *route) count(res *compare.Result, which func(*place) *int64) {
 			}
 			at = &place{}
 			at.production, at.other = sample(res, p) // kept for noise.go only, and shown to nobody
+			at.volatile = volatile(at.production, at.other)
 			rt.places[p] = at
 		}
 		*which(at)++

@@ -159,6 +159,10 @@ func TestNoiseOfFew(t *testing.T) {
 	if got := run(`"2026-11-22T10:00:00Z"`, `"2026-11-22T10:00:01Z"`); got != "" {
 		t.Errorf("a time counts: %s", got)
 	}
+	const id, other = `"123e4567-e89b-12d3-a456-426614174000"`, `"9fceb02d-e89b-12d3-a456-426614174001"`
+	if got := run(id, other); got != "GET /b [$.meta.at] 1 false\n" {
+		t.Errorf("another id than the old version's does not count: %s", got)
+	}
 	if got := run(`"yes"`, `"no"`); got != "GET /b [$.meta.at] 1 false\n" {
 		t.Errorf("a word does not count: %s", got)
 	}
@@ -172,6 +176,11 @@ func TestVolatile(t *testing.T) {
 		{"2026-11-22T10:00:00Z", "2026-11-22T10:00:01.5Z", true},
 		{"2026-11-22T10:00:00Z", "2020-11-22T10:00:00Z", false}, // years apart
 		{`"2026-11-22 10:00:00"`, `"2026-11-22 10:00:01"`, true},
+		{"2026-11-22T10:00:00+0000", "2026-11-22T10:00:01+0000", true},
+		{"20261122T100000Z", "20261122T100001Z", true},
+		{"2026-11-22 10:00:00 UTC", "2026-11-22 10:00:01 UTC", true},
+		{"22/Nov/2026:10:00:00 +0100", "22/Nov/2026:10:00:01 +0100", true},
+		{"11/22/2026 9:00:00 AM", "11/22/2026 10:00:00 AM", true},
 		{"Sun, 22 Nov 2026 10:00:00 GMT", "Sun, 22 Nov 2026 10:00:09 GMT", true},
 		{"1795341600", "1795341601", true},
 		{"1795341600.25", "1795341601.5", true},
@@ -213,11 +222,20 @@ func TestManySignatures(t *testing.T) {
 	if s := r.Summary(); len(s.Groups) != 0 || s.Verdicts[compare.Equivalent] != n {
 		t.Errorf("%d groups, verdicts %v", len(s.Groups), s.Verdicts)
 	}
-	price := differing(path("$.price"))
+	price, status := differing(path("$.price")), differing(compare.Place{Kind: compare.InStatus})
 	for i := range 10 {
 		r.feed("GET /a", uint64(n+i), &price, &same)
 	}
+	r.feed("GET /b", uint64(n), &same, &status) // once in the old version
+	for i := range 50 {
+		r.feed("GET /b", uint64(n+i), &status, &same)
+	}
 	s := r.Summary()
+	if len(s.Groups) == 2 && fmt.Sprint(s.Groups[0].Places) == "[status]" && s.Groups[0].Answers == 50 {
+		s.Groups = s.Groups[1:]
+	} else {
+		t.Errorf("the status is not among them")
+	}
 	if len(s.Groups) != 1 || s.Groups[0].Route != "GET /a" || fmt.Sprint(s.Groups[0].Places) != "[$.price]" || s.Groups[0].Answers != 10 {
 		t.Errorf("%s", groupWords(s))
 	}
@@ -387,5 +405,23 @@ func TestTellingDifference(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s, %v: %q, want %q", tt.route, tt.places, got, tt.want)
 		}
+	}
+}
+
+// Noise in 30 places of each answer, as a list with ids has.
+func BenchmarkNoise(b *testing.B) {
+	var places []compare.Place
+	for i := range 30 {
+		places = append(places, path(fmt.Sprintf("$.f%d", i)))
+	}
+	r, noise := New(Config{}), differing(places...)
+	for i := range noise.Differences {
+		d := &noise.Differences[i]
+		d.Production, d.Application = []byte(`"9fceb02d0ae598e95dc9"`), []byte(`"0ae598e95dc99fceb02d"`)
+	}
+	r.feed("GET /a", 1, &noise, &noise)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.feed("GET /a", 1, &noise, &noise)
 	}
 }

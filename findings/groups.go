@@ -22,10 +22,10 @@ const (
 // signature is what answers differ in.
 type signature struct {
 	route   *route
-	places  []compare.Place // sorted; empty: only in what is noise for sure
-	missing bool            // they did not come
-	closing bool            // they are no answers, but the ends of connections
-	more    bool            // there are places beyond those
+	places  []spot // sorted; empty: only in what is noise for sure
+	missing bool   // they did not come
+	closing bool   // they are no answers, but the ends of connections
+	more    bool   // there are places beyond those
 	answers int64
 	example *Example
 }
@@ -47,13 +47,13 @@ func (g *groups) init() { g.index, g.all = map[string]int{}, []*signature{nil} }
 
 // add counts an answer that differs or is missing, and returns its finding.
 func (g *groups) add(r *Run, rt *route, q compare.Question, x *compare.Exchange, res *compare.Result) int {
-	s := &signature{route: rt, places: placesOf(res), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.Elsewhere}
+	s := &signature{route: rt, places: spotsOf(res), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.Elsewhere}
 	s.places = slices.DeleteFunc(s.places, rt.noiseForSure)
 	key := s.key()
 	n, known := g.index[key]
 	if !known && !s.missing && (len(g.all) > maxSignatures || rt.signatures >= maxOfRoute) {
 		// Places that are noise as far as is known make for many signatures.
-		s.places = slices.DeleteFunc(s.places, func(p compare.Place) bool { return rt.places[p] != nil && rt.places[p].baseline > 0 })
+		s.places = slices.DeleteFunc(s.places, func(p spot) bool { return !p.ofAll() && new(noises).is(rt, p) })
 		key = "late " + s.key()
 		if n, known = g.index[key]; !known && (len(g.all) > maxSignatures+maxRoutes || rt.signatures >= 2*maxOfRoute) {
 			// The signature of all that have no entry: places is what any of them had.
@@ -81,7 +81,7 @@ func (g *groups) add(r *Run, rt *route, q compare.Question, x *compare.Exchange,
 func (s *signature) pool(one *signature) {
 	s.more = s.more || one.more
 	for _, p := range one.places {
-		if i, found := slices.BinarySearchFunc(s.places, p, comparePlaces); !found {
+		if i, found := slices.BinarySearchFunc(s.places, p, compareSpots); !found {
 			if len(s.places) == maxPlaces {
 				s.more = true
 				return
@@ -98,7 +98,14 @@ func (s *signature) key() string {
 		b.WriteString("missing ")
 	}
 	b.WriteString(s.route.name)
-	return b.String() + placesKey(s.places)
+	for _, p := range s.places {
+		b.WriteByte(0)
+		b.WriteByte(byte(p.Kind))
+		b.WriteString(p.Name)
+		b.WriteByte(1)
+		b.WriteString(p.how)
+	}
+	return b.String()
 }
 
 func placesKey(places []compare.Place) string {
@@ -135,20 +142,6 @@ func (r *Run) body(a *compare.Answer, q compare.Question) *Body {
 	}
 	head, kind, text, cut := a.Text(q, BodyLimit, r.cfg.Secrets)
 	return &Body{Head: r.cfg.Secrets.Head(head), Text: r.cfg.Secrets.Body(kind, text), Cut: cut}
-}
-
-// placesOf returns the places where an answer differs, sorted, each once; of
-// one that is missing, the answer itself.
-func placesOf(res *compare.Result) []compare.Place {
-	if len(res.Differences) == 0 {
-		return []compare.Place{{Kind: compare.InAnswer}}
-	}
-	places := make([]compare.Place, 0, len(res.Differences))
-	for i := range res.Differences {
-		places = append(places, res.Differences[i].Place)
-	}
-	slices.SortFunc(places, comparePlaces)
-	return slices.Compact(places)
 }
 
 func comparePlaces(a, b compare.Place) int {

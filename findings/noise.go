@@ -1,8 +1,10 @@
 package findings
 
 import (
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +22,8 @@ import (
 // often as a second ends between two answers, which depends on how far one is
 // behind the other; and where there are only a few answers, it may differ in
 // none of the old version's. So where both values look like that, one place
-// where the old version differed is enough, be it that of the same name in
-// another route.
+// where the old version differed is enough, and of times be it that of the same
+// name in another route.
 
 // noises decides about places, when the run is over.
 type noises struct {
@@ -33,7 +35,7 @@ func newNoises(byRoute map[string]*route) *noises {
 	for _, rt := range byRoute {
 		for p, c := range rt.places {
 			if c.baseline > 0 {
-				n.leaves[leaf(p)] = true
+				n.leaves[leaf(p.Place)] = true
 			}
 		}
 	}
@@ -44,35 +46,125 @@ func newNoises(byRoute map[string]*route) *noises {
 // noise however often the application differs there.
 const often = 0.1
 
-// is reports whether a place is noise in the answers of a route.
-func (n *noises) is(rt *route, p compare.Place) bool {
+// By how many standard deviations the application must differ more often than
+// the old version. It is less where chance is no likely reason: in 1,000
+// answers 10 of status 500 are more than 1.
+const (
+	clearly      = 4
+	clearlyGrave = 2.5
+)
+
+// is reports whether a spot is noise in the answers of a route.
+func (n *noises) is(rt *route, p spot) bool {
 	c := rt.places[p]
-	if c == nil {
+	switch {
+	case c == nil:
 		return false
+	case c.volatile:
+		// Random tokens are never the same by chance: where those of the old
+		// version are, they are none.
+		return c.baseline > 0 || n.leaves[leaf(p.Place)] && (isTime(c.production) || rt.baselineCompared == 0)
+	case rt.within(p.Place):
+		return true
+	case c.baseline == 0:
+		// The old version's values are not told how many answers it takes until
+		// one of them is null by chance, but that it may be.
+		return p.how != "" && p.Kind != compare.InStatus && 2*c.application < rt.compared() &&
+			!exceeds(c.application, rt.compared(), 0, rt.baselineCompared, clearlyGrave) && rt.varies(p.Place)
+	case p.grave():
+		return !exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared, clearlyGrave)
 	}
-	if c.baseline == 0 {
-		return n.leaves[leaf(p)] && volatile(c.production, c.other)
-	}
-	if volatile(c.production, c.other) || float64(c.baseline) >= often*float64(rt.baselineCompared) {
+	return rt.often(p.Place) ||
+		!exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared, clearly)
+}
+
+// grave reports whether answers that differ there are not just other ones:
+// these differ as often in the old version, or there is a change.
+func (p spot) grave() bool { return p.how != "" || p.ofAll() }
+
+// ofAll reports whether p is about an answer as a whole.
+func (p spot) ofAll() bool {
+	switch p.Kind {
+	case compare.InAnswer, compare.InStatus, compare.InEnd, compare.InClose:
 		return true
 	}
-	return !exceeds(c.application, rt.compared(), c.baseline, rt.baselineCompared)
+	return false
+}
+
+// varies reports whether the old version differs in a place in any way.
+func (rt *route) varies(p compare.Place) bool {
+	for s, c := range rt.places {
+		if s.Place == p && c.baseline > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether a place is a piece of text or bytes inside another one
+// in which the old version differs often: of random bytes some are the same by
+// chance, and of lists of random length a line may be there on both sides.
+func (rt *route) within(p compare.Place) bool {
+	switch p.Kind {
+	case compare.InText:
+		line, _, word := strings.Cut(p.Name, " word ")
+		return word && rt.often(compare.Place{Kind: compare.InText, Name: line})
+	case compare.InBytes:
+		from, until := bytesOf(p.Name)
+		for s := range rt.places {
+			if s.Kind == compare.InBytes && s.Place != p && rt.often(s.Place) {
+				if f, u := bytesOf(s.Name); f <= from && until <= u {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (rt *route) often(p compare.Place) bool {
+	c := rt.places[spot{Place: p}]
+	return c != nil && c.baseline > 0 && float64(c.baseline) >= often*float64(rt.baselineCompared)
+}
+
+// bytesOf reads the name of a place in bytes, "16-20" or "16-".
+func bytesOf(name string) (from, until int64) {
+	first, last, _ := strings.Cut(name, "-")
+	from, _ = strconv.ParseInt(first, 10, 64)
+	until, err := strconv.ParseInt(last, 10, 64)
+	if err != nil {
+		until = math.MaxInt64
+	}
+	return from, until
+}
+
+// of returns the noise of a route by place. An answer that differs in two ways
+// in one place is counted for the more frequent one.
+func (n *noises) of(rt *route) []Noise {
+	byPlace := map[compare.Place]Noise{}
+	for p, c := range rt.places {
+		if n.is(rt, p) {
+			x := byPlace[p.Place]
+			byPlace[p.Place] = Noise{rt.name, p.Place, max(x.Baseline, c.baseline), max(x.Application, c.application), rt.baselineCompared}
+		}
+	}
+	return slices.Collect(maps.Values(byPlace))
 }
 
 // noiseForSure reports whether a place is noise whatever else comes.
-func (rt *route) noiseForSure(p compare.Place) bool {
+func (rt *route) noiseForSure(p spot) bool {
 	c := rt.places[p]
-	return c != nil && c.baseline > 0 && volatile(c.production, c.other)
+	return c != nil && c.baseline > 0 && c.volatile
 }
 
 // exceeds reports whether a of n is so much more than b of m that chance does
-// not explain it: by four standard deviations of the difference of two counts.
-func exceeds(a, n, b, m int64) bool {
+// not explain it: by so many standard deviations of the difference of two counts.
+func exceeds(a, n, b, m int64, deviations float64) bool {
 	if n == 0 || m == 0 {
 		return a > 0
 	}
 	scaled := float64(a) * float64(m) / float64(n)
-	return scaled-float64(b) > 4*math.Sqrt(scaled+float64(b))
+	return scaled-float64(b) > deviations*math.Sqrt(scaled+float64(b))
 }
 
 // compared is the number of the application's answers that were compared.
@@ -97,9 +189,9 @@ func leaf(p compare.Place) string {
 }
 
 // sample returns what the two sides have in a place.
-func sample(res *compare.Result, p compare.Place) (production, application string) {
+func sample(res *compare.Result, p spot) (production, application string) {
 	for i := range res.Differences {
-		if d := &res.Differences[i]; d.Place == p {
+		if d := &res.Differences[i]; spotOf(d) == p {
 			return string(d.Production), string(d.Application)
 		}
 	}
@@ -110,6 +202,11 @@ var (
 	uuid  = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
 	token = regexp.MustCompile(`^[0-9A-Za-z_+/=.-]{16,}$`)
 )
+
+func isTime(value string) bool {
+	_, ok := moment(strings.Trim(value, `"`))
+	return ok
+}
 
 // volatile reports whether both values look like ones that are another every
 // time: times that are less than a year apart, UUIDs, random tokens of one
@@ -159,7 +256,9 @@ func class(c byte) int {
 // layouts in which times are written.
 var layouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
-	time.RFC1123, time.RFC1123Z, time.RFC850, time.ANSIC, "15:04:05.999999999",
+	time.RFC1123, time.RFC1123Z, time.RFC850, time.ANSIC, time.UnixDate, "15:04:05.999999999",
+	"2006-01-02T15:04:05.999999999Z0700", "20060102T150405Z0700", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05.999999999 MST",
+	"2006/01/02 15:04:05", "02/Jan/2006:15:04:05 -0700", "01/02/2006 15:04:05", "1/2/2006 3:04:05 PM",
 }
 
 // moment reads a time, also as seconds, milliseconds, microseconds or

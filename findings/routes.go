@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -150,11 +151,14 @@ func (r *router) child(at *segment, name string) *segment {
 	if next := at.next[name]; next != nil {
 		return next
 	}
-	named := strings.HasPrefix(name, "{")
-	if !named && (len(at.next) >= maxChildren || r.nodes >= maxNodes) {
+	named := slices.Contains(placeholders, name)
+	if r.nodes >= 2*maxNodes || !named && len(at.next) < maxChildren && r.nodes >= maxNodes {
+		return nil // the words that are known stay what they are
+	}
+	if !named && len(at.next) >= maxChildren {
 		at.any = true
 		for word := range at.next {
-			if !strings.HasPrefix(word, "{") {
+			if !slices.Contains(placeholders, word) {
 				delete(at.next, word)
 			}
 		}
@@ -169,6 +173,8 @@ func (r *router) child(at *segment, name string) *segment {
 	r.nodes++
 	return next
 }
+
+var placeholders = []string{"{id}", "{uuid}", "{date}", "{email}", "{name}"}
 
 // placeholder returns what stands for a segment that is an identifier, or "".
 func placeholder(s string) string {
@@ -191,7 +197,7 @@ func placeholder(s string) string {
 	switch {
 	case s == "":
 		return ""
-	case s[0] == '{' && s[len(s)-1] == '}': // of a route that was given out
+	case slices.Contains(placeholders, s): // of a route that was given out
 		return s
 	case digits == len(s):
 		return "{id}"

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"tcpsandbox/compare"
 )
 
 func TestRoute(t *testing.T) {
@@ -77,11 +79,36 @@ func TestRouteNames(t *testing.T) {
 	if got := r.final("GET /" + word(7)); got != "GET /"+word(7) {
 		t.Errorf("another place changed, too: %s", got)
 	}
+	r.route("GET /login HTTP/1.1", true)
 	// Bounded, whatever comes.
 	for i := range 3 * maxKnown {
 		r.route(fmt.Sprintf("GET /%s/%s/%s HTTP/1.1", word(i%250), word(i/250), word(i%7)), true)
 	}
+	for i := range 3 * maxNodes {
+		r.route(fmt.Sprintf("GET /{%d}/%d/%s HTTP/1.1", i, i, word(i)), true)
+	}
+	// What was known by then is not thrown together.
+	for path, want := range map[string]string{"/login": "/login", "/never-seen": "/{name}"} {
+		if _, got := r.route("GET "+path+" HTTP/1.1", true); got != "GET "+want {
+			t.Errorf("%s is %s", path, got)
+		}
+	}
 	if len(r.known) > maxKnown || r.nodes > maxNodes+maxDepth*1000 {
 		t.Errorf("%d requests are known, %d segments", len(r.known), r.nodes)
+	}
+}
+
+// However many routes there are, connections' ends are not among their answers.
+func TestClosesBesideManyRoutes(t *testing.T) {
+	r := New(Config{})
+	for i := range maxRoutes + 1 {
+		r.feed(fmt.Sprint("turn of ", i), 1, &same, nil)
+	}
+	x := exchange(compare.CloseRoute, "", "")
+	x.Closing, x.ProductionEnd, x.ApplicationEnd = true, compare.ClosedAfter, compare.EndReset
+	r.Judge(x)
+	s := r.Summary()
+	if len(s.Groups) != 1 || s.Groups[0].Route != compare.CloseRoute || s.Closes[compare.Different] != 1 {
+		t.Errorf("%v, %s", s.Closes, groupWords(s))
 	}
 }

@@ -40,7 +40,7 @@ func (r *Run) finalRoutes() map[string]*route {
 		name := r.routes.final(given)
 		to := merged[name]
 		if to == nil {
-			to = &route{name: name, places: map[compare.Place]*place{}}
+			to = &route{name: name, places: map[spot]*place{}}
 			merged[name] = to
 		}
 		to.merge(rt)
@@ -56,11 +56,12 @@ func (rt *route) merge(from *route) {
 	for p, c := range from.places {
 		to := rt.places[p]
 		if to == nil {
-			to = &place{production: c.production, other: c.other}
+			to = &place{production: c.production, other: c.other, volatile: c.volatile}
 			rt.places[p] = to
 		}
 		to.application += c.application
 		to.baseline += c.baseline
+		to.volatile = to.volatile && c.volatile // whichever comes first
 	}
 	rt.baselineCompared += from.baselineCompared
 	for i := range rt.latency {
@@ -84,7 +85,7 @@ func (r *Run) settle(s *Summary, routes map[string]*route, noise *noises) {
 			continue
 		}
 		rt := routes[sig.route.name]
-		left := slices.DeleteFunc(slices.Clone(sig.places), func(p compare.Place) bool { return noise.is(rt, p) })
+		left := slices.DeleteFunc(slices.Clone(sig.places), func(p spot) bool { return noise.is(rt, p) })
 		if len(left) == 0 && !sig.more {
 			s.noise[i] = true
 			in := &s.Verdicts
@@ -97,14 +98,15 @@ func (r *Run) settle(s *Summary, routes map[string]*route, noise *noises) {
 			}
 			continue
 		}
-		key := rt.name + placesKey(left)
+		places := placesOf(left)
+		key := rt.name + placesKey(places)
 		n, known := index[key]
 		if !known {
 			n = len(s.Groups)
 			index[key] = n
-			g := Group{Route: rt.name, Places: left, Missing: sig.missing, Example: *sig.example}
+			g := Group{Route: rt.name, Places: places, Missing: sig.missing, Example: *sig.example}
 			g.Example.Differences = slices.DeleteFunc(slices.Clone(g.Example.Differences), func(d compare.Difference) bool {
-				return !slices.Contains(left, d.Place)
+				return !slices.Contains(left, spotOf(&d))
 			})
 			s.Groups = append(s.Groups, g)
 		}
@@ -115,11 +117,7 @@ func (r *Run) settle(s *Summary, routes map[string]*route, noise *noises) {
 		s.Routes = append(s.Routes, Route{rt.name, *v, Sides{
 			rt.latency[byProduction].latency(), rt.latency[byApplication].latency(), rt.latency[byBaseline].latency(),
 		}})
-		for p, c := range rt.places {
-			if noise.is(rt, p) {
-				s.Noise = append(s.Noise, Noise{rt.name, p, c.baseline, c.application, rt.baselineCompared})
-			}
-		}
+		s.Noise = append(s.Noise, noise.of(rt)...)
 	}
 	slices.SortFunc(s.Routes, func(a, b Route) int {
 		return cmp.Or(cmp.Compare(b.Verdicts.sum(), a.Verdicts.sum()), strings.Compare(a.Name, b.Name))
@@ -145,7 +143,7 @@ func (r *Run) Differing() (n int64) {
 		if sig.closing {
 			continue
 		}
-		if sig.more || slices.ContainsFunc(sig.places, func(p compare.Place) bool {
+		if sig.more || slices.ContainsFunc(sig.places, func(p spot) bool {
 			c := sig.route.places[p]
 			return c == nil || c.baseline == 0
 		}) {

@@ -57,13 +57,11 @@ type Finding struct {
 }
 
 const (
-	// maxFindings bounds Record.Findings. With a baseline each route of a busy
-	// keep-alive connection has one: 16 were too few, and sessions whose answers
-	// differed in noise only counted as different. A finding takes 32 bytes, and
-	// findings.Run gives out some 3,000 at most.
-	maxFindings = 1024
+	// maxFindings bounds Record.Findings, to 20 KB. A connection from a proxy
+	// carries requests of all routes, and each may have noise of its own.
+	maxFindings = 512
 	// maxFirsts is for how many of them the first difference is asked for.
-	maxFirsts = 4
+	maxFirsts = 16
 )
 
 // found notes what an answer differs in.
