@@ -30,10 +30,24 @@ func TestAnswerText(t *testing.T) {
 		{"cut in a character", strings.Repeat("a", 99) + "é", false, "", "", strings.Repeat("a", 99), true},
 		{"nothing", "", false, "", "", "", false},
 	} {
-		head, mediaType, text, cut := answer(tt.answer, true).Text(Question{HTTP: tt.http, Method: "GET"}, 100)
+		head, mediaType, text, cut := answer(tt.answer, true).Text(Question{HTTP: tt.http, Method: "GET"}, 100, nil)
 		if head != tt.head || mediaType != tt.mediaType || text != tt.text || cut != tt.cut {
 			t.Errorf("%s: %q, %q, %q, %v", tt.name, head, mediaType, text, cut)
 		}
+	}
+}
+
+// What is secret stands neither in the digits of a hex dump nor in its text.
+func TestAnswerTextHexSecret(t *testing.T) {
+	a := answer("\x00\x01token=abcdefgh&x\x00Set-Cookie: sid=ijkl\r\nz", true)
+	_, _, text, _ := a.Text(Question{}, 1000, NewSecrets("token"))
+	for _, secret := range []string{"61 62 63", "65 66 67", "abc", "fgh", "69 6a", "ijkl"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s is in\n%s", secret, text)
+		}
+	}
+	if !strings.Contains(text, "&x.Set-Cookie") {
+		t.Error(text)
 	}
 }
 

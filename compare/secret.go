@@ -142,6 +142,37 @@ func (s *Secrets) value(d *Difference, text string) string {
 // host's name in the first line of a request, or of an answer.
 func (s *Secrets) Request(line string) string { return s.or().line(line) }
 
+// Words hides what is secret in the words of a command: TOKEN=value,
+// --token=value, the word behind --token, and all that Body knows. A word may be
+// a command itself.
+func (s *Secrets) Words(words []string) []string {
+	s = s.or()
+	secretNext := false
+	one := func(word string) string {
+		if secretNext {
+			secretNext = false
+			return hidden
+		}
+		bare := strings.TrimLeft(word, "-")
+		dashes := word[:len(word)-len(bare)]
+		secretNext = dashes != "" && s.secret(bare)
+		return dashes + s.line(bare)
+	}
+	out := make([]string, len(words))
+	for i, word := range words {
+		if secretNext {
+			out[i] = one(word)
+			continue
+		}
+		parts := strings.Split(s.line(word), " ")
+		for j := range parts {
+			parts[j] = one(parts[j])
+		}
+		out[i] = strings.Join(parts, " ")
+	}
+	return out
+}
+
 // userinfo is who asks, in a URL (RFC 3986 §3.2.1); cutUserinfo may be, where
 // the text ends: what follows the colon is no port.
 var (
@@ -191,6 +222,16 @@ func (s *Secrets) line(text string) string {
 		text = text[n:]
 	}
 	return s.text(b.String())
+}
+
+// blot returns bytes of any kind with stars for what is secret in them. Their
+// number stays the same.
+func (s *Secrets) blot(body []byte) []byte {
+	out := bytes.Clone(body)
+	for _, at := range s.or().find(string(body)) {
+		blot(out[at.start:at.end])
+	}
+	return out
 }
 
 // text hides what is secret in text of any kind.
@@ -312,15 +353,32 @@ func (s *Secrets) values(answers [][]byte) []string {
 // takes some 100 ns for each. Where answers have more, no excerpt is shown.
 const maxValues = 2000
 
-// hideValues hides all of the values that an excerpt shows something of.
+// hideValues hides all of the values that an excerpt shows something of. Where
+// the excerpt was cut an ellipsis stands.
 func hideValues(excerpt []byte, values []string) []byte {
+	if excerpt == nil {
+		return nil
+	}
 	if len(values) > maxValues && len(excerpt) > 0 {
 		return []byte(hidden)
 	}
-	text := string(excerpt)
+	text, cutBefore := strings.CutPrefix(string(excerpt), "…")
+	text, cutBehind := strings.CutSuffix(text, "…")
+	text = hideIn(text, values)
+	if cutBefore {
+		text = "…" + text
+	}
+	if cutBehind {
+		text += "…"
+	}
+	return []byte(text)
+}
+
+// hideIn does so in what was cut out of an answer in one piece.
+func hideIn(text string, values []string) string {
 	for _, v := range values {
 		if len(text) >= leastPart && strings.Contains(v, text) {
-			return []byte(hidden)
+			return hidden
 		}
 		text = strings.ReplaceAll(text, v, hidden)
 		for n := min(len(v), len(text)); n >= leastPart; n-- {
@@ -336,8 +394,5 @@ func hideValues(excerpt []byte, values []string) []byte {
 			}
 		}
 	}
-	if excerpt == nil {
-		return nil
-	}
-	return []byte(text)
+	return text
 }

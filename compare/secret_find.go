@@ -90,7 +90,7 @@ func valueOf(text string, start, end int) []span {
 	}
 	sign := behindName.FindStringSubmatchIndex(text[end:min(len(text), end+maxBetween)])
 	if sign == nil {
-		return attributes(text, start, end)
+		return slices.Concat(attributes(text, start, end), content(text, start, end), formPart(text, start, end))
 	}
 	quoted := sign[2] > 0 && strings.ContainsAny(text[end:end+sign[2]], `"'`)
 	mark := text[end+sign[2] : end+sign[3]]
@@ -160,6 +160,50 @@ func attributes(text string, start, end int) (spans []span) {
 		at = max(one.end, at+m[1])
 	}
 	return spans
+}
+
+var nameAttribute = regexp.MustCompile(`(?i)\sname\s*=\s*\\*["']?$`)
+
+// content returns the text of the element that has the name as its name:
+// <textarea name="name">value</textarea>.
+func content(text string, start, end int) []span {
+	if !nameAttribute.MatchString(text[max(0, start-16):start]) {
+		return nil
+	}
+	n := strings.IndexAny(text[end:min(len(text), end+maxBetween)], "<>")
+	if n < 0 || text[end+n] == '<' {
+		return nil
+	}
+	from, to := end+n+1, len(text)
+	if n := strings.IndexByte(text[from:], '<'); n >= 0 {
+		to = from + n
+	}
+	if from == to || to < len(text) && !strings.HasPrefix(text[to:], "</") {
+		return nil
+	}
+	return []span{{start: from, end: to}}
+}
+
+var (
+	formPartHead = regexp.MustCompile(`(?i)content-disposition:[^\r\n]*$`)
+	headEnd      = regexp.MustCompile(`\r?\n\r?\n`)
+)
+
+// formPart returns the value of a multipart form's field (RFC 7578), whose name
+// stands in the head of its part.
+func formPart(text string, start, end int) []span {
+	if !formPartHead.MatchString(text[max(0, start-256):start]) {
+		return nil
+	}
+	m := headEnd.FindStringIndex(text[end:min(len(text), end+maxBetween)])
+	if m == nil {
+		return nil
+	}
+	from, to := end+m[1], len(text)
+	if n := strings.Index(text[from:], "\n--"); n >= 0 {
+		to = from + len(strings.TrimRight(text[from:from+n], "\r"))
+	}
+	return []span{{start: from, end: to}}
 }
 
 // lineEnd is where a line ends, and those that go on with it.

@@ -19,6 +19,7 @@ package findings
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,6 +58,7 @@ type Run struct {
 	baseline   struct{ compared, differed int64 }
 	latency    [sides]total
 	series     series
+	noisy      map[string]bool // leaves of places where the old version differs, bounded
 }
 
 // New returns a Run without findings.
@@ -69,6 +71,7 @@ func New(cfg Config) *Run {
 		bounds:  boundsOf(cfg.Memory),
 		byRoute: map[string]*route{},
 		excused: map[compare.Excuse]int64{},
+		noisy:   map[string]bool{},
 	}
 	r.routes.init()
 	r.series.maxFindings = r.bounds.findings
@@ -81,9 +84,10 @@ func New(cfg Config) *Run {
 
 // What bounds a Run, beside bounds.
 const (
-	maxPlaces = 500 // of a route; others are not counted apart, so no noise excuses them
-	maxExcuse = 500 // entries of excused
-	placeSize = 128 // bytes of a place, without its name
+	maxPlaces = 500  // of a route; others are not counted apart, so no noise excuses them
+	maxExcuse = 500  // entries of excused
+	maxNoisy  = 5000 // entries of noisy
+	placeSize = 128  // bytes of a place, without its name
 )
 
 // otherRoutes is the route of what came after bounds.routes others.
@@ -110,6 +114,9 @@ type place struct {
 func (r *Run) question(x *compare.Exchange) compare.Question {
 	q := compare.Question{HTTP: x.HTTP}
 	q.Method, q.Route = r.routes.route(x.Request, x.HTTP)
+	if strings.ContainsAny(q.Route, "=%:") { // parameters within the path: /cart;token=…
+		q.Route = r.cfg.Secrets.Request(q.Route)
+	}
 	return q
 }
 
@@ -166,9 +173,7 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 		r.countPlaces(rt, res, func(p *place) *int64 { return &p.application })
 		out.Finding, made = r.groups.add(r, rt, x, res)
 		if x.First && !slices.Contains(x.Told, out.Finding) {
-			if i := slices.IndexFunc(res.Differences, func(d compare.Difference) bool { return !rt.noiseForSure(spotOf(&d)) }); i >= 0 {
-				first = &res.Differences[i]
-			}
+			first = r.telling(rt, res)
 		}
 	}
 	for _, e := range res.Excused {
@@ -182,6 +187,24 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 		r.series.add(at, x, res.Verdict, out.Finding)
 	}
 	return first, made
+}
+
+// telling returns the first difference in a place where the old version differs
+// in no route, or at least not in this one, as far as it was asked yet; nil:
+// there is none.
+func (r *Run) telling(rt *route, res *compare.Result) *compare.Difference {
+	var here *compare.Difference
+	for i := range res.Differences {
+		d := &res.Differences[i]
+		at := spotOf(d)
+		switch c := rt.places[at]; {
+		case !r.noisy[leaf(at.Place)+at.how]:
+			return d
+		case here == nil && rt.baselineCompared > 0 && (c == nil || c.baseline == 0):
+			here = d
+		}
+	}
+	return here
 }
 
 // Baseline does with the old version's answers what Judge does with the
@@ -207,6 +230,12 @@ func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compar
 	}
 	if differs {
 		r.countPlaces(rt, &res, func(p *place) *int64 { return &p.baseline })
+		for i := range res.Differences {
+			at := spotOf(&res.Differences[i])
+			if c := rt.places[at]; c != nil && c.baseline == 1 && len(r.noisy) < maxNoisy {
+				r.noisy[leaf(at.Place)+at.how] = true
+			}
+		}
 	}
 	r.time(rt, byBaseline, x.ApplicationTimes)
 	return compare.Outcome{Verdict: res.Verdict}
@@ -253,8 +282,7 @@ func (r *Run) hidden(q compare.Question, x *compare.Exchange, all []compare.Diff
 	if slices.ContainsFunc(all, func(d compare.Difference) bool { return !d.Place.Kind.Named() }) {
 		for _, a := range []*compare.Answer{x.Production, x.Application} {
 			if a != nil {
-				_, _, text, _ := a.Text(q, compare.HeadLimit)
-				texts = append(texts, []byte(text))
+				texts = append(texts, a.Decoded(q))
 			}
 		}
 	}

@@ -359,6 +359,73 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// An excerpt of a long text may be a secret whose name is only in the text.
+func TestSecretFarBehind(t *testing.T) {
+	r := New(Config{Secrets: compare.NewSecrets("token")})
+	x := exchange("turn 1", "", "")
+	x.First = true
+	for a, secret := range map[*compare.Answer]string{x.Production: "Zq9Wv8Xk7Y", x.Application: "S3cr37abcd"} {
+		a.Keep = compare.MaxHead
+		a.Add([]byte(strings.Repeat("all the same\n", 10_000) + "token=" + secret + " x\n"))
+	}
+	out := r.Judge(x)
+	if out.First == nil {
+		t.Fatal("no difference")
+	}
+	g := r.Summary().Groups[0]
+	for _, d := range append(g.Example.Differences, *out.First) {
+		if got := string(d.Production) + string(d.Application); strings.Contains(got, "Zq9") || strings.Contains(got, "S3c") {
+			t.Errorf("%s: %s", d.Place.Name, got)
+		}
+	}
+}
+
+// A parameter within the path is part of no route's name.
+func TestSecretInRoute(t *testing.T) {
+	r := New(Config{Secrets: compare.NewSecrets("token")})
+	for _, secret := range []string{"Zq9", "S3c"} {
+		x := exchange("GET /cart;token="+secret+"/items HTTP/1.1", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+		x.HTTP = true
+		r.Judge(x)
+	}
+	s := r.Summary()
+	if len(s.Routes) != 1 || len(s.Groups) != 1 || strings.Contains(s.Routes[0].Name+s.Groups[0].Route, "Zq9") {
+		t.Errorf("%+v, %+v", s.Routes, s.Groups)
+	}
+}
+
+// The difference that is shown of a session is none that will turn out to be
+// noise, if that can be known.
+func TestTellingDifference(t *testing.T) {
+	order, price, id := compare.Place{Kind: compare.InOrder, Name: "$.items"}, path("$.price"), path("$.id")
+	r := New(Config{})
+	noise := differing(order, id)
+	r.feed("GET /a", 1, nil, &noise)
+	r.feed("GET /known", 1, nil, &same)
+	for _, tt := range []struct {
+		route  string
+		places []compare.Place
+		want   string
+	}{
+		{"GET /a", []compare.Place{order, price}, "$.price"},
+		{"GET /b", []compare.Place{id, order, price}, "$.price"},
+		{"GET /c", []compare.Place{id, order}, ""}, // the old version was not asked yet
+		{"GET /a", []compare.Place{order}, ""},
+		{"GET /known", []compare.Place{order}, "$.items"},
+	} {
+		res := differing(tt.places...)
+		x := exchange(tt.route, "p", "a")
+		x.First = true
+		got := ""
+		if d := r.judged(compare.Question{Route: tt.route}, x, res).First; d != nil {
+			got = d.Place.Name
+		}
+		if got != tt.want {
+			t.Errorf("%s, %v: %q, want %q", tt.route, tt.places, got, tt.want)
+		}
+	}
+}
+
 // Noise in 30 places of each answer, as a list with ids has.
 func BenchmarkNoise(b *testing.B) {
 	var places []compare.Place

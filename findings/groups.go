@@ -175,7 +175,7 @@ func (r *Run) body(a *compare.Answer, q compare.Question) *Body {
 	if a == nil {
 		return nil
 	}
-	head, kind, text, cut := a.Text(q, BodyLimit)
+	head, kind, text, cut := a.Text(q, BodyLimit, r.cfg.Secrets)
 	return &Body{Head: r.cfg.Secrets.Head(head), Text: r.cfg.Secrets.Body(kind, text), Cut: cut}
 }
 

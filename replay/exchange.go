@@ -256,7 +256,8 @@ func (x *exchanges) verdict(e *exchange) {
 func (x *exchanges) pair(e *exchange, pair *compare.Exchange) {
 	p := x.player
 	*pair = compare.Exchange{
-		Session: p.s.ID, Copy: p.copy, Client: p.s.Client, Request: e.label, HTTP: e.http, At: e.sentAt, First: len(p.record.Findings) < maxFirsts, Told: p.record.told,
+		Session: p.s.ID, Copy: p.copy, Client: p.s.Client, Request: e.label, HTTP: e.http, At: e.sentAt,
+		First: len(p.record.told) < maxFirsts, Told: p.record.told,
 		Production: &e.production, Extra: e.extra, Part: e.part, Cut: p.record.Reset,
 	}
 	switch {

@@ -54,7 +54,8 @@ type (
 // which each route is a testcase, after those of the run as a whole:
 //
 //   - "application": it listened, and lasted as long as the run; else an error
-//   - "result": the result does not contradict itself; else an error
+//   - "baseline", if there is one: it listened; else an error
+//   - "result": there is one, which does not contradict itself; else an error
 //   - "delivery": nothing was lost on the way; else a failure
 //   - "thresholds": the exit code is not 1; else a failure with the reasons
 //
@@ -104,9 +105,22 @@ func (r *Result) junitRun() []junitCase {
 	if r.Ended == EndedNoListener || r.Ended == EndedAppExited {
 		application.Error = &junitMessage{Message: newText(r).verdict(), Type: r.Ended}
 	}
+	cases := []junitCase{application}
+	told := application.Error != nil
+	if r.Baseline != nil || r.Ended == EndedNoBaseline {
+		baseline := junitCase{Name: "baseline", Time: zero}
+		if r.Ended == EndedNoBaseline {
+			baseline.Error = &junitMessage{Message: newText(r).verdict(), Type: r.Ended, Text: xmlText(strings.Join(r.Warnings, "\n"))}
+			told = true
+		}
+		cases = append(cases, baseline)
+	}
 	sound := junitCase{Name: "result", Time: zero}
-	if len(r.Defects) > 0 {
+	switch {
+	case len(r.Defects) > 0:
 		sound.Error = &junitMessage{Message: "the result contradicts itself, which is a defect of tcpsandbox", Type: "defect", Text: xmlText(strings.Join(r.Defects, "\n"))}
+	case r.ExitCode > 1 && !told: // a signal came too early, a source broke, a file could not be written
+		sound.Error = &junitMessage{Message: fmt.Sprintf("the run failed: exit code %d", r.ExitCode), Type: "failed", Text: xmlText(strings.Join(r.Warnings, "\n"))}
 	}
 	delivery := junitCase{Name: "delivery", Time: zero}
 	if words := r.LossWords(); words != "" {
@@ -116,7 +130,7 @@ func (r *Result) junitRun() []junitCase {
 	if len(r.Failed) > 0 {
 		thresholds.Failure = &junitMessage{Message: xmlText(r.Failed[0]), Type: "threshold", Text: xmlText(strings.Join(r.Failed, "\n"))}
 	}
-	return []junitCase{application, sound, delivery, thresholds}
+	return append(cases, sound, delivery, thresholds)
 }
 
 // junitRoutes is a testcase for each route, and for groups of differences

@@ -148,6 +148,35 @@ func TestJUnitCases(t *testing.T) {
 	}
 }
 
+// A run that did not come to a result does not pass.
+func TestJUnitFailedRun(t *testing.T) {
+	for _, tt := range []struct {
+		ended string
+		code  int
+		want  string // the case with the error
+	}{
+		{EndedNoBaseline, 4, "baseline"},
+		{EndedNoListener, 4, "application"},
+		{EndedAppExited, 4, "application"},
+		{EndedSignal, 130, "result"}, // before there was anything
+		{EndedCapture, 3, "result"},
+		{EndedCapture, 0, ""},
+	} {
+		r := quiet()
+		r.Ended, r.ExitCode, r.Baseline = tt.ended, tt.code, &Baseline{}
+		_, suite := junit(t, r)
+		var got []string
+		for _, c := range suite.Cases {
+			if c.Error != nil {
+				got = append(got, c.Name)
+			}
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s, exit code %d: errors in %q, want %q", tt.ended, tt.code, got, tt.want)
+		}
+	}
+}
+
 // What a network says stays text, and what XML forbids is written otherwise.
 func TestJUnitHostile(t *testing.T) {
 	r := hostile()

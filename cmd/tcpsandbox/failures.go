@@ -174,11 +174,11 @@ func givenFlags(flags *pflag.FlagSet, names []string) (words []string) {
 }
 
 // replay returns a command line that plays some captures as this run did its
-// own.
+// own. What is secret in it is to be put back by who has it.
 func (o *runOptions) replay(more ...string) string {
 	words := append([]string{"tcpsandbox", "run"}, more...)
 	words = append(append(words, o.replayGiven...), "--")
-	return commandLine(append(words, o.command...))
+	return commandLine(o.secrets.Words(append(words, o.command...)))
 }
 
 // replaySaved plays a saved capture. Its port is named where the capture would

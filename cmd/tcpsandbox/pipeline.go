@@ -60,13 +60,13 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 	}})
 	p.app = &stand{
 		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
-		command: o.command, line: commandLine(o.command), judge: p.found.Judge, ended: p.sessionEnded,
+		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.found.Judge, ended: p.sessionEnded,
 	}
 	p.stands = []*stand{p.app}
 	if o.baseline != "" {
 		p.old = &baseline{stand: stand{
 			opt: o, con: con, warn: p.warn, name: "the baseline", tag: "baseline", log: o.baselineLogFile,
-			command: shell(o.baseline), line: o.baseline,
+			command: shell(o.baseline), line: o.secrets.Words([]string{o.baseline})[0],
 		}}
 		p.old.listens = p.old.stillListens
 		p.old.judge = p.old.whileItLives(p.found.Baseline)

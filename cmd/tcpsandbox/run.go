@@ -8,12 +8,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tcpsandbox/capture"
 	"tcpsandbox/replay"
@@ -78,9 +80,9 @@ gzipped) or - for a capture on the standard input:
 
 The result goes to the standard output, all else to the standard error.
 Exit: 0 all compared answers match, 1 they differ (see --fail-on), 2 misuse,
-3 cannot run here, or its own books do not balance, 4 the application never
-listened, or died; 128 and the signal's number if a signal came before there
-was a result.`,
+3 cannot run here, or its own books do not balance, 4 the application or the
+baseline never listened, or the application died; 128 and the signal's number
+if a signal came before there was a result.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := opt.complete(cmd, args); err != nil {
 				return err
@@ -108,7 +110,7 @@ was a result.`,
 	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
 	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file, and the baseline's to FILE.baseline (default: to the standard error)")
 	f.IntVar(&opt.mtu, "mtu", 1500, "MTU of the application's network, in bytes")
-	f.StringArrayVar(&opt.reports, "report", nil, "write the result to FILE.json (may repeat)")
+	f.StringArrayVar(&opt.reports, "report", nil, "write the result to a file, too: FILE.html, FILE.xml (JUnit) or FILE.json (may repeat)")
 	f.StringVar(&opt.saveFailures, "save-failures", "", "write a session of each group of differences to DIR/1.pcapng, DIR/2.pcapng, …, to be replayed alone")
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
 	f.IntVar(&opt.cpus, "cpus", 1, "processors that tcpsandbox itself may use; the application is not limited")
@@ -165,6 +167,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.twice = cmd.Flags().Changed("baseline"); o.twice && strings.TrimSpace(o.baseline) == "" {
 		return misuse(cmd, "--baseline: no command: name the old version, such as --baseline ./testapp-1.0")
 	}
+	if name := emptyFlag(cmd.Flags()); name != "" {
+		return misuse(cmd, "--%s: it is empty, as of a variable that is not set", name)
+	}
 	o.replayGiven = givenFlags(cmd.Flags(), replayFlags)
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
 	if err := o.controls.complete(o.specs); err != nil {
@@ -187,6 +192,29 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// wantText are the flags whose absence changes what a run gives without anybody
+// noticing: a threshold that does not hold, a secret that is shown.
+var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log"}
+
+// emptyFlag returns the name of one of them that was given without a value, if
+// there is one.
+func emptyFlag(flags *pflag.FlagSet) string {
+	for _, name := range wantText {
+		f := flags.Lookup(name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		given := []string{f.Value.String()}
+		if all, ok := f.Value.(pflag.SliceValue); ok {
+			given = all.GetSlice()
+		}
+		if len(given) == 0 || slices.ContainsFunc(given, func(v string) bool { return strings.TrimSpace(v) == "" }) {
+			return name
+		}
+	}
+	return ""
 }
 
 // loopback reports whether sessions may come to a loopback address.
@@ -326,10 +354,11 @@ func replayInto(o *runOptions) (int, error) {
 	audit(con, result, p.defects())
 	if err != nil {
 		con.fail(err)
-		result.Warnings = append(result.Warnings, err.Error())
+		result.Warnings = append(result.Warnings, o.secrets.Body("", err.Error())) // it may quote the application
 	}
 	if err := p.keepFindings(result); err != nil {
 		con.fail(err)
+		result.Warnings = append(result.Warnings, err.Error())
 		result.ExitCode = exitCannot
 	}
 	if ended == report.EndedAppExited {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,24 @@ func TestHintPointsAtTheFilter(t *testing.T) {
 	lines := strings.Split(said.String(), "\n")
 	if len(lines) < 3 || strings.Index(lines[2], "^") != strings.Index(lines[1], "foo") {
 		t.Errorf("said\n%s", said.String())
+	}
+}
+
+// A value that is empty, as of a shell's variable that is not set, does not take
+// the flag away.
+func TestEmptyFlags(t *testing.T) {
+	for _, name := range wantText {
+		for _, value := range []string{"", " "} {
+			code := 0
+			cmd := runCommand(&code)
+			cmd.SetArgs([]string{"--capture", "eth0:80", "--baseline", "old", "--" + name, value, "--", "app"})
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			err := cmd.Execute()
+			var misused usageError
+			if !errors.As(err, &misused) || !strings.Contains(err.Error(), "--"+name) || !strings.Contains(err.Error(), "empty") {
+				t.Errorf("--%s %q: %v", name, value, err)
+			}
+		}
 	}
 }
 
