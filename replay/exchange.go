@@ -261,7 +261,7 @@ func (x *exchanges) pair(e *exchange, pair *compare.Exchange) {
 		Production: &e.production, Extra: e.extra, Part: e.part, Cut: p.record.Reset,
 	}
 	switch {
-	case e.gone:
+	case e.gone, e.http && !e.whole && !e.application.Complete: // or what was captured of it was
 		pair.Why = compare.NotPlayed
 	case e.missing > 0:
 		pair.Why = compare.InGap

@@ -3,7 +3,10 @@ package replay
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tcpsandbox/compare"
 	"tcpsandbox/session"
@@ -319,4 +322,27 @@ func lines(answers map[string]string, pause ...time.Duration) func(*peer) {
 			}
 		}
 	}
+}
+
+// Production's answer to a request of which a part is not captured may be here
+// before that is known, and what there is of the request sent already. The
+// application was not asked the whole of it: no answer of its is missing.
+func TestGapFoundBehindTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		upload := post(2, strings.Repeat("u", 50))
+		s := scene{
+			tape: record().client(get(1)).answer(ok("one")).client(upload[:len(upload)/2]).answer(ok("lost")).clientGap(20).client("rest").
+				client(get(3)).answer(ok("three")).clientFIN().serverFIN(),
+			serve: func(p *peer) { serveBy(p, map[string]string{"/1": "one", "/3": "three"}) },
+		}
+		n := len(s.tape.events)
+		o := s.run(t, feeding{parts: []int{6, n - 6}, pause: 50 * time.Millisecond})
+		want := verdictCount{compare.Identical: 2, compare.Uncompared: 1}
+		if diff := cmp.Diff(map[compare.Verdict]int64(want), o.result.Verdicts); diff != "" {
+			t.Errorf("verdicts (-want +got):\n%s", diff)
+		}
+		if len(o.net.peers) != 2 || !strings.HasPrefix(string(o.net.peers[0].received), get(1)+upload[:10]) {
+			t.Errorf("the upload's beginning was not sent: the test shows nothing")
+		}
+	})
 }
