@@ -190,7 +190,7 @@ func benchmarkJSON(b *testing.B, production, application []byte, want int) {
 	b.ReportAllocs()
 	var f found
 	for b.Loop() {
-		f.differences, f.more = f.differences[:0], 0
+		f.differences, f.more, f.looked = f.differences[:0], 0, 0
 		if !f.json(production, application) || want >= 0 && len(f.differences)+f.more != want {
 			b.Fatal(noted(&f))
 		}

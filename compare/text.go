@@ -139,6 +139,14 @@ const maxDiffLines = 2000
 // middle compares what is left between the lines that both texts begin and
 // end with; line is the number of its first one.
 func (c *textComparer) middle(p, a []byte, line int) {
+	if len(p) > 0 && len(a) > 0 {
+		pl, pRest := firstLine(p)
+		al, aRest := firstLine(a)
+		if len(pRest) == 0 && len(aRest) == 0 { // as a rule: a text in which one line differs
+			c.words(pl, al, line)
+			return
+		}
+	}
 	if bytes.Count(p, []byte{'\n'}) >= maxDiffLines || bytes.Count(a, []byte{'\n'}) >= maxDiffLines {
 		c.inOrder(p, a, line)
 		return
@@ -196,38 +204,62 @@ func (c *textComparer) words(pl, al textLine, line int) {
 	if c.f.enough() { // as note does, but for all words at once
 		return
 	}
-	if !sameShape(pl.text, al.text) {
+	// The first few are told once the whole line is known to have the same
+	// shape; of lines with more, the words are looked at again.
+	var few [8]struct {
+		word                    int
+		production, application []byte
+	}
+	n := 0
+	same := eachWord(pl.text, al.text, func(word int, pw, aw []byte) bool {
+		if n < len(few) {
+			few[n].word, few[n].production, few[n].application = word, pw, aw
+		}
+		n++
+		return true
+	})
+	if !same {
 		c.note(line, 0, &pl.text, &al.text)
 		return
 	}
-	p, a := pl.text, al.text
-	for word := 1; len(p) > 0; {
-		var pw, aw []byte
-		pw, p = firstWord(p)
-		aw, a = firstWord(a)
-		if isSpace(pw) {
-			continue
-		}
-		if !bytes.Equal(pw, aw) {
-			if c.f.looked >= maxLooked {
-				c.f.enough()
-				return // the rest of the line counts as one
-			}
-			c.note(line, word, &pw, &aw)
-		}
-		word++
+	for i := range min(n, len(few)) {
+		c.note(line, few[i].word, &few[i].production, &few[i].application)
 	}
+	if n <= len(few) {
+		return
+	}
+	seen := 0
+	eachWord(pl.text, al.text, func(word int, pw, aw []byte) bool {
+		if seen++; seen <= len(few) {
+			return true
+		}
+		if c.f.enough() {
+			return false // the rest of the line counts as one
+		}
+		c.note(line, word, &pw, &aw)
+		return true
+	})
 }
 
-// sameShape reports whether two lines have the same number of words, with the
-// same white space between them.
-func sameShape(p, a []byte) bool {
-	for len(p) > 0 && len(a) > 0 {
+// eachWord calls f with the words in which two lines differ, counted from 1,
+// until it returns false. It returns false itself where the lines do not have
+// the same number of words, with the same white space between them.
+func eachWord(p, a []byte, f func(word int, pw, aw []byte) bool) bool {
+	for word := 1; len(p) > 0 && len(a) > 0; {
 		var pw, aw []byte
 		pw, p = firstWord(p)
 		aw, a = firstWord(a)
-		if (isSpace(pw) || isSpace(aw)) && !bytes.Equal(pw, aw) {
-			return false
+		equal, space := bytes.Equal(pw, aw), isSpace(pw)
+		if !equal {
+			if space || isSpace(aw) {
+				return false
+			}
+			if !f(word, pw, aw) {
+				return true
+			}
+		}
+		if !space {
+			word++
 		}
 	}
 	return len(p) == 0 && len(a) == 0
