@@ -81,8 +81,8 @@ func (a *Answer) Add(p []byte) {
 // keep returns how long Head may become.
 func (a *Answer) keep() int { return min(max(a.Keep, HeadLimit), MaxHead) }
 
-// kept reports whether Head is all of the answer.
-func (a *Answer) kept() bool { return a.Len == int64(len(a.Head)) }
+// Kept reports whether Head is all of the answer.
+func (a *Answer) Kept() bool { return a.Len == int64(len(a.Head)) }
 
 // Reset makes the answer empty and gives its memory back.
 func (a *Answer) Reset() {
@@ -103,7 +103,7 @@ func Same(a, b *Answer) bool {
 	if !bytes.Equal(a.Head[:n], b.Head[:n]) {
 		return false
 	}
-	if a.Len == int64(n) || a.kept() && b.kept() {
+	if a.Len == int64(n) || a.Kept() && b.Kept() {
 		return true
 	}
 	_, _, same := beyondHead(a, b)

@@ -24,7 +24,7 @@ func (f *found) raw(production, application *Answer, http bool) {
 	}
 	n := mismatch(p, a)
 	switch {
-	case !production.kept() || !application.kept():
+	case !production.Kept() || !application.Kept():
 		f.note(difference(production, application, x, y))
 	case n == len(a) && !application.Complete: // and nothing else: see below
 	case http:

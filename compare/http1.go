@@ -114,7 +114,7 @@ func (s *side) raw() []byte { return s.Head[s.message.bodyAt:] }
 func sameRaw(p, a *side) bool {
 	m, n := p.message, a.message
 	if m.framing != n.framing || m.framing == lengthBody && m.length != n.length ||
-		!p.kept() || !a.kept() || !bytes.Equal(p.raw(), a.raw()) {
+		!p.Kept() || !a.Kept() || !bytes.Equal(p.raw(), a.raw()) {
 		return false
 	}
 	for _, s := range [...]*side{p, a} {
@@ -128,7 +128,7 @@ func sameRaw(p, a *side) bool {
 func (s *side) open() bool {
 	m, raw := s.message, s.raw()
 	size := s.Len - int64(m.bodyAt)
-	s.whole, s.coded = s.kept(), raw
+	s.whole, s.coded = s.Kept(), raw
 	if !s.whole {
 		if s.large == nil || !s.large.body.known {
 			return false

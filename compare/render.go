@@ -28,13 +28,13 @@ func (a *Answer) Decoded(q Question) []byte {
 // message. cut: there was more of it.
 func (a *Answer) decoded(q Question) (head, mediaType string, body []byte, cut bool) {
 	if !q.HTTP {
-		return "", "", bytes.Clone(a.Head), !a.kept()
+		return "", "", bytes.Clone(a.Head), !a.Kept()
 	}
 	x := pairs.Get().(*pair)
 	defer x.forget()
 	s := &x.production
 	if !s.read(a, q.Method) || !s.open() {
-		return "", "", blankSecrets(a.Head), !a.kept()
+		return "", "", blankSecrets(a.Head), !a.Kept()
 	}
 	mediaType = string(s.message.value("content-type"))
 	head = string(bytes.TrimRight(a.Head[:s.message.bodyAt], "\r\n"))

@@ -37,7 +37,7 @@ func testBounded(t *testing.T, memory int64) {
 		q := compare.Question{Route: fmt.Sprintf("GET /r%d", i%900)}
 		x := exchange(q.Route, long, long+long)
 		x.At = at.Add(time.Duration(i) * firstStep / 40)
-		r.judged(q, x, res)
+		r.judged(q, x, newJudgement(res))
 	}
 	if grown := heap() - before; grown > limit {
 		t.Errorf("with %d MiB it holds %d", limit>>20, grown>>20)

@@ -6,6 +6,7 @@
 // Baseline, which does the same with the answers of the old version; out comes
 // a Summary. In between stand
 //
+//	recent.go   the comparison, if it was not made before
 //	routes.go   requests of one kind: "GET /users/{id}"
 //	groups.go   equal differences, counted, with an example
 //	spot.go     a place, and how answers differ there
@@ -45,6 +46,7 @@ type Run struct {
 	cfg    Config
 	bounds bounds
 	routes router
+	recent recent
 
 	mu         sync.Mutex
 	byRoute    map[string]*route
@@ -76,6 +78,7 @@ func New(cfg Config) *Run {
 	r.routes.init()
 	r.series.maxFindings = r.bounds.findings
 	r.groups.init()
+	r.recent.init()
 	for i := range r.latency {
 		r.latency[i].init()
 	}
@@ -124,10 +127,10 @@ func (r *Run) question(x *compare.Exchange) compare.Question {
 // implements compare.Judge for the application.
 func (r *Run) Judge(x *compare.Exchange) compare.Outcome {
 	q := r.question(x)
-	return r.judged(q, x, x.Judge(q, r.cfg.Rules))
+	return r.judged(q, x, r.recent.judge(x, q, r.cfg.Rules))
 }
 
-func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result) compare.Outcome {
+func (r *Run) judged(q compare.Question, x *compare.Exchange, res judgement) compare.Outcome {
 	at := x.At
 	if at.IsZero() {
 		at = time.Now()
@@ -140,7 +143,7 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 		out.First = &r.hidden(q, x, []compare.Difference{*first})[0]
 	}
 	if made != nil {
-		e := r.example(q, x, &res)
+		e := r.example(q, x, &res.Result)
 		r.mu.Lock()
 		r.groups.keep(made, e)
 		r.mu.Unlock()
@@ -150,7 +153,7 @@ func (r *Run) judged(q compare.Question, x *compare.Exchange, res compare.Result
 
 // count adds up a result. It returns the first difference that is not known to
 // be noise, if it is wanted, and the signature that the answer is the first of.
-func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result, at time.Time, out *compare.Outcome) (first *compare.Difference, made *signature) {
+func (r *Run) count(q compare.Question, x *compare.Exchange, res *judgement, at time.Time, out *compare.Outcome) (first *compare.Difference, made *signature) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if x.Closing {
@@ -173,7 +176,7 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *compare.Result
 		r.countPlaces(rt, res, func(p *place) *int64 { return &p.application })
 		out.Finding, made = r.groups.add(r, rt, x, res)
 		if x.First && !slices.Contains(x.Told, out.Finding) {
-			first = r.telling(rt, res)
+			first = r.telling(rt, &res.Result)
 		}
 	}
 	for _, e := range res.Excused {
@@ -211,10 +214,10 @@ func (r *Run) telling(rt *route, res *compare.Result) *compare.Difference {
 // application's: what they differ in is noise. It implements compare.Judge.
 func (r *Run) Baseline(x *compare.Exchange) compare.Outcome {
 	q := r.question(x)
-	return r.baselineJudged(q, x, x.Judge(q, r.cfg.Rules))
+	return r.baselineJudged(q, x, r.recent.judge(x, q, r.cfg.Rules))
 }
 
-func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res compare.Result) compare.Outcome {
+func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res judgement) compare.Outcome {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rt := r.route(q.Route)
@@ -258,8 +261,8 @@ func (r *Run) route(name string) *route {
 }
 
 // countPlaces counts an answer at each place of its route where it differs.
-func (r *Run) countPlaces(rt *route, res *compare.Result, which func(*place) *int64) {
-	for _, p := range spotsOf(res) {
+func (r *Run) countPlaces(rt *route, res *judgement, which func(*place) *int64) {
+	for _, p := range res.spots {
 		at := rt.places[p]
 		if at == nil {
 			size := placeSize + len(p.Name)
@@ -267,7 +270,7 @@ func (r *Run) countPlaces(rt *route, res *compare.Result, which func(*place) *in
 				continue
 			}
 			r.places += size
-			production, other := sample(res, p)
+			production, other := sample(&res.Result, p)
 			at = &place{volatile: volatile(production, other), time: isTime(production)}
 			rt.places[p] = at
 		}

@@ -55,10 +55,10 @@ func (r *Run) feed(route string, session uint64, application, baseline *compare.
 	x := exchange(route, "p", "a")
 	x.Session = session
 	if baseline != nil {
-		r.baselineJudged(q, x, *baseline)
+		r.baselineJudged(q, x, newJudgement(*baseline))
 	}
 	if application != nil {
-		return r.judged(q, x, *application).Finding
+		return r.judged(q, x, newJudgement(*application)).Finding
 	}
 	return 0
 }
@@ -417,7 +417,7 @@ func TestTellingDifference(t *testing.T) {
 		x := exchange(tt.route, "p", "a")
 		x.First = true
 		got := ""
-		if d := r.judged(compare.Question{Route: tt.route}, x, res).First; d != nil {
+		if d := r.judged(compare.Question{Route: tt.route}, x, newJudgement(res)).First; d != nil {
 			got = d.Place.Name
 		}
 		if got != tt.want {

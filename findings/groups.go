@@ -49,8 +49,8 @@ func (g *groups) init() { g.index, g.all = map[string]int{}, []*signature{nil} }
 
 // add counts an answer that differs or is missing, and returns its finding.
 // made is its signature if that is new; it is yet to get its example.
-func (g *groups) add(r *Run, rt *route, x *compare.Exchange, res *compare.Result) (n int, made *signature) {
-	s := &signature{route: rt, places: spotsOf(res), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.Elsewhere}
+func (g *groups) add(r *Run, rt *route, x *compare.Exchange, res *judgement) (n int, made *signature) {
+	s := &signature{route: rt, places: slices.Clone(res.spots), missing: res.Verdict == compare.Missing, closing: x.Closing, more: res.Elsewhere}
 	s.places = slices.DeleteFunc(s.places, rt.noiseForSure)
 	key := s.key()
 	n, known := g.index[key]

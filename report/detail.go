@@ -17,14 +17,27 @@ func (r *Result) AddDetail(d Detail) {
 	if !d.remarkable() {
 		return
 	}
-	for r.plain < len(r.Detail) && r.Detail[r.plain].remarkable() {
-		r.plain++
-	}
+	r.skipRemarkable()
 	if r.plain < len(r.Detail) {
 		r.Detail[r.plain] = d
 		r.plain++
+		r.skipRemarkable()
 	}
 }
+
+// skipRemarkable finds the next session whose place another one may take.
+func (r *Result) skipRemarkable() {
+	for r.plain < len(r.Detail) && r.Detail[r.plain].remarkable() {
+		r.plain++
+	}
+}
+
+// Full reports whether no session can be listed any more, however remarkable.
+func (r *Result) Full() bool { return len(r.Detail) == DetailLimit && r.plain == DetailLimit }
+
+// AddUnlisted counts a session that would not be listed, because Full, and lost
+// nothing.
+func (r *Result) AddUnlisted() { r.DetailOmitted++ }
 
 // remarkable reports that a session is one to look at: it differs, failed or
 // lost something.

@@ -223,8 +223,8 @@ func TestDetailLimit(t *testing.T) {
 	for id := range uint64(2 * DetailLimit) {
 		r.AddDetail(Detail{ID: id, State: "refused"})
 	}
-	if len(r.Detail) != DetailLimit {
-		t.Errorf("%d listed", len(r.Detail))
+	if len(r.Detail) != DetailLimit || !r.Full() {
+		t.Errorf("%d listed, full %v", len(r.Detail), r.Full())
 	}
 }
 

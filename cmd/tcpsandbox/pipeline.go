@@ -12,10 +12,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tcpsandbox/capture"
+	"tcpsandbox/compare"
 	"tcpsandbox/findings"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
 	"tcpsandbox/sandbox"
+	"tcpsandbox/session"
 )
 
 // pipeline is a run: sources → assemblers → players ═ stands, which are an
@@ -45,6 +47,7 @@ type pipeline struct {
 	result  report.Result // details, as they come
 	started time.Time
 	ended   atomic.Int64 // sessions
+	full    atomic.Bool  // no more sessions can be listed
 	enough  chan struct{}
 
 	warnings sync.Mutex // of result.Warnings
@@ -60,7 +63,7 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 	}})
 	p.app = &stand{
 		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
-		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.found.Judge, ended: p.sessionEnded,
+		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.judge, ended: p.sessionEnded,
 	}
 	p.stands = []*stand{p.app}
 	if o.baseline != "" {
@@ -312,11 +315,22 @@ func (p *pipeline) close() {
 	}
 }
 
+// judge asks no session's first difference any more when none can be listed:
+// to hide the secrets in it takes longer than the comparison.
+func (p *pipeline) judge(x *compare.Exchange) compare.Outcome {
+	x.First = x.First && !p.full.Load()
+	return p.found.Judge(x)
+}
+
 func (p *pipeline) sessionEnded(r *replay.Record) {
 	p.mu.Lock()
-	if r.State == "filtered" {
-		p.result.DetailOmitted++ // it was not asked for
-	} else {
+	switch lossless := r.Missing == 0 && r.Bytes[session.Delivered] == r.Captured; {
+	case r.State == "filtered": // it was not asked for
+		p.result.AddUnlisted()
+	case lossless && p.result.Full():
+		p.result.AddUnlisted()
+		p.full.Store(true)
+	default:
 		p.result.AddDetail(p.opt.detail(r))
 	}
 	p.mu.Unlock()
