@@ -170,6 +170,10 @@ func content(text string, start, end int) []span {
 	if !nameAttribute.MatchString(text[max(0, start-16):start]) {
 		return nil
 	}
+	near := text[max(0, start-maxTag):start]
+	if tag := near[max(0, strings.LastIndexByte(near, '<')):]; len(tag) > 6 && strings.EqualFold(tag[:6], "<input") {
+		return nil // it has an attribute, and no content
+	}
 	n := strings.IndexAny(text[end:min(len(text), end+maxBetween)], "<>")
 	if n < 0 || text[end+n] == '<' {
 		return nil
@@ -178,7 +182,7 @@ func content(text string, start, end int) []span {
 	if n := strings.IndexByte(text[from:], '<'); n >= 0 {
 		to = from + n
 	}
-	if from == to || to < len(text) && !strings.HasPrefix(text[to:], "</") {
+	if strings.TrimSpace(text[from:to]) == "" {
 		return nil
 	}
 	return []span{{start: from, end: to}}

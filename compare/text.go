@@ -152,8 +152,21 @@ func (c *textComparer) middle(p, a []byte, line int) {
 		return
 	}
 	ps, as := lines(p), lines(a)
+	// Of several ways to match that are as good, the same one is taken whichever
+	// side is which.
+	swapped := bytes.Compare(p, a) > 0
+	if swapped {
+		ps, as = as, ps
+	}
+	matches := matchLines(sumLines(ps), sumLines(as))
+	if swapped {
+		ps, as = as, ps
+		for i, m := range matches {
+			matches[i].a, matches[i].b = m.b, m.a
+		}
+	}
 	i, j := 0, 0
-	for _, m := range matchLines(sumLines(ps), sumLines(as)) {
+	for _, m := range matches {
 		c.replaced(ps[i:m.a], as[j:m.b], line+i, line+j)
 		c.same(ps[m.a], as[m.b])
 		i, j = m.a+1, m.b+1
