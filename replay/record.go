@@ -110,13 +110,14 @@ type Latency struct {
 
 // Result is the sum of an engine's work so far.
 type Result struct {
-	Seen, Complete, Joined     int // sessions captured; those captured from SYN to end; those without beginning
-	Replayed, Finished, Failed int // connected; played to the end as captured; not
-	Skipped                    int // never connected, though nothing failed
-	Filtered                   int // of those: left out on purpose
-	UDP                        int // of those seen: UDP flows
-	Copies                     int // of those seen: second and later copies of a session
-	Shed                       int // of those failed: shed over the limit on memory, or in part
+	Seen, Complete, Joined     int            // sessions captured; those captured from SYN to end; those without beginning
+	Replayed, Finished, Failed int            // connected; played to the end as captured; not
+	FailedAs                   map[string]int // of those failed, by Record.State
+	Skipped                    int            // never connected, though nothing failed
+	Filtered                   int            // of those: left out on purpose
+	UDP                        int            // of those seen: UDP flows
+	Copies                     int            // of those seen: second and later copies of a session
+	Shed                       int            // of those failed: shed over the limit on memory, or in part
 	Reconnects                 int
 	PeakHeld                   int64 // most bytes that the players held at once; see Held
 	Bytes                      session.Ledger
@@ -164,6 +165,7 @@ type tally struct {
 
 func (t *tally) init() {
 	t.result.Verdicts = map[compare.Verdict]int64{}
+	t.result.FailedAs = map[string]int{}
 	t.lateness = hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3)
 }
 
@@ -351,6 +353,7 @@ func (t *tally) record(r *Record, totals session.Totals) {
 		fallthrough
 	default:
 		res.Failed++
+		res.FailedAs[r.State]++
 		t.failed.Add(1)
 	}
 	res.Bytes.Add(&r.Bytes)

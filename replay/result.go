@@ -11,7 +11,7 @@ import (
 
 // Result returns the sum so far.
 func (e *Engine) Result() *Result {
-	out := &Result{Verdicts: map[compare.Verdict]int64{}}
+	out := &Result{Verdicts: map[compare.Verdict]int64{}, FailedAs: map[string]int{}}
 	ended := 0
 	var lateness *hdrhistogram.Histogram
 	for _, sh := range e.shards {
@@ -23,6 +23,9 @@ func (e *Engine) Result() *Result {
 		out.Replayed += r.Replayed
 		out.Finished += r.Finished
 		out.Failed += r.Failed
+		for state, n := range r.FailedAs {
+			out.FailedAs[state] += n
+		}
 		out.Skipped += r.Skipped
 		out.Filtered += r.Filtered
 		out.Copies += r.Copies

@@ -34,7 +34,7 @@ func TestJSONReadsBack(t *testing.T) {
 // written once. The line of fields is a promise: add to it, change nothing.
 const fields = `version tool started duration_s ended exit_code
 capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes}] unordered_bytes}
-sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy udp}
+sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy udp refused reset closed_early unanswered pending}
 datagrams{sent refused dropped}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}
 release{exact boundary quiet timeout unawaited}

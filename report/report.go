@@ -140,6 +140,13 @@ type Sessions struct {
 	Reconnects int64 `json:"reconnects"` // connections made anew after the application had ended one early
 	Lossy      int64 `json:"lossy"`      // client bytes were lost: not delivered, and not filtered; AddDetail counts them
 	UDP        int64 `json:"udp"`        // of those seen: UDP flows
+
+	// Of those failed, beside Shed; Detail.State says the same of each.
+	Refused     int64 `json:"refused"`      // the application took no connection
+	Reset       int64 `json:"reset"`        // it reset the connection
+	ClosedEarly int64 `json:"closed_early"` // it closed before all was sent
+	Unanswered  int64 `json:"unanswered"`   // it left the last that it was asked unanswered
+	Pending     int64 `json:"pending"`      // not played to the end when the run ended
 }
 
 // Datagrams counts the clients' datagrams of UDP flows.

@@ -59,7 +59,7 @@ func eventful() *Result {
 		Ended:    EndedDuration,
 		ExitCode: 1,
 		Sessions: Sessions{Seen: 1205, Complete: 1200, Joined: 5, Replayed: 1203, Finished: 1200, Failed: 3, Skipped: 2,
-			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12, UDP: 2},
+			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12, UDP: 2, Refused: 1, Reset: 1},
 		Datagrams: Datagrams{Sent: 1200, Refused: 3, Dropped: 1},
 		Release:   Release{Exact: 5000, Boundary: 20, Quiet: 3, Timeout: 1, Unawaited: 4},
 		Lateness:  Percentiles{P50: Milliseconds(50 * time.Microsecond), P90: Milliseconds(300 * time.Microsecond), P99: Milliseconds(1500 * time.Microsecond), Count: 77},

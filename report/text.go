@@ -141,6 +141,10 @@ func (t *text) captureAndSessions() {
 	t.row("sessions", "%s seen%s", number(s.Seen), nonZero(
 		bin{word: "complete", n: s.Complete}, bin{word: "joined", n: s.Joined}, bin{word: "replayed", n: s.Replayed},
 		bin{word: "finished", n: s.Finished}, bin{word: "failed", n: s.Failed}, bin{word: "skipped", n: s.Skipped}))
+	if failed := nonZero(bin{word: "refused", n: s.Refused}, bin{word: "reset", n: s.Reset}, bin{word: "closed early", n: s.ClosedEarly},
+		bin{word: "unanswered", n: s.Unanswered}, bin{word: "pending", n: s.Pending}); failed != "" {
+		t.row("", "of those failed: %s", strings.TrimPrefix(failed, ", "))
+	}
 	if more := nonZero(bin{word: "UDP flows", n: s.UDP}, bin{word: "left out on purpose", n: s.Filtered}, bin{word: "copies", n: s.Copies}, bin{word: "shed", n: s.Shed}, bin{word: "reconnected", n: s.Reconnects}); more != "" {
 		t.row("", "%s", strings.TrimPrefix(more, ", "))
 	}

@@ -35,7 +35,9 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
 		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
 		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
-		Lossy: r.Sessions.Lossy, // counted as they came
+		Lossy:   r.Sessions.Lossy, // counted as they came
+		Refused: int64(played.FailedAs["refused"]), Reset: int64(played.FailedAs["reset"]), ClosedEarly: int64(played.FailedAs["closed-early"]),
+		Unanswered: int64(played.FailedAs["unanswered"]), Pending: int64(played.FailedAs["pending"]),
 	}
 	r.Datagrams = report.Datagrams{Sent: played.Datagrams, Refused: played.DatagramsRefused}
 	if n := p.app.net.Stats().Overrun; n > 0 {
