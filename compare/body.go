@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"tcpsandbox/protocol"
 )
 
 // likeness is what two bodies have in common.
@@ -242,7 +244,7 @@ const (
 // is found out by who compares it.
 func kindOf(mediaType, body []byte) contentKind {
 	mediaType, _, _ = bytes.Cut(mediaType, semicolon)
-	kind := lowered(trimSpace(mediaType))
+	kind := lowered(protocol.TrimSpace(mediaType))
 	main, sub, _ := strings.Cut(kind, "/")
 	switch {
 	case sub == "json", strings.HasSuffix(sub, "+json"):

@@ -3,6 +3,8 @@ package compare
 import (
 	"bytes"
 	"strconv"
+
+	"tcpsandbox/protocol"
 )
 
 const (
@@ -183,7 +185,7 @@ func blankSecrets(head []byte) []byte {
 			continue
 		}
 		i := bytes.IndexByte(line, ':')
-		if secret = i >= 0 && isSecretField(trimSpace(line[:i])); secret {
+		if secret = i >= 0 && isSecretField(protocol.TrimSpace(line[:i])); secret {
 			blot(line[i+1:])
 		}
 	}

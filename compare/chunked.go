@@ -2,7 +2,8 @@ package compare
 
 import (
 	"bytes"
-	"math"
+
+	"tcpsandbox/protocol"
 )
 
 // Limits of chunked bodies, the same as the framer's in package protocol.
@@ -94,7 +95,7 @@ func (c *chunks) take(line []byte) {
 	end := trimCR(line)
 	switch c.state {
 	case atSize:
-		n, ok := parseChunkSize(end)
+		n, ok := protocol.ChunkSize(end)
 		switch {
 		case !ok:
 			c.state = broken
@@ -117,30 +118,6 @@ func (c *chunks) take(line []byte) {
 			c.state = broken
 		}
 	}
-}
-
-// parseChunkSize reads "size[;extensions]", the size in hexadecimal.
-func parseChunkSize(line []byte) (n int64, ok bool) {
-	if i := bytes.IndexByte(line, ';'); i >= 0 {
-		line = line[:i]
-	}
-	line = bytes.TrimRight(line, " \t")
-	for _, c := range line {
-		var d byte
-		switch {
-		case '0' <= c && c <= '9':
-			d = c - '0'
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			d = (c | 0x20) - 'a' + 10
-		default:
-			return 0, false
-		}
-		if n > math.MaxInt64>>4 {
-			return 0, false
-		}
-		n = n<<4 | int64(d)
-	}
-	return n, len(line) > 0
 }
 
 // bodyDigest digests the body of an HTTP answer as it comes, with the chunked

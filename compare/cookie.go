@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"tcpsandbox/protocol"
 )
 
 // cookie is a Set-Cookie field (RFC 6265 §5.2).
@@ -113,9 +115,9 @@ func parseCookies(fields []field) []cookie {
 		if !ok {
 			name, value = nil, first
 		}
-		c := cookie{name: string(trimSpace(name)), value: orEmpty(trimSpace(value)), text: orEmpty(trimSpace(rest))}
+		c := cookie{name: string(protocol.TrimSpace(name)), value: orEmpty(protocol.TrimSpace(value)), text: orEmpty(protocol.TrimSpace(rest))}
 		for item := range bytes.SplitSeq(rest, semicolon) {
-			if item = trimSpace(item); len(item) > 0 && len(c.attributes) < attributeLimit {
+			if item = protocol.TrimSpace(item); len(item) > 0 && len(c.attributes) < attributeLimit {
 				c.attributes = append(c.attributes, parseAttribute(item))
 			}
 		}
@@ -131,7 +133,7 @@ const attributeLimit = 32
 // for one.
 func parseAttribute(item []byte) field {
 	name, value, ok := bytes.Cut(item, equals)
-	name, value = trimSpace(name), trimSpace(value)
+	name, value = protocol.TrimSpace(name), protocol.TrimSpace(value)
 	for _, known := range attributeNames {
 		if strings.EqualFold(known, string(name)) {
 			name = []byte(known)

@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
+
+	"tcpsandbox/protocol"
 )
 
 // DecodedLimit is how much of a body is decoded, in bytes. A longer one is
@@ -44,7 +46,7 @@ func parseCodings(codings []contentCoding, fields []field) (_ []contentCoding, k
 		for more := true; more; {
 			var item []byte
 			item, value, more = bytes.Cut(value, comma)
-			switch item = trimSpace(item); {
+			switch item = protocol.TrimSpace(item); {
 			case len(item) == 0, is(item, "identity"):
 				continue
 			case is(item, "gzip"), is(item, "x-gzip"):

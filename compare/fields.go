@@ -3,6 +3,8 @@ package compare
 import (
 	"bytes"
 	"slices"
+
+	"tcpsandbox/protocol"
 )
 
 // fieldPairs compares two lists of fields.
@@ -196,7 +198,7 @@ func (x *fieldPairs) allowed(name, production, application []byte) string {
 func sameVary(a, b []byte) bool {
 	names := func(value []byte) (names []string) {
 		for item := range bytes.SplitSeq(value, comma) {
-			if item = trimSpace(item); len(item) > 0 && !is(item, "accept-encoding") {
+			if item = protocol.TrimSpace(item); len(item) > 0 && !is(item, "accept-encoding") {
 				names = append(names, lowered(item))
 			}
 		}

@@ -3,6 +3,8 @@ package compare
 import (
 	"bytes"
 	"sync"
+
+	"tcpsandbox/protocol"
 )
 
 // side is one side's answer as HTTP.
@@ -230,7 +232,7 @@ func (m *message) persistence() string {
 		for more := true; more; {
 			var item []byte
 			item, value, more = bytes.Cut(value, comma)
-			switch item = trimSpace(item); {
+			switch item = protocol.TrimSpace(item); {
 			case is(item, "close"):
 				return "close"
 			case is(item, "keep-alive"):

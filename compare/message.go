@@ -2,8 +2,9 @@ package compare
 
 import (
 	"bytes"
-	"math"
 	"sync"
+
+	"tcpsandbox/protocol"
 )
 
 // Limits of an HTTP answer; one that passes them is compared by its bytes.
@@ -34,7 +35,7 @@ type message struct {
 
 	framing framing
 	length  int64 // of the body; -1: not told
-	coding  transferCoding
+	coding  protocol.TransferCoding
 	faulty  bool // the end cannot be told for certain
 
 	folded []byte // values that stood on several lines
@@ -43,14 +44,6 @@ type message struct {
 // field is a header or trailer field. A line without a colon is one without a
 // name.
 type field struct{ name, value []byte }
-
-type transferCoding uint8
-
-const (
-	codingNone transferCoding = iota
-	codingChunked
-	codingOther
-)
 
 // messages holds what reading needs, so that it costs no allocation.
 var messages = sync.Pool{New: func() any { return new(message) }}
@@ -89,7 +82,7 @@ func (m *message) read(p []byte, method string) bool {
 // readHead reads one head, from bodyAt on.
 func (m *message) readHead(p []byte) bool {
 	m.fields, m.folded = m.fields[:0], m.folded[:0]
-	m.length, m.coding, m.faulty = -1, codingNone, false
+	m.length, m.coding, m.faulty = -1, protocol.CodingNone, false
 	line, ok := m.line(p)
 	for ok && len(line) == 0 { // RFC 9112 §2.2
 		line, ok = m.line(p)
@@ -110,7 +103,7 @@ func (m *message) readHead(p []byte) bool {
 	for i := range m.fields {
 		m.settle(&m.fields[i])
 	}
-	m.faulty = m.faulty || m.minor == '0' && m.coding != codingNone // RFC 9112 §6.1
+	m.faulty = m.faulty || m.minor == '0' && m.coding != protocol.CodingNone // RFC 9112 §6.1
 	return true
 }
 
@@ -134,11 +127,11 @@ func (m *message) statusLine(line []byte) bool {
 	}
 	m.minor = line[version-1]
 	code, reason, _ := bytes.Cut(bytes.TrimLeft(line[version:], " "), space)
-	n, ok := parseDecimal(code)
+	n, ok := protocol.ParseDecimal(code)
 	if m.minor < '0' || m.minor > '9' || len(code) != 3 || code[0] == '0' || !ok {
 		return false
 	}
-	m.status, m.reason = int(n), trimSpace(reason)
+	m.status, m.reason = int(n), protocol.TrimSpace(reason)
 	return true
 }
 
@@ -154,7 +147,7 @@ func addField(fields []field, folded, line []byte) (_ []field, _ []byte) {
 		} else {
 			folded = append(folded, last.value...)
 		}
-		if more := trimSpace(line); len(more) > 0 {
+		if more := protocol.TrimSpace(line); len(more) > 0 {
 			if len(folded) > at {
 				folded = append(folded, ' ')
 			}
@@ -165,56 +158,26 @@ func addField(fields []field, folded, line []byte) (_ []field, _ []byte) {
 	}
 	i := bytes.IndexByte(line, ':')
 	if i < 0 {
-		return append(fields, field{nil, trimSpace(line)}), folded
+		return append(fields, field{nil, protocol.TrimSpace(line)}), folded
 	}
-	return append(fields, field{line[:i], trimSpace(line[i+1:])}), folded
+	return append(fields, field{line[:i], protocol.TrimSpace(line[i+1:])}), folded
 }
 
 // settle takes in what a field says about the body's end.
 func (m *message) settle(f *field) {
 	if n := len(f.name); n > 0 && (f.name[n-1] == ' ' || f.name[n-1] == '\t') {
 		// Some take it for the field, some do not: RFC 9112 §5.1.
-		f.name = trimSpace(f.name)
+		f.name = protocol.TrimSpace(f.name)
 		m.faulty = m.faulty || is(f.name, "content-length") || is(f.name, "transfer-encoding")
 		return
 	}
 	switch {
 	case is(f.name, "content-length"):
-		m.takeLength(f.value)
+		n, ok := protocol.ContentLength(f.value, m.length)
+		m.length, m.faulty = n, m.faulty || !ok
 	case is(f.name, "transfer-encoding"):
-		m.takeCoding(f.value)
-	}
-}
-
-// takeLength reads a Content-Length. A list of equal numbers counts as one
-// (RFC 9112 §6.3, rule 5).
-func (m *message) takeLength(value []byte) {
-	for more := true; more; {
-		var item []byte
-		item, value, more = bytes.Cut(value, comma)
-		n, ok := parseDecimal(trimSpace(item))
-		if !ok || m.length >= 0 && m.length != n {
-			m.faulty = true
-			return
-		}
-		m.length = n
-	}
-}
-
-// takeCoding reads a Transfer-Encoding; several add up to one list.
-func (m *message) takeCoding(value []byte) {
-	for more := true; more; {
-		var item []byte
-		item, value, more = bytes.Cut(value, comma)
-		switch item = trimSpace(item); {
-		case is(item, "chunked"):
-			m.faulty = m.faulty || m.coding == codingChunked // RFC 9112 §7.1: never twice
-			m.coding = codingChunked
-		case len(item) == 0:
-			m.faulty = true
-		case !is(item, "identity"): // RFC 2616 §3.6: stands for none
-			m.coding = codingOther
-		}
+		c, ok := protocol.TransferEncoding(f.value, m.coding)
+		m.coding, m.faulty = c, m.faulty || !ok
 	}
 }
 
@@ -230,9 +193,9 @@ func (m *message) frame(method string) bool {
 		return true
 	case m.faulty:
 		return false
-	case m.coding == codingChunked:
+	case m.coding == protocol.CodingChunked:
 		m.framing = chunkedBody
-	case m.coding == codingOther, m.length < 0:
+	case m.coding == protocol.CodingOther, m.length < 0:
 		m.framing = closeBody
 	default:
 		m.framing = lengthBody
@@ -271,17 +234,6 @@ func is(name []byte, lower string) bool {
 	return true
 }
 
-// parseDecimal reads a number that consists of digits alone and fits.
-func parseDecimal(p []byte) (n int64, ok bool) {
-	for _, c := range p {
-		if c < '0' || c > '9' || n > (math.MaxInt64-int64(c-'0'))/10 {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, len(p) > 0
-}
-
 func appendStatus(p []byte, status int) []byte {
 	return append(p, byte('0'+status/100), byte('0'+status/10%10), byte('0'+status%10))
 }
@@ -291,15 +243,4 @@ func trimCR(line []byte) []byte {
 		return line[:n-1]
 	}
 	return line
-}
-
-// trimSpace cuts spaces and tabs off both ends.
-func trimSpace(p []byte) []byte {
-	for len(p) > 0 && (p[0] == ' ' || p[0] == '\t') {
-		p = p[1:]
-	}
-	for len(p) > 0 && (p[len(p)-1] == ' ' || p[len(p)-1] == '\t') {
-		p = p[:len(p)-1]
-	}
-	return p
 }

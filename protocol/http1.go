@@ -220,7 +220,7 @@ func (h *http1) readWholeLine(s Stream, line []byte) Mark {
 		}
 		return h.answerHead(s)
 	case atChunk:
-		size, ok := parseChunkSize(line)
+		size, ok := ChunkSize(line)
 		switch {
 		case !ok:
 			return l.lose()
@@ -247,9 +247,9 @@ func (h *http1) requestHead() Mark {
 	l := &h.lanes[Requests]
 	h.ask(l.head.method)
 	switch {
-	case l.head.faulty(), l.head.coding == codingOther:
+	case l.head.faulty(), l.head.coding == CodingOther:
 		return l.lose()
-	case l.head.coding == codingChunked:
+	case l.head.coding == CodingChunked:
 		l.state, l.section = atChunk, 0
 		return More
 	case l.head.length > 0:
@@ -278,10 +278,10 @@ func (h *http1) answerHead(s Stream) Mark {
 		return l.finish(End)
 	case l.head.faulty():
 		return l.lose()
-	case l.head.coding == codingChunked:
+	case l.head.coding == CodingChunked:
 		l.state, l.section = atChunk, 0
 		return More
-	case l.head.coding == codingOther, l.head.length < 0:
+	case l.head.coding == CodingOther, l.head.length < 0:
 		l.state = untilClose
 		return More
 	case l.head.length > 0:

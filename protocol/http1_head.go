@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"math"
 )
 
 // method is what the framing of an answer depends on in its request.
@@ -17,15 +16,6 @@ const (
 // methodLimit is the longest method, in bytes, that passes for one. The
 // longest registered with IANA is UPDATEREDIRECTREF, 17.
 const methodLimit = 64
-
-// coding is what a message's transfer codings come to.
-type coding uint8
-
-const (
-	codingNone    coding = iota
-	codingChunked        // the last coding is chunked
-	codingOther          // it is another one
-)
 
 // fieldName is a field that the framing depends on.
 type fieldName uint8
@@ -42,7 +32,7 @@ type head struct {
 	status    int    // of an answer
 	old       bool   // HTTP/1.0
 	malformed bool   // the length fields contradict each other or are no such
-	coding    coding
+	coding    TransferCoding
 	length    int64 // -1: not told
 
 	// name and value are a field line whose continuation lines may still
@@ -61,7 +51,7 @@ func (h *head) reset() {
 
 // faulty reports that the message's end cannot be told for certain.
 func (h *head) faulty() bool {
-	return h.malformed || h.old && h.coding != codingNone // RFC 9112 §6.1
+	return h.malformed || h.old && h.coding != CodingNone // RFC 9112 §6.1
 }
 
 // start reads a start line; it reports whether it is one.
@@ -79,7 +69,7 @@ func (h *head) start(s Stream, line []byte) (ok bool) {
 func (h *head) field(line []byte) {
 	if line[0] == ' ' || line[0] == '\t' {
 		if h.name != otherField {
-			h.value = append(append(h.value, ' '), trimSpace(line)...)
+			h.value = append(append(h.value, ' '), TrimSpace(line)...)
 		}
 		return
 	}
@@ -91,11 +81,11 @@ func (h *head) field(line []byte) {
 	name := line[:colon]
 	if colon > 0 && (name[colon-1] == ' ' || name[colon-1] == '\t') {
 		// Some take it for the field, some do not: RFC 9112 §5.1.
-		h.malformed = h.malformed || framingField(trimSpace(name)) != otherField
+		h.malformed = h.malformed || framingField(TrimSpace(name)) != otherField
 		return
 	}
 	if h.name = framingField(name); h.name != otherField {
-		h.value = append(h.value[:0], trimSpace(line[colon+1:])...)
+		h.value = append(h.value[:0], TrimSpace(line[colon+1:])...)
 	}
 }
 
@@ -105,41 +95,11 @@ func (h *head) settle() {
 	h.name = otherField
 	switch name {
 	case contentLength:
-		h.takeLength(h.value)
+		n, ok := ContentLength(h.value, h.length)
+		h.length, h.malformed = n, h.malformed || !ok
 	case transferEncoding:
-		h.takeCoding(h.value)
-	}
-}
-
-// takeLength reads a Content-Length. A list of equal numbers counts as one
-// (RFC 9112 §6.3, rule 5).
-func (h *head) takeLength(value []byte) {
-	for more := true; more; {
-		var item []byte
-		item, value, more = bytes.Cut(value, comma)
-		n, ok := parseDecimal(trimSpace(item))
-		if !ok || h.length >= 0 && h.length != n {
-			h.malformed = true
-			return
-		}
-		h.length = n
-	}
-}
-
-// takeCoding reads a Transfer-Encoding; several add up to one list.
-func (h *head) takeCoding(value []byte) {
-	for more := true; more; {
-		var item []byte
-		item, value, more = bytes.Cut(value, comma)
-		switch item = trimSpace(item); {
-		case bytes.EqualFold(item, chunked):
-			h.malformed = h.malformed || h.coding == codingChunked // RFC 9112 §7.1: never twice
-			h.coding = codingChunked
-		case len(item) == 0:
-			h.malformed = true
-		case !bytes.EqualFold(item, identity): // RFC 2616 §3.6: stands for none
-			h.coding = codingOther
-		}
+		c, ok := TransferEncoding(h.value, h.coding)
+		h.coding, h.malformed = c, h.malformed || !ok
 	}
 }
 
@@ -172,7 +132,7 @@ func parseRequestLine(line []byte) (m method, old, ok bool) {
 		return ordinary, false, false
 	}
 	old, ok = parseVersion(line[target+1:])
-	if !ok || line[target] != ' ' || len(trimSpace(line[name:target])) == 0 {
+	if !ok || line[target] != ' ' || len(TrimSpace(line[name:target])) == 0 {
 		return ordinary, false, false
 	}
 	switch string(line[:name]) {
@@ -198,7 +158,7 @@ func parseStatusLine(line []byte) (status int, old, ok bool) {
 	if len(code) != 3 || code[0] == '0' {
 		return 0, false, false
 	}
-	n, ok := parseDecimal(code)
+	n, ok := ParseDecimal(code)
 	return int(n), old, ok
 }
 
@@ -256,52 +216,3 @@ var tokenBytes = func() (t [256]bool) {
 	}
 	return t
 }()
-
-// parseDecimal reads a number that consists of digits alone and fits.
-func parseDecimal(p []byte) (n int64, ok bool) {
-	for _, c := range p {
-		if c < '0' || c > '9' || n > (math.MaxInt64-int64(c-'0'))/10 {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, len(p) > 0
-}
-
-// parseChunkSize reads "size[;extensions]", the size in hexadecimal (RFC 9112
-// §7.1).
-func parseChunkSize(line []byte) (n int64, ok bool) {
-	if i := bytes.IndexByte(line, ';'); i >= 0 {
-		line = line[:i]
-	}
-	line = bytes.TrimRight(line, " \t")
-	for _, c := range line {
-		var d int64
-		switch {
-		case '0' <= c && c <= '9':
-			d = int64(c - '0')
-		case 'a' <= c && c <= 'f':
-			d = int64(c-'a') + 10
-		case 'A' <= c && c <= 'F':
-			d = int64(c-'A') + 10
-		default:
-			return 0, false
-		}
-		if n > math.MaxInt64>>4 {
-			return 0, false
-		}
-		n = n<<4 | d
-	}
-	return n, len(line) > 0
-}
-
-// trimSpace cuts spaces and tabs off both ends.
-func trimSpace(p []byte) []byte {
-	for len(p) > 0 && (p[0] == ' ' || p[0] == '\t') {
-		p = p[1:]
-	}
-	for len(p) > 0 && (p[len(p)-1] == ' ' || p[len(p)-1] == '\t') {
-		p = p[:len(p)-1]
-	}
-	return p
-}
