@@ -153,3 +153,9 @@ func (a *Answer) release() {
 	}
 	a.room = nil
 }
+
+// Beginning returns an answer of its own that has the first limit bytes of this
+// one, and its length and end.
+func (a *Answer) Beginning(limit int) *Answer {
+	return &Answer{Head: bytes.Clone(a.Head[:min(len(a.Head), limit)]), Len: a.Len, Complete: a.Complete, Keep: a.Keep, HTTP: a.HTTP}
+}

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"time"
+
 	"tcpsandbox/protocol"
 	"tcpsandbox/session"
 )
@@ -35,6 +37,7 @@ func (p *player) goOn(st *step) bool {
 	p.released, p.shift = st.Seen, -int64(st.Seen)
 	p.reopen = true
 	p.record.Reconnects++
+	p.markPlayed(Reconnects, time.Now())
 	return true
 }
 

@@ -93,6 +93,7 @@ func (x *exchanges) applicationEOF() {
 func (x *exchanges) released(st *step, why Cause) {
 	p := x.player
 	x.resolve(true)
+	x.caused(st, why)
 	surplus := int64(p.got) - p.shift - int64(st.Seen) // sent beyond what production's client had seen
 	if x.framed(protocol.Application) {
 		p.shift = 0 // the count is trusted only while both agree; see early

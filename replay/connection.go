@@ -41,6 +41,7 @@ func (p *player) read(now time.Time) {
 		}
 		p.connecting, p.established = false, true
 		p.record.Connected = true
+		p.markPlayed(ServerAccepts, now)
 		p.lastSent, p.lastByte = now, now
 	}
 	for p.fail.err == nil {
@@ -49,6 +50,7 @@ func (p *player) read(now time.Time) {
 		n, err := p.conn.Read(p.sink)
 		if n > 0 {
 			p.got += uint64(n)
+			p.hears(n)
 			p.since += uint64(n)
 		} else {
 			p.lastByte = before
@@ -56,6 +58,7 @@ func (p *player) read(now time.Time) {
 		if errors.Is(err, io.EOF) {
 			if !p.appEOF {
 				p.appEOF = true
+				p.markPlayed(ServerCloses, now)
 				if p.finSent {
 					p.closings.appEnds(compare.ClosedAfter)
 				} else {
@@ -75,6 +78,7 @@ func (p *player) read(now time.Time) {
 				fate = session.ClosedEarly
 			}
 			p.closings.appEnds(compare.EndReset)
+			p.markPlayed(ServerResets, now)
 			p.broke(err, fate)
 			return
 		}
@@ -132,6 +136,7 @@ func (p *player) open(now time.Time) bool {
 		p.failed, p.fail = p.fail, failure{}
 	}
 	p.lastSent, p.lastByte = now, now
+	p.markPlayed(ClientOpens, now)
 	return true
 }
 
@@ -212,6 +217,7 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 func (p *player) half(st *step, now time.Time) bool {
 	if !p.finSent {
 		p.finSent = true
+		p.markPlayed(ClientCloses, now)
 		p.closings.clientEnds(now)
 		if err := p.conn.CloseWrite(); err != nil && !p.harmless() {
 			p.broke(err, session.ClosedEarly)
@@ -235,5 +241,6 @@ func (p *player) reset(now time.Time) bool {
 	p.closeUntil = time.Time{}
 	p.leave(session.Pending)
 	p.record.Reset = true
+	p.markPlayed(ClientResets, now)
 	return true
 }

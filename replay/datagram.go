@@ -55,7 +55,8 @@ type datagrams struct {
 	// The record's latest client datagram.
 	asked   bool // it is to be played: answers to it are to be compared
 	askedAt time.Duration
-	first   bool // production has not answered it yet
+	said    []byte // what it is
+	first   bool   // production has not answered it yet
 
 	sent     uint64   // datagrams that the application's kernel took
 	refused  uint64   // of those, as far as it has said so
@@ -100,7 +101,7 @@ func (d *datagrams) event(e *session.Event) {
 		st.Seen = uint64(p.exchanges.prod) // of a datagram, Seen counts answers
 		p.append(st)
 		p.shard.tally.pending.Add(int64(len(e.Data)))
-		d.asked, d.askedAt, d.first = true, e.At, true
+		d.asked, d.askedAt, d.said, d.first = true, e.At, e.Data, true
 	}
 }
 
@@ -115,6 +116,7 @@ func (d *datagrams) production(e *session.Event) {
 	x.prod++
 	if d.first {
 		ex.ask(d.askedAt)
+		x.requested(ex, d.said)
 		ex.answer, ex.answered = e.At, e.At
 	} else {
 		x.longestPause = max(x.longestPause, e.At-x.last)
@@ -140,6 +142,7 @@ func (d *datagrams) production(e *session.Event) {
 func (d *datagrams) answer(b []byte, now time.Time) {
 	p, x := d.player, &d.player.exchanges
 	p.lastByte = now
+	p.hears(len(b))
 	d.mute, d.open, d.spent = 0, 0, d.refused
 	if d.isLate(b) {
 		return
@@ -295,6 +298,7 @@ func (d *datagrams) release(st *step, now time.Time) bool {
 		d.mute++
 	}
 	p.shard.tally.released(cause)
+	p.noteBehind(st, now)
 	p.anyTurn, p.released, p.since = true, st.Seen, 0
 	return true
 }

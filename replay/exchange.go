@@ -37,6 +37,12 @@ type exchange struct {
 	part        bool  // production's answer ends with the capture, or with the client's reset
 	interim     int64 // where production's latest interim answer ends in its answer
 	missing     int64 // bytes of production's answer that were not captured
+
+	// For those who watch:
+	cause      Cause // why its client turn was released
+	caused     bool  // that is known
+	requestLen int64
+	request    []byte // its beginning
 }
 
 // exchanges pairs the answers of a session. Each side fills the exchanges in
@@ -156,8 +162,10 @@ func (x *exchanges) request(st *step, data []byte) {
 			}
 			x.latest().asHTTP(x.player.shard.engine.roomy())
 			x.guessed = false
+			x.player.passes(x.latest().label)
 		}
 		n, m := f.Feed(protocol.Requests, data)
+		x.requested(x.latest(), data[:n])
 		data = data[n:]
 		open += n
 		if m == protocol.End {
@@ -186,6 +194,7 @@ func (x *exchanges) request(st *step, data []byte) {
 			x.guessed = f == nil
 		}
 		x.latest().ask(st.At)
+		x.requested(x.latest(), data)
 	}
 	st.turn = x.base + len(x.queue) - 1
 	x.started, x.seen = true, max(x.seen, st.Seen)
@@ -247,6 +256,7 @@ func (x *exchanges) verdict(e *exchange) {
 	p := x.player
 	x.pair(e, &p.shard.asked)
 	out := p.shard.cfg.Judge(&p.shard.asked)
+	x.tell(e, &p.shard.asked, out)
 	p.shard.asked = compare.Exchange{}
 	p.record.judged(e, out)
 	p.shard.tally.judged(e, out)

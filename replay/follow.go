@@ -34,6 +34,7 @@ func (p *player) recordEnded() {
 
 // event takes in the next event of either side.
 func (p *player) event(e *session.Event) {
+	p.markCaptured(e)
 	switch {
 	case p.out:
 		if e.Kind == session.Data && e.Side == session.Client {

@@ -139,6 +139,7 @@ func (p *player) shed(now time.Time) {
 		return
 	}
 	p.record.Shed = true
+	p.markPlayed(Sheds, now)
 	p.broke(errShed, session.Shed)
 	for ; p.head < len(p.steps); p.pop() {
 		p.drop(&p.steps[p.head], p.fail.fate)

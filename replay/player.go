@@ -105,6 +105,7 @@ type player struct {
 	ledger    session.Ledger
 	delivered uint64 // acknowledged on earlier connections of this session
 	record    *Record
+	watched   *watched // nil: nobody watches
 }
 
 // step is a client's event, ready to play.
@@ -153,6 +154,7 @@ func (p *player) step(now time.Time) {
 		p.hold(playerCost)
 	}
 	p.touched = now
+	p.newsworthy()
 	p.take()
 	if p.shard.begun || p.out {
 		if p.udp != nil {
@@ -317,6 +319,7 @@ func (p *player) release(st *step, now time.Time) bool {
 		return false
 	}
 	p.shard.tally.released(cause)
+	p.noteBehind(st, now)
 	p.exchanges.released(st, cause)
 	p.anyTurn, p.released, p.since, p.lastSent = true, max(st.Seen, p.released), 0, now
 	return true

@@ -297,6 +297,8 @@ func (p *player) end(state string, acked uint64) {
 		r.Verdict = compare.Uncompared
 	}
 	p.shard.tally.record(r, totals)
+	p.tellEnd(time.Now())
+	p.newsworthy()
 	if done := p.shard.cfg.Ended; done != nil {
 		done(r)
 	}

@@ -24,6 +24,8 @@
 //	               how much of it goes out at once
 //	record.go      the result: what became of each byte, and the verdicts
 //	outlook.go     the same of a session that nobody plays, for `show`
+//	watch.go       what can be seen of all that from outside: view.go of each
+//	               session, story.go what happened in it
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that
 // takes the players with news one after another; a player never blocks and
@@ -115,6 +117,8 @@ type Config struct {
 	// Ended is told of each session that has ended, as Judge is of answers; the
 	// record is the callee's. It may be nil.
 	Ended func(*Record)
+	// Watch lets the sessions be watched; nil: nobody wants to. See Changes.
+	Watch *Watch
 }
 
 // Engine plays sessions. Make it with New, run it in one goroutine, and feed
@@ -124,6 +128,7 @@ type Engine struct {
 	shards  []*shard
 	sharers int64 // engines that are fed the same sessions; see Tee
 	seen    atomic.Int64
+	watch   *watching // nil: not watched
 	begun   atomic.Bool
 
 	mu      sync.Mutex // of what Feed does
@@ -158,6 +163,10 @@ func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, sharers: 1, idle: make(chan struct{}, 1), fans: map[*fan]struct{}{}}
 	if cfg.Multiply > 1 || len(cfg.Clients) > 0 {
 		e.clients = newAddresses(cfg.Multiply, cfg.Clients)
+	}
+	if cfg.Watch != nil {
+		e.watch = &watching{cfg: *cfg.Watch}
+		e.watch.stories.init(cfg.Watch.Memory)
 	}
 	e.begun.Store(!cfg.Hold)
 	for range cfg.Shards {
@@ -212,6 +221,7 @@ func (e *Engine) enlist(s *session.Session, n int, until time.Time) *player {
 		p.joining, p.until = true, until
 	}
 	s.Owner = p
+	p.watched = e.watched()
 	e.seen.Add(1)
 	e.active.Add(1)
 	return p

@@ -17,6 +17,10 @@ type shard struct {
 	mu    sync.Mutex
 	ready []*player // with news; each once
 	wake  chan struct{}
+	asks  []question // questions of those who watch
+	// running: asks are answered. still is held by who may touch the players.
+	running bool
+	still   sync.Mutex
 
 	// Only the shard's goroutine touches the rest, except for the tally.
 	begun    bool // sessions are played
@@ -28,6 +32,7 @@ type shard struct {
 	free     []*exchange
 	burst    burst
 	asked    compare.Exchange // what the judge is asked about
+	changed  []*player        // have news for those who watch; each once
 }
 
 func newShard(e *Engine) *shard {
@@ -55,6 +60,8 @@ func (sh *shard) signal() {
 }
 
 func (sh *shard) run(ctx context.Context) {
+	sh.goesOn(true)
+	defer sh.goesOn(false)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var armed time.Time
@@ -77,6 +84,7 @@ func (sh *shard) run(ctx context.Context) {
 			}
 		}
 		sh.spare = ready
+		sh.answerAsks()
 		for p := sh.timers.due(now); p != nil; p = sh.timers.due(now) {
 			p.step(now)
 		}
@@ -110,6 +118,8 @@ func (sh *shard) begin(now time.Time) {
 
 // finish ends the players that are left; the shard no longer runs.
 func (sh *shard) finish() {
+	sh.still.Lock()
+	defer sh.still.Unlock()
 	for p := range sh.live {
 		p.take()
 		p.cutShort()
