@@ -185,7 +185,7 @@ func TestKeys(t *testing.T) {
 	keys := newKeys()
 	for i := range keys {
 		a := &keys[i]
-		if a.on == nil || a.do == nil || len(a.Keys()) == 0 || a.Help().Key == "" || a.Help().Desc == "" || a.group == "" {
+		if a.on == nil || a.do == nil || len(a.Keys()) == 0 || a.Help().Key == "" || a.Help().Desc == "" {
 			t.Errorf("action %d (%s %s) is not whole", i, a.Help().Key, a.Help().Desc)
 		}
 	}
@@ -341,6 +341,7 @@ func TestMouse(t *testing.T) {
 	if s.tab != tabDifferences {
 		t.Errorf("a click on the second tab opens %d", s.tab)
 	}
+	s.text()
 	click(5, 6)
 	if s.differences.at != 1 {
 		t.Errorf("a click chose group %d", s.differences.at)

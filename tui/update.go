@@ -81,13 +81,6 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	if m.prompt != nil && msg.String() != "ctrl+c" {
 		return m.promptKey(msg)
 	}
-	if m.help {
-		switch msg.String() {
-		case "esc", "q", "enter":
-			m.help = false
-			return nil
-		}
-	}
 	cmd, done := m.pressed(msg.String())
 	if !done && !m.menu {
 		m.say(fmt.Sprintf("%s does nothing here; ? for help", visible(msg.String())), false)
