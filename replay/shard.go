@@ -28,6 +28,7 @@ type shard struct {
 	free     []*exchange
 	burst    burst
 	asked    compare.Exchange // what the judge is asked about
+	orders
 }
 
 func newShard(e *Engine) *shard {
@@ -57,6 +58,7 @@ func (sh *shard) signal() {
 func (sh *shard) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer sh.obey()()
 	var armed time.Time
 	for ctx.Err() == nil {
 		sh.mu.Lock()
@@ -67,6 +69,7 @@ func (sh *shard) run(ctx context.Context) {
 		if !sh.begun && sh.engine.begun.Load() {
 			sh.begin(now)
 		}
+		sh.listen(now)
 		for i, p := range ready {
 			ready[i] = nil
 			p.queued.Store(false)
@@ -110,6 +113,7 @@ func (sh *shard) begin(now time.Time) {
 
 // finish ends the players that are left; the shard no longer runs.
 func (sh *shard) finish() {
+	sh.catchUp(time.Now())
 	for p := range sh.live {
 		p.take()
 		p.cutShort()
