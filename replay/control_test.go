@@ -99,6 +99,39 @@ func (w *world) cut() *Result {
 	return res
 }
 
+// sent is what a client has done to the application so far.
+type sent struct {
+	Bytes         int
+	FIN, RST, End bool
+}
+
+func (n *network) sent() (all []sent) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.peers {
+		p.mu.Lock()
+		all = append(all, sent{len(p.received), p.fin, p.aborted, p.closed})
+		p.mu.Unlock()
+	}
+	return all
+}
+
+// meddleWith pauses and resumes the engine as the scene says, and looks that
+// nothing goes out meanwhile.
+func (s *scene) meddleWith(t errorer, e *Engine, n *network) {
+	for i := 0; i+1 < len(s.meddle); i += 2 {
+		time.Sleep(s.meddle[i]) // of the bubble, as all others
+		e.Pause()
+		time.Sleep(time.Nanosecond) // when everything else rests
+		before := n.sent()
+		time.Sleep(s.meddle[i+1])
+		if after := n.sent(); !slices.Equal(before, after) && e.cfg.MaxHeld == 0 && s.cut == 0 {
+			t.Errorf("sent while paused: %+v, before %+v", after, before)
+		}
+		e.Resume()
+	}
+}
+
 // spread asks n times, one second apart.
 func spread(n int) *tape {
 	tp := record()
