@@ -8,8 +8,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
-
-	"tcpsandbox/replay"
 )
 
 // screen is a model under test, without a terminal.
@@ -318,7 +316,7 @@ func TestBreakShowsItsSession(t *testing.T) {
 	s := newScreen(t, 120, 40)
 	s.press("3")
 	s.src.run.Paused = true
-	s.src.run.Hit = &replay.Hit{Session: 3, Why: "the application reset the connection"}
+	s.src.run.Hit = &Hit{Session: 3, Why: "the application reset the connection"}
 	s.poll()
 	s.sees("paused: the application reset the connection", "192.0.2.200:51000", "connection reset by the application")
 	s.press("esc", "down")

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"tcpsandbox/replay"
 )
 
 // What comes from outside.
@@ -121,7 +119,7 @@ func (m *Model) take(s *Snapshot) tea.Cmd {
 }
 
 // stopped shows where a break has come.
-func (m *Model) stopped(h *replay.Hit) tea.Cmd {
+func (m *Model) stopped(h *Hit) tea.Cmd {
 	m.say("paused: "+h.Why+"; p resumes", false)
 	m.note.till = m.note.till.Add(time.Hour) // until something else is to be said
 	m.tab, m.help = tabSessions, false
