@@ -245,7 +245,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 		return ended, cannot(err)
 	}
 	if err := p.world.failed; err != nil {
-		return ended, exitError{exitApp, err}
+		return report.EndedAppExited, exitError{exitApp, err}
 	}
 	return ended, nil
 }

@@ -62,6 +62,15 @@ func (w *world) steered(ctx context.Context) (_ context.Context, release func())
 	return ctx, func() { cancel(nil); w.hurry() }
 }
 
+// noRestarts refuses restarts from now on; it is idempotent, and the run's own.
+func (w *world) noRestarts() {
+	select {
+	case <-w.ending:
+	default:
+		close(w.ending)
+	}
+}
+
 // state tells whether the world is paused, and what is closed when that changes.
 func (w *world) state() (paused bool, changed <-chan struct{}) {
 	w.mu.Lock()
@@ -232,7 +241,6 @@ func (p *pipeline) awaitEnd(ctx context.Context, exhausted <-chan struct{}, time
 // whose application is dead; such a one is resumed. It returns why the run ends
 // after all.
 func (p *pipeline) awaitResumed(ctx context.Context, ended string) string {
-	defer close(p.world.ending)
 	for ended != report.EndedSignal && ended != report.EndedAppExited {
 		paused, changed := p.world.state()
 		if !paused {
@@ -250,44 +258,50 @@ func (p *pipeline) awaitResumed(ctx context.Context, ended string) string {
 			}
 		}
 	}
+	p.world.noRestarts()
 	if p.world.now.Err() == nil {
 		p.resume()
 	}
 	return ended
 }
 
-// drainFor lets the players end what they have within d, in which pauses do not
-// count.
+// drainFor lets the players end what they have within d, in which pauses and
+// restarts do not count.
 func (p *pipeline) drainFor(ctx context.Context, d time.Duration) {
+	defer p.world.noRestarts()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.world.now, cancel)()
-	for d > 0 && ctx.Err() == nil {
+	for d > 0 && ctx.Err() == nil && p.world.failed == nil {
 		paused, changed := p.world.state()
 		if active, _ := p.players.Active(); active == 0 {
 			return
 		}
-		if paused {
-			select {
-			case <-changed:
-			case <-ctx.Done():
-			}
-			continue
-		}
-		began := time.Now()
 		stretch, stop := context.WithTimeout(ctx, d)
-		go func() {
-			select {
-			case <-changed:
-				stop()
-			case <-stretch.Done():
-			}
-		}()
-		err := p.players.Drain(stretch)
-		stop()
-		if err == nil {
-			return
+		if paused {
+			stretch, stop = context.WithCancel(ctx)
 		}
-		d -= time.Since(began)
+		drained := make(chan error, 1)
+		go func() { drained <- p.players.Drain(stretch) }()
+		began := time.Now()
+		var restart chan<- error
+		select {
+		case err := <-drained:
+			stop()
+			if err == nil {
+				return
+			}
+			drained <- err
+		case <-changed:
+		case restart = <-p.world.restarts:
+		}
+		stop()
+		<-drained // one drain at a time hears of the last session
+		if !paused {
+			d -= time.Since(began)
+		}
+		if restart != nil {
+			p.restartNow(ctx, restart)
+		}
 	}
 }
