@@ -228,7 +228,7 @@ func TestPauseCostsNoAnswer(t *testing.T) {
 			dialed: inUseFor(13 * s), meddle: []time.Duration{s, 4 * s}, received: []string{get(1)}, verdicts: verdictCount{compare.Identical: 1}, timing: true,
 		},
 		{
-			name: "who closes first by chance", tape: record().client(get(1)).answer(ok("x")).later(s).serverFIN().clientFIN(),
+			name: "who closes first by chance", tape: record().client(get(1)).answer(ok("x")).later(s).clientFIN().serverFIN(),
 			serve: web(reply{pieces: []string{ok("x")}, then: "close"}), config: func(c *Config) { c.Pace = NewPace(10) },
 			meddle:   []time.Duration{50 * time.Millisecond, time.Hour},
 			received: []string{get(1)}, ends: "identical", timing: true,

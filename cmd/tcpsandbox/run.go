@@ -329,6 +329,8 @@ func replayInto(o *runOptions) (int, error) {
 
 	p := newPipeline(o, con)
 	defer p.close()
+	ctx, release := p.world.steered(ctx)
+	defer release()
 	begun := time.Now()
 	if err := p.open(); err != nil {
 		return exitCannot, err
@@ -361,8 +363,8 @@ func replayInto(o *runOptions) (int, error) {
 		result.Warnings = append(result.Warnings, err.Error())
 		result.ExitCode = exitCannot
 	}
-	if ended == report.EndedAppExited {
-		con.fail(&diedError{command: o.command[0], status: p.app.app.Status(), lines: p.app.app.LastLines()})
+	if app := p.app.app.Load(); ended == report.EndedAppExited && p.world.failed == nil {
+		con.fail(&diedError{command: o.command[0], status: app.Status(), lines: app.LastLines()})
 	}
 	return o.publish(con, result)
 }
