@@ -1,6 +1,6 @@
 package tui
 
-import "github.com/charmbracelet/lipgloss"
+import "charm.land/lipgloss/v2"
 
 // styles is how things look. Colours are of a palette that the common kinds of
 // colour blindness leave apart (blue, orange, and their lightness), and no
