@@ -59,7 +59,4 @@ func (a *answers) nextMode()                                 {}
 func (a *answers) toggleRequest()                            {}
 func (a *answers) view(w, h int, st styles, f bool) []string { return filled(nil, w, h) }
 
-func narrowCount(n int64) string          { return fmt.Sprint(n) }
-func narrowBytes(n int64) string          { return fmt.Sprint(n, "B") }
-func sparkline(v []float64, n int) string { return fmt.Sprintf("%*s", n, "") }
-func ms(d report.Milliseconds) float64    { return float64(d) / 1e6 }
+func ms(d report.Milliseconds) float64 { return float64(d) / 1e6 }

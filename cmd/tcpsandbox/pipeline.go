@@ -47,6 +47,8 @@ type pipeline struct {
 	mu      sync.Mutex
 	result  report.Result // details, as they come
 	started time.Time
+	beganAt atomic.Int64 // started, for who looks from another goroutine; in nanoseconds since 1970
+	drains  atomic.Bool  // what is under way is finished
 	ended   atomic.Int64 // sessions
 	full    atomic.Bool  // no more sessions can be listed
 	enough  chan struct{}
@@ -115,11 +117,15 @@ func (p *pipeline) open() error {
 		Choice:        choice,
 		Multiply:      p.opt.multiply,
 		Clients:       p.opt.clients,
-		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2 - p.opt.findingsLimit()/2,
+		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2 - p.opt.findingsLimit()/2 - p.opt.storiesLimit()/2,
 		Hold:          true,
 	}
 	var engines []*replay.Engine
 	for _, s := range p.stands {
+		play.Watch = nil
+		if s == p.app {
+			play.Watch = p.opt.watch()
+		}
 		if err := s.open(play); err != nil {
 			return cannot(err)
 		}
@@ -217,6 +223,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 
 	p.players.Begin()
 	p.started = time.Now()
+	p.beganAt.Store(p.started.UnixNano())
 	if len(files) > 0 {
 		feeding.Go(func() { p.playFiles(feedCtx, files) })
 	}
@@ -292,6 +299,7 @@ func (p *pipeline) drain(ctx context.Context, ended string) {
 	case report.EndedSignal: // that it had already
 		ctx = context.WithoutCancel(ctx)
 	}
+	p.drains.Store(true)
 	if active, _ := p.players.Active(); active > 0 && p.world.now.Err() == nil {
 		p.con.say("draining %s (at most %v)", count(active, "session"), d)
 	}
@@ -352,6 +360,20 @@ func (p *pipeline) warn(text string) {
 	}
 	p.con.warn("%s", text)
 	p.result.Warnings = append(p.result.Warnings, text)
+}
+
+// note adds a warning that was told already.
+func (p *pipeline) note(text string) {
+	p.warnings.Lock()
+	defer p.warnings.Unlock()
+	p.result.Warnings = append(p.result.Warnings, text)
+}
+
+// warned returns what the user was told by warn.
+func (p *pipeline) warned() []string {
+	p.warnings.Lock()
+	defer p.warnings.Unlock()
+	return slices.Clone(p.result.Warnings)
 }
 
 // lines says what runs in the stands.

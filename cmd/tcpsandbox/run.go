@@ -53,6 +53,7 @@ type runOptions struct {
 	replayGiven   []string // the flags that a replay of one session needs as well
 	failOn        string
 	noTUI, quiet  bool
+	screen        bool // the run is shown on one
 	cpus          int
 	cpuProfile    string
 
@@ -248,7 +249,7 @@ func (o *runOptions) newPace() *replay.Pace {
 func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.AssemblerConfig {
 	cfg := capture.AssemblerConfig{
 		Ports: spec.Ports, UDP: spec.UDP, NoTunnels: !o.intoTunnels(spec),
-		IdleTimeout: o.idleTimeout, MaxBuffered: o.bufferLimit(), NextID: nextID,
+		IdleTimeout: o.idleTimeout, MaxBuffered: o.bufferLimit(), NextID: nextID, Facts: o.screen,
 	}
 	if o.idleGiven {
 		cfg.UDPIdleTimeout = o.idleTimeout
@@ -356,11 +357,11 @@ func replayInto(o *runOptions) (int, error) {
 	audit(con, result, p.defects())
 	if err != nil {
 		con.fail(err)
-		result.Warnings = append(result.Warnings, o.secrets.Body("", err.Error())) // it may quote the application
+		p.note(o.secrets.Body("", err.Error())) // it may quote the application
 	}
 	if err := p.keepFindings(result); err != nil {
 		con.fail(err)
-		result.Warnings = append(result.Warnings, err.Error())
+		p.note(err.Error())
 		result.ExitCode = exitCannot
 	}
 	if app := p.app.app.Load(); ended == report.EndedAppExited && p.world.failed == nil {

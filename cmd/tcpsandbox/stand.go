@@ -46,6 +46,7 @@ type stand struct {
 	listen       sandbox.Listener
 	loopbackOnly netip.Addr // where the application listens, if only there
 	stoodIn      atomic.Bool
+	where        atomic.Pointer[string] // it listens, for who looks from another goroutine; nil: not yet
 }
 
 // open builds everything up to the application's start. play says how to play;
@@ -101,6 +102,7 @@ func (s *stand) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.where.Store(nil)
 	s.passWarnings()
 	listeners, err := app.WaitListen(ctx, s.opt.listenTimeout, s.opt.appPorts())
 	if err != nil {
@@ -108,6 +110,8 @@ func (s *stand) start(ctx context.Context) error {
 	}
 	s.awaitOthers(ctx, s.opt.appPorts())
 	s.listen = listeners[0]
+	where := s.listen.String()
+	s.where.Store(&where)
 	if s.listen.LoopbackOnly {
 		s.loopbackOnly = s.listen.Addr.Addr()
 	}
@@ -125,6 +129,7 @@ func (s *stand) output() func(sandbox.Stream, []byte) {
 	}
 	failed := false
 	return func(_ sandbox.Stream, line []byte) {
+		s.con.shown(s.tag, line)
 		_, err := s.log.Write(append(line[:len(line):len(line)], '\n'))
 		if err != nil && !failed {
 			failed = true
@@ -187,6 +192,29 @@ func (s *stand) warnLoopback() {
 		s.warn(fmt.Sprintf("%s listens on %s only, and sessions go to production's address: let it listen on all addresses", s.name, a))
 		s.loopbackOnly = netip.Addr{}
 	}
+}
+
+// state says how the application stands: its process, 0 if there is none, and a
+// few words. Any goroutine may ask.
+func (s *stand) state() (pid int, words string) {
+	app := s.app.Load()
+	if app == nil {
+		return 0, "starting"
+	}
+	select {
+	case <-app.Exited():
+		switch status := app.Status(); {
+		case status.Signal != "":
+			return 0, "ended by " + status.Signal
+		default:
+			return 0, fmt.Sprintf("exited with %d", status.Code)
+		}
+	default:
+	}
+	if where := s.where.Load(); where != nil {
+		return app.Pid(), "listens on " + *where
+	}
+	return app.Pid(), "starting"
 }
 
 // exited is closed once the application has ended; nil before it was started.
