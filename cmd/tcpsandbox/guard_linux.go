@@ -25,11 +25,14 @@ import (
 // which waits at the other end of a socket.
 //
 //	tcpsandbox ──── crash text, the word, or the end ───▶ guard ──▶ terminal
+//	       └─────── standard error ───────────────────────▶┘
 //
 // The end without the word is a death: of a panic anywhere, of SIGKILL, of lack
-// of memory. The runtime prints a crash to the standard error, which is the
-// alternate screen and gone with it; so it goes through the socket as well, and
-// the guard prints it where it stays.
+// of memory. The runtime prints a crash to the standard error, which would be
+// the alternate screen and gone with it. So the standard error goes to the guard
+// meanwhile, which prints it where it stays. It tells no crash from other
+// lines, though, and may be a file; for that the runtime writes crashes to the
+// socket as well, only without the first line of a fatal error.
 //
 // The guard takes 9 MB of memory, most of it the program's own pages that are
 // shared with us, and 20 ms of CPU for its start; then it sleeps.
@@ -38,6 +41,7 @@ const (
 	guardName = "tcpsandbox-terminal-guard"
 	guardLine = 3 // the socket's file descriptor in the guard
 	guardTTY  = 4 // the terminal's
+	guardErr  = 5 // where it reads our standard error
 
 	// guardWord, as all there is, says that the terminal was given back. No
 	// crash begins like it.
@@ -47,21 +51,24 @@ const (
 	// stopped takes nothing.
 	guardPatience = 2 * time.Second
 
-	// crashMax bounds the crash text that is shown. Ours is less than 4 KB
+	// crashMax bounds the text that is shown. Ours is less than 4 KB
 	// unless GOTRACEBACK asks for all goroutines.
 	crashMax = 64 << 10
 )
 
 // terminalGuard is our end of the guard. The nil one guards nothing.
 type terminalGuard struct {
-	line *os.File
-	cmd  *exec.Cmd
-	once sync.Once
+	line   *os.File
+	cmd    *exec.Cmd
+	stderr int // what file descriptor 2 was; -1: it was left alone
+	once   sync.Once
 }
 
 // guardTerminal makes sure that a terminal will be as it is now when this
 // process has ended, whatever ends it, if raw mode and a full screen are
 // entered meanwhile. There may be one guard at a time. The caller keeps tty.
+// Until the guard's end what is written to a standard error that is a terminal
+// is held back.
 func guardTerminal(tty *os.File) (*terminalGuard, error) {
 	was, err := terminalSettings(tty)
 	if err != nil {
@@ -79,6 +86,13 @@ func guardTerminal(tty *os.File) (*terminalGuard, error) {
 	}
 	ours, theirs := os.NewFile(uintptr(ends[0]), "terminal guard"), os.NewFile(uintptr(ends[1]), "terminal guard")
 	defer theirs.Close()
+	errRead, errWrite, err := os.Pipe()
+	if err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("guard the terminal: %w", err)
+	}
+	defer errRead.Close()
+	defer errWrite.Close()
 	// With the smallest buffer the dying runtime, which writes a crash in many
 	// small pieces, waits for the guard after a few of them. So the line
 	// settings are restored before we are gone and a shell looks at them: after
@@ -87,7 +101,7 @@ func guardTerminal(tty *os.File) (*terminalGuard, error) {
 		ours.Close()
 		return nil, fmt.Errorf("guard the terminal: SO_SNDBUF: %w", err)
 	}
-	g := &terminalGuard{line: ours, cmd: &exec.Cmd{
+	g := &terminalGuard{line: ours, stderr: -1, cmd: &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{guardName, string(settings)},
 		// The control groups' files that the runtime would keep open are
 		// closed there, and one thread will do.
@@ -95,7 +109,7 @@ func guardTerminal(tty *os.File) (*terminalGuard, error) {
 		// It holds no folder, none of the user's pipes, and no place in the
 		// terminal's session: keys and the shell's job control are not for it.
 		Dir:         "/",
-		ExtraFiles:  []*os.File{theirs, tty},
+		ExtraFiles:  []*os.File{theirs, tty, errRead},
 		SysProcAttr: &unix.SysProcAttr{Setsid: true},
 	}}
 	if err := g.cmd.Start(); err != nil {
@@ -106,11 +120,41 @@ func guardTerminal(tty *os.File) (*terminalGuard, error) {
 		g.release()
 		return nil, fmt.Errorf("guard the terminal: crash output: %w", err)
 	}
+	if err := g.takeStderr(errWrite); err != nil {
+		g.release()
+		return nil, fmt.Errorf("guard the terminal: standard error: %w", err)
+	}
 	return g, nil
 }
 
-// release ends the guard, which does nothing: the terminal was given back. It
-// may be called more than once and by several goroutines; all return when the
+// takeStderr lets file descriptor 2 be pipe where it is a terminal: it is the
+// descriptor that the runtime writes to, whatever os.Stderr is.
+func (g *terminalGuard) takeStderr(pipe *os.File) error {
+	if _, err := unix.IoctlGetTermios(unix.Stderr, unix.TCGETS); err != nil {
+		return nil
+	}
+	was, err := unix.FcntlInt(uintptr(unix.Stderr), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Dup3(int(pipe.Fd()), unix.Stderr, unix.O_CLOEXEC); err != nil {
+		unix.Close(was)
+		return err
+	}
+	g.stderr = was
+	return nil
+}
+
+// giveStderr gives file descriptor 2 back.
+func (g *terminalGuard) giveStderr() {
+	if g.stderr >= 0 {
+		unix.Dup3(g.stderr, unix.Stderr, 0)
+		unix.Close(g.stderr)
+	}
+}
+
+// release ends the guard, which shows what was held back of the standard error
+// and does nothing else: the terminal was given back. It may be called more than once and by several goroutines; all return when the
 // guard is gone.
 func (g *terminalGuard) release() { g.end(guardWord) }
 
@@ -125,6 +169,7 @@ func (g *terminalGuard) end(word string) {
 	}
 	g.once.Do(func() {
 		debug.SetCrashOutput(nil, debug.CrashOptions{}) // it has a copy of our end
+		g.giveStderr()
 		io.WriteString(g.line, word)
 		g.line.Close()
 		stuck := time.AfterFunc(2*guardPatience, func() { g.cmd.Process.Kill() })
@@ -144,19 +189,21 @@ func guardMain() {
 	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTSTP, unix.SIGTTOU, unix.SIGTTIN)
 	// What our parent's parent left open, such as a pipe, is not ours to hold.
 	// Before Linux 5.9 it stays.
-	unix.CloseRange(guardTTY+1, ^uint(0), 0)
+	unix.CloseRange(guardErr+1, ^uint(0), 0)
 	debug.SetGCPercent(-1)
 	var was unix.Termios
 	if err := json.Unmarshal([]byte(os.Args[1]), &was); err != nil {
 		syscall.Exit(exitUsage)
 	}
 	restoreSettings := func() { restoreSettings(guardTTY, &was) }
-	crash, cut, released := readCrash(guardLine, restoreSettings)
-	if !released {
-		time.AfterFunc(guardPatience, func() { syscall.Exit(exitCannot) })
-		restoreSettings()
-		io.WriteString(fdWriter(guardTTY), leaveScreen+crashMessage(crash, cut))
+	crash, stderr := watch(guardLine, guardErr, restoreSettings)
+	time.AfterFunc(guardPatience, func() { syscall.Exit(exitCannot) })
+	if string(crash.text) == guardWord {
+		io.WriteString(fdWriter(guardTTY), stderr.shown())
+		syscall.Exit(exitOK)
 	}
+	restoreSettings()
+	io.WriteString(fdWriter(guardTTY), leaveScreen+"\r\x1b[K"+lastWords(crash, stderr))
 	syscall.Exit(exitOK)
 }
 
@@ -174,24 +221,53 @@ func (w fdWriter) Write(data []byte) (n int, err error) {
 	return n, nil
 }
 
-// readCrash reads to the end: the first crashMax bytes of a crash, how many more
-// there were, and whether it was the word instead. begun is called when a crash
-// begins to come, before the crashed process can be gone.
-func readCrash(line int, begun func()) (crash []byte, cut int, released bool) {
+// excerpt is the beginning of a text that may be long.
+type excerpt struct {
+	text []byte // crashMax at most
+	cut  int    // bytes that came after it
+}
+
+func (e *excerpt) add(data []byte) {
+	keep := min(len(data), crashMax-len(e.text))
+	e.text, e.cut = append(e.text, data[:keep]...), e.cut+len(data)-keep
+}
+
+// watch reads both to the end of line, and what errs has until then. begun is
+// called when a crash begins to come, before the crashed process can be gone.
+func watch(line, errs int, begun func()) (crash, stderr excerpt) {
 	buf := make([]byte, 4<<10)
-	for {
-		n, err := unix.Read(line, buf)
+	read := func(fd int, to *excerpt) (n int) {
+		for {
+			n, err := unix.Read(fd, buf)
+			if err == unix.EINTR {
+				continue
+			}
+			to.add(buf[:max(n, 0)])
+			return n
+		}
+	}
+	const ready = unix.POLLIN | unix.POLLHUP | unix.POLLERR
+	from := []unix.PollFd{{Fd: int32(line), Events: unix.POLLIN}, {Fd: int32(errs), Events: unix.POLLIN}}
+	for wait := -1; ; {
+		n, err := unix.Poll(from, wait)
 		switch {
 		case err == unix.EINTR:
 			continue
-		case err != nil || n == 0:
-			return crash, cut, string(crash) == guardWord
+		case n <= 0: // an error, or the rest of errs was read
+			return crash, stderr
 		}
-		if len(crash) == 0 && buf[0] != guardWord[0] {
+		if from[1].Revents&ready != 0 && read(errs, &stderr) <= 0 {
+			from[1].Fd = -1
+		}
+		if from[0].Revents&ready == 0 {
+			continue
+		}
+		first := len(crash.text) == 0
+		if read(line, &crash) <= 0 {
+			from[0].Fd, wait = -1, 0
+		} else if first && crash.text[0] != guardWord[0] {
 			begun()
 		}
-		keep := min(n, crashMax-len(crash))
-		crash, cut = append(crash, buf[:keep]...), cut+n-keep
 	}
 }
 
@@ -227,32 +303,39 @@ func restoreSettings(tty int, was *unix.Termios) {
 	unix.IoctlSetInt(tty, unix.TCFLSH, unix.TCIFLUSH)
 }
 
-// crashMessage is what is shown of a crash; it quotes what may come from the
-// network, so that nothing in it acts on the terminal.
-func crashMessage(crash []byte, cut int) string {
-	if len(crash) == 0 {
-		return ""
+// lastWords is what is shown of a process that died.
+func lastWords(crash, stderr excerpt) string {
+	crash.text = bytes.TrimSuffix(crash.text, []byte(guardWord))
+	if len(crash.text) == 0 {
+		return stderr.shown()
 	}
-	crash = bytes.TrimSuffix(crash, []byte(guardWord))
 	head := "tcpsandbox: crashed; this is a bug, please report it with the command line and this text:\n"
 	for _, asked := range []string{"SIGQUIT: ", "SIGABRT: "} {
-		if bytes.HasPrefix(crash, []byte(asked)) {
+		if bytes.HasPrefix(crash.text, []byte(asked)) {
 			head = "tcpsandbox: ended by a signal; this is what it did:\n"
 		}
 	}
+	if len(stderr.text) > 0 { // all of the crash, after whatever else there was
+		return head + stderr.shown()
+	}
+	return head + crash.shown()
+}
+
+// shown makes a text safe to be printed: it may quote what came from the
+// network, and nothing in it shall act on the terminal.
+func (e excerpt) shown() string {
 	var b strings.Builder
-	b.WriteString("\r\x1b[K" + head)
-	for _, r := range string(crash) {
+	for _, r := range string(e.text) {
 		if r != '\n' && r != '\t' && !unicode.IsGraphic(r) {
 			r = utf8.RuneError
 		}
 		b.WriteRune(r)
 	}
-	if text := b.String(); text[len(text)-1] != '\n' {
+	if text := b.String(); text != "" && text[len(text)-1] != '\n' {
 		b.WriteByte('\n')
 	}
-	if cut > 0 {
-		fmt.Fprintf(&b, "[%s more]\n", count(cut, "byte"))
+	if e.cut > 0 {
+		fmt.Fprintf(&b, "[%s more]\n", count(e.cut, "byte"))
 	}
 	return b.String()
 }

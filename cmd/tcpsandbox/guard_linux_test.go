@@ -70,6 +70,9 @@ func playGuarded() {
 			g.release()
 			fmt.Println("ended at once")
 			os.Exit(7)
+		case 'l': // what somebody's library would log
+			os.Stderr.WriteString("a stray line\x1b[2J\n")
+			fmt.Print("logged")
 		case 'o': // nobody thought of the terminal, in the middle of a sequence
 			fmt.Print("\x1b]0;half a title")
 			os.Exit(8)
@@ -209,6 +212,39 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// Lines that nobody expected do not disturb the screen, and come after it.
+func TestGuardHoldsStderr(t *testing.T) {
+	term, guard := startGuarded(t, guardedCommand())
+	term.Send("l")
+	if got := term.WaitFor("logged"); strings.Contains(got, "stray") {
+		t.Errorf("the standard error is on the full screen:\n%s", got)
+	}
+	term.Send("q")
+	term.WaitFor("before the screen\na stray line\ufffd[2J\nthe result")
+	term.Untouched()
+	waitGone(t, guard)
+}
+
+// A standard error that is a file has the whole crash, and the terminal, too.
+func TestGuardStderrInFile(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "err"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd := guardedCommand()
+	cmd.Stderr = file
+	term, guard := startGuarded(t, cmd)
+	term.Send("p")
+	term.Exit()
+	term.WaitFor("panic: quoting \ufffd[?1049h")
+	term.Untouched()
+	waitGone(t, guard)
+	if got, err := os.ReadFile(file.Name()); err != nil || !strings.Contains(string(got), "panic: "+hostileCrash) {
+		t.Errorf("the file has %q, %v", got, err)
+	}
+}
+
 // A program that crashes is gone only when the line settings are restored: bash
 // takes what it finds after an exit code for what was wanted. It is no matter of
 // luck: the guard is stopped while the program dies.
@@ -218,7 +254,6 @@ func TestGuardBeforeExit(t *testing.T) {
 		t.Fatal(err)
 	}
 	term.Send("p")
-	term.WaitFor("panic: ") // the runtime's own, on the alternate screen
 	term.WaitUntil("the program waits", func(string) bool { return blockedInSend(term.Pid()) })
 	if err := unix.Kill(guard, unix.SIGCONT); err != nil {
 		t.Fatal(err)
@@ -325,62 +360,72 @@ func TestGuardLeavesShellAlone(t *testing.T) {
 	term.WaitUntil("the normal screen is shown", func(string) bool { return !term.Alternate() })
 }
 
-func TestCrashMessage(t *testing.T) {
+func TestLastWords(t *testing.T) {
+	text := func(s string) excerpt { return excerpt{text: []byte(s)} }
+	const bug = "tcpsandbox: crashed; this is a bug, please report it with the command line and this text:\n"
 	for _, tt := range []struct {
-		name  string
-		crash string
-		cut   int
-		want  string
+		name          string
+		crash, stderr excerpt
+		want          string
 	}{
-		{"none", "", 0, ""},
-		{"plain", "panic: x\n\ngoroutine 1 [running]:\n\tmain.go:1\n", 0, "panic: x\n\ngoroutine 1 [running]:\n\tmain.go:1\n"},
-		{"no line end", "panic: x", 0, "panic: x\n"},
-		{"sequences", "panic: \x1b[2J\x9b\x07\x7f\r\u009b\u202e\u200b\xff\n", 0, "panic: \ufffd[2J\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\n"},
-		{"cut", "panic: x\n", 1234, "panic: x\n[1,234 bytes more]\n"},
-		{"crossed with a release", "panic: x\n" + guardWord, 0, "panic: x\n"},
+		{"none", text(""), text(""), ""},
+		{"killed, with a line", text(""), text("late\n"), "late\n"},
+		{"the standard error is a file", text("panic: x\n\ngoroutine 1 [running]:\n\tmain.go:1\n"), text(""), bug + "panic: x\n\ngoroutine 1 [running]:\n\tmain.go:1\n"},
+		{"both", text("\ngoroutine 1"), text("fatal error: y\n\ngoroutine 1"), bug + "fatal error: y\n\ngoroutine 1\n"},
+		{"no line end", text("panic: x"), text(""), bug + "panic: x\n"},
+		{"sequences", text("panic: \x1b[2J\x9b\x07\x7f\r\u009b\u202e\u200b\xff\n"), text(""), bug + "panic: \ufffd[2J\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\n"},
+		{"cut", excerpt{[]byte("panic: x\n"), 1234}, text(""), bug + "panic: x\n[1,234 bytes more]\n"},
+		{"crossed with a release", text("panic: x\n" + guardWord), text(""), bug + "panic: x\n"},
+		{"asked for", text("SIGQUIT: quit\nPC=0x0\n"), text(""), "tcpsandbox: ended by a signal; this is what it did:\nSIGQUIT: quit\nPC=0x0\n"},
 	} {
-		got := crashMessage([]byte(tt.crash), tt.cut)
-		if _, text, _ := strings.Cut(got, "\n"); text != tt.want {
-			t.Errorf("%s: %q, want %q", tt.name, text, tt.want)
+		if got := lastWords(tt.crash, tt.stderr); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		if tt.crash != "" && !strings.Contains(got, "this is a bug") {
-			t.Errorf("%s: %q does not say that it is a bug", tt.name, got)
-		}
-	}
-	if got := crashMessage([]byte("SIGQUIT: quit\nPC=0x0\n"), 0); strings.Contains(got, "bug") {
-		t.Errorf("a signal that was asked for is called a bug: %q", got)
 	}
 }
 
-func TestReadCrash(t *testing.T) {
+func TestWatch(t *testing.T) {
+	long := strings.Repeat("x", crashMax+10)
 	for _, tt := range []struct {
-		name     string
-		text     string
-		kept     int
-		cut      int
-		begun    int
-		released bool
+		name         string
+		line, stderr string
+		begun        int
 	}{
-		{"nothing", "", 0, 0, 0, false},
-		{"the word", guardWord, len(guardWord), 0, 0, true},
-		{"half a word", guardWord[:3], 3, 0, 0, false},
-		{"a crash", "panic: x", 8, 0, 1, false},
-		{"a long crash", strings.Repeat("x", crashMax+10), crashMax, 10, 1, false},
+		{"nothing", "", "", 0},
+		{"the word", guardWord, "", 0},
+		{"half a word", guardWord[:3], "", 0},
+		{"a crash", "panic: x", "", 1},
+		{"both", "panic: x", "more: panic: x", 1},
+		{"only lines", "", "some\nlines\n", 0},
+		{"long ones", long, long, 1},
 	} {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
+		var ends [2][2]*os.File
+		for i := range ends {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends[i] = [2]*os.File{r, w}
 		}
-		go func() {
-			io.WriteString(w, tt.text)
-			w.Close()
+		go func() { // the end of the standard error is not waited for, only what is there
+			ends[1][1].WriteString(tt.stderr)
+			ends[0][1].WriteString(tt.line)
+			ends[0][1].Close()
 		}()
 		begun := 0
-		crash, cut, released := readCrash(int(r.Fd()), func() { begun++ })
-		r.Close()
-		if len(crash) != tt.kept || cut != tt.cut || begun != tt.begun || released != tt.released {
-			t.Errorf("%s: kept %d, cut %d, begun %d, released %t; want %d, %d, %d, %t",
-				tt.name, len(crash), cut, begun, released, tt.kept, tt.cut, tt.begun, tt.released)
+		crash, stderr := watch(int(ends[0][0].Fd()), int(ends[1][0].Fd()), func() { begun++ })
+		for _, e := range ends {
+			e[0].Close()
+			e[1].Close()
+		}
+		for i, got := range []excerpt{crash, stderr} {
+			all := []string{tt.line, tt.stderr}[i]
+			if string(got.text) != all[:min(len(all), crashMax)] || got.cut != max(0, len(all)-crashMax) {
+				t.Errorf("%s: %d: %d bytes and %d cut, want of %d", tt.name, i, len(got.text), got.cut, len(all))
+			}
+		}
+		if begun != tt.begun {
+			t.Errorf("%s: the crash began %d times, want %d", tt.name, begun, tt.begun)
 		}
 	}
 }
