@@ -18,7 +18,7 @@ type screen struct {
 }
 
 func newScreen(t *testing.T, w, h int) *screen {
-	src := shop()
+	src := shopRun()
 	s := &screen{newModel(Options{Source: src, Control: src, Keeper: src}), t, src}
 	s.st = styles{}
 	s.send(tea.WindowSizeMsg{Width: w, Height: h})

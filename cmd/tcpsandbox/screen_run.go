@@ -19,8 +19,9 @@ import (
 //
 // Poll belongs to one goroutine; all else may be called by any.
 type runScreen struct {
-	p   *pipeline
-	log *screenLog
+	p        *pipeline
+	log      *screenLog
+	steering *steering // nil: nobody steers
 
 	// Poll's own.
 	run      tui.Run
@@ -160,6 +161,9 @@ func (s *runScreen) progress() {
 		run.Began = time.Unix(0, at)
 	}
 	run.Draining = p.drains.Load()
+	if s.steering != nil {
+		s.steering.stands(run)
+	}
 	run.Warnings = p.warned()
 	run.Packets, run.Captured, run.Drops = 0, 0, 0
 	for _, f := range p.sources {
