@@ -40,6 +40,7 @@ func playGuarded() {
 			os.Exit(99)
 		}
 	}
+	con := newConsole(false)
 	g, err := guardTerminal(os.Stdin)
 	check(err)
 	was, err := terminalSettings(os.Stdin)
@@ -92,11 +93,13 @@ func playGuarded() {
 		case 'c': // a file that the one who started us left open
 			check(unix.Close(3))
 			fmt.Print("closed")
+		case 's': // what signals are answered with
+			con.hold(func(kind, text string) { fmt.Printf("<%s: %s>", kind, text) }, g.restore)
+			con.warn("missed")
+			interruptible(con)
+			fmt.Print("listens")
 		case 'x':
-			c := exec.Command("/proc/self/exe")
-			c.Env = []string{"PATH="}
-			c.Args = []string{guardName} // without the socket it is no guard, but the test binary
-			c.Args = append(c.Args, "-test.run=^TestGuardChild$")
+			c := exec.Command("/proc/self/exe", "-test.run=^TestGuardChild$")
 			c.Env = []string{guardChildVar + "=1"}
 			out, err := c.StdoutPipe()
 			check(err)
@@ -210,6 +213,22 @@ func TestGuard(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The first signal is told on the full screen, the second ends it and the process.
+func TestSignalsGiveTerminalBack(t *testing.T) {
+	term, guard := startGuarded(t, guardedCommand())
+	term.Send("s")
+	term.WaitFor("listens")
+	term.Signal(unix.SIGTERM)
+	term.WaitFor("<say: terminated: finishing")
+	term.Signal(unix.SIGHUP)
+	if got, want := term.Exit().ExitCode(), exitSignal+int(unix.SIGHUP); got != want {
+		t.Errorf("exit code %d, want %d", got, want)
+	}
+	term.WaitFor("before the screen\ntcpsandbox: warning: missed\ntcpsandbox: ended by a second signal")
+	term.Untouched()
+	waitGone(t, guard)
 }
 
 // Lines that nobody expected do not disturb the screen, and come after it.

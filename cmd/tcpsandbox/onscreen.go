@@ -41,7 +41,8 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 	steering := &steering{p: p}
 	shown.steering = steering
 	p.world.broke = steering.broke
-	defer con.onScreen(nil)
+	con.hold(shown.log.message, guard.restore)
+	defer con.release(true)
 
 	screen, leave := context.WithCancel(context.Background())
 	defer leave()
@@ -57,7 +58,7 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 		}
 	}()
 	if err := tui.Show(screen, tui.Options{Source: shown, Control: steering, Keeper: shown, Input: tty, Output: os.Stdout}); err != nil {
-		con.onScreen(nil)
+		con.release(true)
 		con.warn("the screen has failed: %v", err)
 	}
 	return <-over
