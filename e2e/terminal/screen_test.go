@@ -133,7 +133,7 @@ func TestScreenAnswers(t *testing.T) {
 
 // What is not understood is never silent.
 func TestUnknown(t *testing.T) {
-	for _, in := range []string{"\x1b[5y", "\x1b[?77h", "\x1b[?5x", "\x1b[>4;2m", "\x1bZ", "\u009b2J", "\x0e", "\x1b[" + strings.Repeat("1", 300) + "m"} {
+	for _, in := range []string{"\x1b[5y", "\x1b[?77h", "\x1b[?5x", "\x1b[>4;2q", "\x1bZ", "\u009b2J", "\x0e", "\x1b[" + strings.Repeat("1", 300) + "m"} {
 		s := NewScreen(10, 4)
 		s.Write([]byte(in))
 		if len(s.Unknown()) == 0 {
