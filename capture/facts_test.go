@@ -25,7 +25,7 @@ func wireText(w session.Wire) string {
 	var words []string
 	for side, s := range w.Sides {
 		us := func(d time.Duration) string {
-			if d < 0 {
+			if d == session.Unknown {
 				return "?"
 			}
 			return fmt.Sprint(d.Microseconds())
@@ -94,6 +94,9 @@ func TestWire(t *testing.T) {
 		return c
 	}
 	window := func(c *capturetest.Conn, w uint16) *capturetest.Conn { c.Window = w; return c }
+	slow := func() *capturetest.Conn { // a round trip of 1.2 ms
+		return script().SYN().SYNACK().Wait(time.Millisecond).ClientACK()
+	}
 	// move takes the packet at index i to the end, where it comes one step later.
 	move := func(c *capturetest.Conn, i int) *capturetest.Conn { return again(c, i).Drop(i) }
 	for _, tt := range []struct {
@@ -140,9 +143,32 @@ func TestWire(t *testing.T) {
 			"C3 hs=? rtt=100/100 again=1/2B win=65535?, S1 hs=? win=65535?"},
 		{"what waits behind a hole, sent again", again(script().Handshake().Client("ab").Client("cd").Client("ef").Drop(3), 4),
 			"C5 hs=100 again=1/2B win=65535, S1 hs=100 win=65535"},
-		{"the hole between what waits", move(script().SYN().SYNACK().Wait(time.Millisecond).ClientACK().Client("ab").Client("cd").Client("ef").Client("gh").Drop(3), 4),
+		{"the hole between what waits", move(slow().Client("ab").Client("cd").Client("ef").Client("gh").Drop(3), 4),
 			"C5 hs=1100 late=1 win=65535, S1 hs=100 win=65535"},
+		{"what waits behind a hole, sent again at once", again(slow().Client("ab").Client("cd").Drop(3), 3),
+			"C4 hs=1100 again=1/2B win=65535, S1 hs=100 win=65535"},
+		{"what lies before a hole, sent again at once", again(slow().Client("ab").Client("cd").Client("ef").Drop(4), 3),
+			"C5 hs=1100 again=1/2B win=65535, S1 hs=100 win=65535"},
+		{"more behind a hole does not hide it", move(slow().Client("ab").Client("cd").Client("ef"), 3),
+			"C5 hs=1100 late=1 win=65535, S1 hs=100 win=65535"},
+		{"another hole does not make the first one new", move(script().Handshake().Client("ab").Client("cd").Client("ef").Client("gh").Drop(5), 3),
+			"C5 hs=100 again=1/2B win=65535, S1 hs=100 win=65535"},
+		{"behind a hole nothing is timed", script().Handshake().Client("ab").Client("cd").Client("ef").Drop(3).ServerACK(),
+			"C4 hs=100 win=65535, S2 hs=100 win=65535"},
+		{"the acknowledgement is captured before the data", move(script().Handshake().Client("ab").ServerACK(), 3).ServerACK(),
+			"C3 hs=100 win=65535, S3 hs=100 win=65535"},
+		{"the acknowledgement covers more than was captured", script().Handshake().Client("ab").Client("cd").ServerACK().Drop(4),
+			"C3 hs=100 win=65535, S2 hs=100 rtt=200/200 win=65535"},
+		{"an acknowledgement that is garbage", func() *capturetest.Conn {
+			c := script().Handshake().Client("ab")
+			c.Raw(sv, layers.TCP{ACK: true, Seq: c.Seq[sv], Ack: c.Seq[cl] + 1<<31 - 10, Window: 65535}, nil)
+			return c
+		}(), "C3 hs=100 win=65535, S2 hs=100 win=65535"},
+		{"the clock goes back", script().SYN().Wait(-time.Millisecond).SYNACK().ClientACK().Client("ab").Wait(-time.Millisecond).ServerACK(),
+			"C3 hs=100 win=65535, S2 hs=? win=65535"},
+		{"the first ACK not captured", script().SYN().SYNACK().Client("ab").ClientACK(), "C3 hs=? win=65535, S1 hs=100 win=65535"},
 
+		{"the SYN+ACK's window is not scaled", opened(window(script(), 1000), 7, 2), "C2 hs=100 win=128000, S1 hs=100 win=1000"},
 		{"scaled windows", opened(window(script(), 1000), 7, 2).Client("ab").ServerACK(), "C3 hs=100 win=128000, S2 hs=100 rtt=100/100 win=4000"},
 		{"the SYN's window is not scaled", func() *capturetest.Conn {
 			c := window(script(), 1000)

@@ -51,7 +51,8 @@ func (c *Conn) Facts() Facts {
 
 // heard is what the application's kernel says of itself in the headers of its
 // segments. The stack keeps it to itself, so the goroutine that reads the
-// device notes it: a load, and a store where the window changed, of a few ns.
+// device notes it: a load, and a store where the window changed. That is 10 ns of
+// a packet's way, whose system call alone takes more than 1 µs.
 type heard struct {
 	window atomic.Uint32
 	zeros  atomic.Uint64
