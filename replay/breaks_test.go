@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -252,6 +253,32 @@ func TestRestarting(t *testing.T) {
 					t.Errorf("%+v", res)
 				}
 			})
+		})
+	}
+}
+
+// Datagrams that were under way when the application was restarted lack no
+// answer; those after it do.
+func TestRestartingDatagrams(t *testing.T) {
+	for warned, want := range map[bool]verdictCount{true: {compare.Uncompared: 1, compare.Missing: 1}, false: {compare.Missing: 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			at := &endpoint{serve: func(string) reply { return reply{} }}
+			w := newWorld(t, Config{DialUDP: at.dial}, nil, wire{})
+			s := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
+			s.Append(resume().client("one").answer("x").client("two").answer("x").events...)
+			s.End(session.Idle)
+			w.Feed([]*session.Session{s})
+			w.rest(time.Second)
+			w.Pause()
+			if warned {
+				w.Restarting()
+			}
+			w.rest(time.Minute)
+			w.Resume()
+			res := w.end()
+			if got := at.sent(0); len(got) != 2 || !maps.Equal(want, res.Verdicts) {
+				t.Errorf("warned is %v: sent %q, %v, want %v", warned, got, res.Verdicts, want)
+			}
 		})
 	}
 }
