@@ -16,10 +16,6 @@ const (
 	// pairsLimit is how many pairs of lines are shown of a part. 100 examples
 	// that differ in every line then take 2 s to write, and 6 MB.
 	pairsLimit = 400
-	// matchLimit bounds the table in which equal lines are looked for, n lines
-	// against m; beyond, the n-th line is set beside the n-th. 1 M cells take
-	// some 3 ms and 4 MB.
-	matchLimit = 1 << 20
 )
 
 // part is the head, or the body, of two answers side by side.
@@ -84,24 +80,22 @@ func sides(production, application *Body) (parts []part) {
 func pairs(production, application string) []run {
 	p, a := splitLines(production), splitLines(application)
 	var all []pair
-	i, j := 0, 0
-	for _, m := range append(matches(p, a), match{len(p), len(a)}) {
-		for i < m.p || j < m.a { // these differ
-			x := pair{Differs: true}
-			if i < m.p {
-				x.Production = &line{Number: i + 1, Mark: p[i]}
+	for _, both := range Align(p, a) {
+		x := pair{Differs: !both.Same}
+		beside := func(text []string, i int) *line {
+			if i < 0 {
+				return nil
 			}
-			if j < m.a {
-				x.Application = &line{Number: j + 1, Mark: a[j]}
+			if both.Same {
+				return &line{Number: i + 1, Before: text[i]}
 			}
+			return &line{Number: i + 1, Mark: text[i]}
+		}
+		x.Production, x.Application = beside(p, both.Production), beside(a, both.Application)
+		if x.Differs {
 			x.narrow()
-			i, j = min(i+1, m.p), min(j+1, m.a)
-			all = append(all, x)
 		}
-		if i < len(p) && j < len(a) {
-			all = append(all, pair{Production: &line{Number: i + 1, Before: p[i]}, Application: &line{Number: j + 1, Before: a[j]}})
-			i, j = i+1, j+1
-		}
+		all = append(all, x)
 	}
 	return folded(all)
 }
@@ -142,67 +136,6 @@ func (x *pair) narrow() {
 
 // within reports that a character is inside of a word or a number.
 func within(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) || c == '.' || c == '_' }
-
-// match says that a line of production's is one of the application's.
-type match struct{ p, a int }
-
-// matches returns a longest common subsequence, in order. What the texts begin
-// and end with in common is always in it.
-func matches(p, a []string) (all []match) {
-	begin := 0
-	for begin < min(len(p), len(a)) && p[begin] == a[begin] {
-		all = append(all, match{begin, begin})
-		begin++
-	}
-	end := 0
-	for end < min(len(p), len(a))-begin && p[len(p)-1-end] == a[len(a)-1-end] {
-		end++
-	}
-	for _, m := range between(p[begin:len(p)-end], a[begin:len(a)-end]) {
-		all = append(all, match{begin + m.p, begin + m.a})
-	}
-	for i := range end {
-		all = append(all, match{len(p) - end + i, len(a) - end + i})
-	}
-	return all
-}
-
-// between is the longest common subsequence of texts that neither begin nor end
-// in common.
-func between(p, a []string) (all []match) {
-	if len(p)*len(a) > matchLimit {
-		for i := range min(len(p), len(a)) {
-			if p[i] == a[i] {
-				all = append(all, match{i, i})
-			}
-		}
-		return all
-	}
-	// longest[i*w+j] is its length in p[i:] and a[j:].
-	w := len(a) + 1
-	longest := make([]int32, (len(p)+1)*w)
-	for i := len(p) - 1; i >= 0; i-- {
-		for j := len(a) - 1; j >= 0; j-- {
-			if p[i] == a[j] {
-				longest[i*w+j] = longest[(i+1)*w+j+1] + 1
-			} else {
-				longest[i*w+j] = max(longest[(i+1)*w+j], longest[i*w+j+1])
-			}
-		}
-	}
-	for i, j := 0, 0; i < len(p) && j < len(a); {
-		switch {
-		case p[i] == a[j]:
-			all = append(all, match{i, j})
-			i, j = i+1, j+1
-		case longest[(i+1)*w+j] >= longest[i*w+j+1]:
-			i++
-		default:
-			j++
-		}
-	}
-	return all
-}
 
 // folded hides long runs of equal lines.
 func folded(all []pair) (runs []run) {
