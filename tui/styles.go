@@ -1,6 +1,8 @@
 package tui
 
-import "github.com/charmbracelet/lipgloss"
+import (
+	"charm.land/lipgloss/v2"
+)
 
 // styles is how things look. Colours are of a palette that the common kinds of
 // colour blindness leave apart (blue, orange, and their lightness), and no
@@ -21,24 +23,25 @@ type styles struct {
 	Word     lipgloss.Style // what differs within a line
 }
 
-// newStyles returns the colours for a terminal; r knows how many it has and
-// whether its background is dark.
-func newStyles(r *lipgloss.Renderer) styles {
-	color := func(light, dark string) lipgloss.Style {
-		return r.NewStyle().Foreground(lipgloss.AdaptiveColor{Light: light, Dark: dark})
+// newStyles returns the colours for a dark background, or a light one. How many
+// of them the terminal has is the renderer's business.
+func newStyles(dark bool) styles {
+	pick := lipgloss.LightDark(dark)
+	color := func(onLight, onDark string) lipgloss.Style {
+		return lipgloss.NewStyle().Foreground(pick(lipgloss.Color(onLight), lipgloss.Color(onDark)))
 	}
 	return styles{
-		Title:    r.NewStyle().Bold(true),
+		Title:    lipgloss.NewStyle().Bold(true),
 		Label:    color("#5a5a5a", "#a0a0a0"),
 		Faint:    color("#6c6c6c", "#8a8a8a"),
 		Good:     color("#005f9e", "#56b4e9"),
 		Warn:     color("#a35200", "#e69f00"),
 		Bad:      color("#b3261e", "#ff8a70").Bold(true),
 		Accent:   color("#005f9e", "#56b4e9").Bold(true),
-		Selected: r.NewStyle().Reverse(true),
-		Header:   r.NewStyle().Bold(true).Underline(true),
+		Selected: lipgloss.NewStyle().Reverse(true),
+		Header:   lipgloss.NewStyle().Bold(true).Underline(true),
 		Added:    color("#005f9e", "#56b4e9"),
 		Removed:  color("#a35200", "#e69f00"),
-		Word:     r.NewStyle().Reverse(true),
+		Word:     lipgloss.NewStyle().Reverse(true),
 	}
 }
