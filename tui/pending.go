@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"fmt"
 
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
