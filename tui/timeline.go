@@ -53,8 +53,6 @@ type moment struct {
 
 	played  *replay.Played // of momentRequest and momentAnswer
 	omitted int            // of momentOmitted: how many exchanges
-
-	sure bool // placed by production's clock
 }
 
 // momentKey names a moment of a session for as long as it is kept.
@@ -105,8 +103,8 @@ func (m *moment) latency() (took [2]time.Duration) {
 }
 
 // timeline lays out a story. Rows are in the order of production's clock; what
-// only the application has stands behind the latest row that it has by then, by
-// its own clock. The two clocks tell nothing of each other: with --pace asap a
+// only the application has stands, by its own clock, behind what it has before,
+// and in front of the first row that it has later. The two clocks tell nothing of each other: with --pace asap a
 // minute of production's is a moment of the application's. The result refers to
 // the story.
 func timeline(s *Story) []moment {
@@ -155,8 +153,10 @@ func markMoment(s *Story, m *replay.Mark, seen map[replay.What]int) moment {
 		row.way = toServer
 	case replay.ClientResets:
 		row.way, row.oneSided = toServer, oneSided
-	case replay.ServerAccepts, replay.ServerResets:
+	case replay.ServerResets:
 		row.way, row.oneSided = toClient, oneSided
+	case replay.ServerAccepts: // a joined session has none in production, nor one that goes on
+		row.way, row.oneSided = toClient, oneSided && by[replay.OfProduction]
 	case replay.ServerCloses: // a session that is played is not kept until the application closes, too
 		row.way, row.oneSided = toClient, oneSided && by[replay.OfApplication]
 	case replay.Hole:
@@ -195,26 +195,20 @@ func playedMoments(s *Story, p *replay.Played) (rows []moment) {
 // were first seen, then exchanges in order.
 func placed(all []moment) []moment {
 	rows := make([]moment, 0, len(all))
-	for _, m := range all {
-		if m.sure = m.at[replay.OfProduction] >= 0; m.sure {
+	var timed, untimed []int // those with the application's time only, and those with none
+	for i, m := range all {
+		switch {
+		case m.at[replay.OfProduction] >= 0:
 			rows = append(rows, m)
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b moment) int {
-		return cmp.Or(cmp.Compare(a.at[replay.OfProduction], b.at[replay.OfProduction]), cmp.Compare(a.rank(), b.rank()))
-	})
-	// Those that have at least the application's time, in its order; then those
-	// that have none, each behind the one that it follows.
-	var timed, untimed []int
-	for i := range all {
-		switch m := &all[i]; {
-		case m.sure:
 		case m.at[replay.OfApplication] >= 0:
 			timed = append(timed, i)
 		default:
 			untimed = append(untimed, i)
 		}
 	}
+	slices.SortStableFunc(rows, func(a, b moment) int {
+		return cmp.Or(cmp.Compare(a.at[replay.OfProduction], b.at[replay.OfProduction]), cmp.Compare(a.rank(), b.rank()))
+	})
 	slices.SortStableFunc(timed, func(i, j int) int {
 		return cmp.Compare(all[i].at[replay.OfApplication], all[j].at[replay.OfApplication])
 	})
@@ -237,31 +231,37 @@ func (m *moment) rank() int {
 }
 
 // merged puts each of those moments, which are in the order of the application's
-// clock, behind the last row that the application has not later.
+// clock, in front of the first row that the application has later, behind the
+// last one that it has before.
 func merged(rows, all []moment, timed []int) []moment {
-	// As they are in order, so are their places.
-	places := make([]int, len(timed)) // before which of rows
-	at := len(rows)
-	for n := len(timed) - 1; n >= 0; n-- {
-		for at > 0 {
-			if row := rows[at-1].at[replay.OfApplication]; row >= 0 && row <= all[timed[n]].at[replay.OfApplication] {
-				break
-			}
-			at--
+	requests := map[int]int{} // exchange to its row
+	for i := range rows {
+		if rows[i].kind == momentRequest {
+			requests[rows[i].played.Number] = i
 		}
-		places[n] = at
 	}
 	out := make([]moment, 0, len(all))
-	next := 0
-	for i := 0; i <= len(rows); i++ {
-		for ; next < len(timed) && places[next] == i; next++ {
-			out = append(out, all[timed[next]])
+	at, place, done := 0, 0, 0 // rows looked at, in front of the moment at hand, in out
+	for _, i := range timed {
+		m := &all[i]
+		for ; at < len(rows); at++ {
+			row := rows[at].at[replay.OfApplication]
+			if row > m.at[replay.OfApplication] {
+				break
+			}
+			if row >= 0 {
+				place = max(place, at+1)
+			}
 		}
-		if i < len(rows) {
-			out = append(out, rows[i])
+		if m.kind == momentAnswer {
+			if request, is := requests[m.played.Number]; is {
+				place = max(place, request+1)
+			}
 		}
+		out = append(append(out, rows[done:place]...), *m)
+		done = place
 	}
-	return out
+	return append(out, rows[done:]...)
 }
 
 // follows returns where in rows the i-th of all stands, which has no time: behind
