@@ -48,7 +48,7 @@ type span struct{ from, to int }
 // and refers to the texts.
 func diffRows(production, application string) []diffRow {
 	p, a := split(production, application), split(application, production)
-	aligned := report.Align(p, a)
+	aligned := report.AlignLines(p, a)
 	rows := make([]diffRow, len(aligned))
 	for i, x := range aligned {
 		r := &rows[i]
@@ -85,12 +85,19 @@ func split(s, other string) []string {
 	return strings.Split(s, "\n")
 }
 
+// wordsLimit is how long two lines may be together for their words to be set side
+// by side, which takes 0.25 µs a byte.
+const wordsLimit = 128 << 10
+
 // words returns what differs between two visible lines: words and numbers as a
-// whole, other characters by themselves. Lines that have no word in common differ
-// in one piece. If they look alike, both differ in all.
+// whole, other characters by themselves. Lines that are long or have no word in
+// common differ in one piece. If they look alike, both differ in all.
 func words(left, right string) (l, r []span) {
 	if left == right {
 		return joined([]span{{0, len(left)}}, left), joined([]span{{0, len(right)}}, right)
+	}
+	if len(left)+len(right) > wordsLimit {
+		return piece(left, right)
 	}
 	p, a := tokens(left), tokens(right)
 	aligned := report.Align(p, a)
@@ -125,6 +132,31 @@ func words(left, right string) (l, r []span) {
 		}
 	}
 	return joined(l, left), joined(r, right)
+}
+
+// piece returns what is between the common ends of two visible lines.
+func piece(left, right string) (l, r []span) {
+	from := 0
+	for from < min(len(left), len(right)) {
+		n, _ := cell(left[from:])
+		if m, _ := cell(right[from:]); n != m || left[from:from+n] != right[from:from+n] {
+			break
+		}
+		from += n
+	}
+	end := 0
+	for end < min(len(left), len(right))-from && left[len(left)-1-end] == right[len(right)-1-end] {
+		end++
+	}
+	until := func(s string) int { // the first whole character that the common end has
+		at := from
+		for at < len(s)-end {
+			n, _ := cell(s[at:])
+			at += n
+		}
+		return at
+	}
+	return joined([]span{{from, until(left)}}, left), joined([]span{{from, until(right)}}, right)
 }
 
 // tokens cuts visible text into words and single characters.

@@ -27,7 +27,8 @@ const (
 	textLeast = 12
 )
 
-// diffStyles are the looks of a difference. The zero value is plain.
+// diffStyles are the looks of a difference. The zero value is plain. They may have
+// colours and attributes, but nothing that adds or changes text.
 type diffStyles struct {
 	Same, Changed  lipgloss.Style
 	Removed, Added lipgloss.Style // lines that only production has, or the application
@@ -35,9 +36,35 @@ type diffStyles struct {
 	Fold, Number   lipgloss.Style
 }
 
-// of returns the look of a kind of row.
-func (s *diffStyles) of(k rowKind) lipgloss.Style {
-	return [...]lipgloss.Style{rowSame: s.Same, rowChanged: s.Changed, rowLeft: s.Removed, rowRight: s.Added}[k]
+// diffBrushes are the same, ready to draw with.
+type diffBrushes struct {
+	row                [4]brush // by kind
+	word, fold, number brush
+}
+
+func (s *diffStyles) brushes() *diffBrushes {
+	return &diffBrushes{
+		row:    [...]brush{rowSame: brushOf(s.Same), rowChanged: brushOf(s.Changed), rowLeft: brushOf(s.Removed), rowRight: brushOf(s.Added)},
+		word:   brushOf(s.Word),
+		fold:   brushOf(s.Fold),
+		number: brushOf(s.Number),
+	}
+}
+
+// brush is what a style writes before and after a text. Style.Render itself
+// underlines each character by itself, and so tears marks off their letters.
+type brush struct{ on, off string }
+
+func brushOf(s lipgloss.Style) brush {
+	on, off, _ := strings.Cut(s.Render("x"), "x") // no colour or attribute is written with an x
+	return brush{on, off}
+}
+
+func (b brush) paint(text string) string {
+	if text == "" {
+		return ""
+	}
+	return b.on + text + b.off
 }
 
 // diffLine is one line of the screen: a row, a side of it, or a fold.
@@ -149,25 +176,26 @@ func (v *diffView) previous(line int) int {
 func (v *diffView) draw(from, n, cells, left int, s diffStyles) []string {
 	from = max(0, min(from, len(v.lines)))
 	n = max(0, min(n, len(v.lines)-from))
+	b := s.brushes()
 	drawn := make([]string, 0, n)
 	for _, l := range v.lines[from : from+n] {
 		switch {
 		case l.fold > 0:
-			drawn = append(drawn, s.Fold.Render(fit(fmt.Sprintf("⋯ %d equal lines", l.fold), cells)))
+			drawn = append(drawn, b.fold.paint(fit(fmt.Sprintf("⋯ %d equal lines", l.fold), cells)))
 		case v.sides:
-			drawn = append(drawn, v.drawSides(l, cells, left, &s))
+			drawn = append(drawn, v.drawSides(l, cells, left, b))
 		default:
-			drawn = append(drawn, v.drawOne(l, cells, left, &s))
+			drawn = append(drawn, v.drawOne(l, cells, left, b))
 		}
 	}
 	return drawn
 }
 
 // drawSides draws a row.
-func (v *diffView) drawSides(l diffLine, cells, left int, s *diffStyles) string {
+func (v *diffView) drawSides(l diffLine, cells, left int, b *diffBrushes) string {
 	const gap = 3 // round the marker
 	if cells < gap+2 {
-		return s.of(l.kind).Render(fit(l.kind.marker(), cells))
+		return b.row[l.kind].paint(fit(l.kind.marker(), cells))
 	}
 	row := &v.rows[l.row]
 	number := v.digit + 1
@@ -175,20 +203,19 @@ func (v *diffView) drawSides(l diffLine, cells, left int, s *diffStyles) string 
 		number = 0
 	}
 	side := func(d *diffSide, cells int) string {
-		look := s.of(l.kind)
 		if d.number == 0 { // nothing: not even the look of a line
 			return strings.Repeat(" ", number+cells)
 		}
-		return drawNumber(d.number, number, s) + drawText(d, left, cells, look, s.Word)
+		return drawNumber(d.number, number, b.number) + drawText(d, left, cells, b.row[l.kind], b.word)
 	}
 	text := (cells - gap - 2*number) / 2
-	return side(&row.left, text) + " " + s.of(l.kind).Render(l.kind.marker()) + " " + side(&row.right, cells-gap-2*number-text)
+	return side(&row.left, text) + " " + b.row[l.kind].paint(l.kind.marker()) + " " + side(&row.right, cells-gap-2*number-text)
 }
 
 // drawOne draws a side of a row, or both if they are the same.
-func (v *diffView) drawOne(l diffLine, cells, left int, s *diffStyles) string {
+func (v *diffView) drawOne(l diffLine, cells, left int, b *diffBrushes) string {
 	if cells < 3 {
-		return s.of(l.kind).Render(fit(l.kind.marker(), cells))
+		return b.row[l.kind].paint(fit(l.kind.marker(), cells))
 	}
 	row := &v.rows[l.row]
 	number := v.digit + 1
@@ -202,48 +229,40 @@ func (v *diffView) drawOne(l diffLine, cells, left int, s *diffStyles) string {
 	case rowRight:
 		side, p = &row.right, 0
 	}
-	look := s.of(l.kind)
-	return drawNumber(p, number, s) + drawNumber(a, number, s) + look.Render(l.kind.marker()) + " " + drawText(side, left, cells-2*number-2, look, s.Word)
+	look := b.row[l.kind]
+	return drawNumber(p, number, b.number) + drawNumber(a, number, b.number) + look.paint(l.kind.marker()) + " " + drawText(side, left, cells-2*number-2, look, b.word)
 }
 
 // drawNumber draws a line number and a space; 0 is none.
-func drawNumber(n, cells int, s *diffStyles) string {
+func drawNumber(n, cells int, look brush) string {
 	if cells == 0 {
 		return ""
 	}
 	if n == 0 {
 		return strings.Repeat(" ", cells)
 	}
-	return s.Number.Render(fmt.Sprintf("%*d", cells-1, n)) + " "
+	return look.paint(fmt.Sprintf("%*d", cells-1, n)) + " "
 }
 
 // drawText draws what is to be seen of a line, with what differs marked.
-func drawText(d *diffSide, left, cells int, look, word lipgloss.Style) string {
+func drawText(d *diffSide, left, cells int, look, word brush) string {
 	from, before := skip(d.text, left)
 	room := cells - width(before)
 	if room <= 0 {
-		return look.Render(fit(before, cells))
+		return look.paint(fit(before, cells))
 	}
 	n, after := take(d.text[from:], room)
-	to := from + n
-	if len(d.words) == 0 {
-		return look.Render(before + d.text[from:to] + after)
-	}
+	at, to := from, from+n
 	var b strings.Builder
-	render := func(s lipgloss.Style, text string) {
-		if text != "" {
-			b.WriteString(s.Render(text))
-		}
-	}
-	at := from
 	for _, w := range d.words {
 		if w.to <= at || w.from >= to {
 			continue
 		}
-		render(look, before+d.text[at:max(at, w.from)])
-		render(word, d.text[max(at, w.from):min(to, w.to)])
-		before, at = "", min(to, w.to)
+		begin, end := max(at, w.from), min(to, w.to)
+		b.WriteString(look.paint(before + d.text[at:begin]))
+		b.WriteString(word.paint(d.text[begin:end]))
+		before, at = "", end
 	}
-	render(look, before+d.text[at:to]+after)
+	b.WriteString(look.paint(before + d.text[at:to] + after))
 	return b.String()
 }
