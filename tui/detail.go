@@ -162,7 +162,7 @@ func (d *detailPanel) view(width, height int, st styles, focused bool) []string 
 		out = append(out, d.row(&d.rows[i], width, &st, whole))
 	}
 	if len(d.rows) == 0 && len(out) < height {
-		out = append(out, assemble(width, nil, piece{text: "  nothing of it is kept", cells: width, look: st.Faint}))
+		out = append(out, assemble(width, nil, segment{text: "  nothing of it is kept", cells: width, look: st.Faint}))
 	}
 	for len(out) < height {
 		out = append(out, blank(width))

@@ -65,13 +65,6 @@ func notKept(cells, height int, st *styles, why, copyKey string) []string {
 	return out[:height]
 }
 
-func styled(look lipgloss.Style, lines []string) []string {
-	for i, l := range lines {
-		lines[i] = look.Render(l)
-	}
-	return lines
-}
-
 // head says what happened, to whom, and where bytes were lost: at most a third of
 // the height.
 func (d *detailPanel) head(cells, height int, st *styles) (out []string) {
@@ -80,9 +73,9 @@ func (d *detailPanel) head(cells, height int, st *styles) (out []string) {
 	if height < 5 {
 		return out
 	}
-	out = append(out, assemble(cells, nil, piece{text: whoWords(d.story), cells: cells}))
+	out = append(out, assemble(cells, nil, segment{text: whoWords(d.story), cells: cells}))
 	if words := ledgerWords(d.story); words != "" && height >= 7 {
-		out = append(out, assemble(cells, nil, piece{"bytes ", 6, st.Label, false}, piece{words, cells - 6, st.Warn, false}))
+		out = append(out, assemble(cells, nil, segment{"bytes ", 6, st.Label, false}, segment{words, cells - 6, st.Warn, false}))
 	}
 	return out
 }
@@ -141,22 +134,22 @@ func (d *detailPanel) facts(cells, height int, st *styles) (out []string) {
 	lines := min((len(facts)+columns-1)/columns, height-1)
 	name := min(24, each*2/5)
 	value := (each - name) / 2
-	row := func(pieces []piece, f [3]string, looks [3]lipgloss.Style, column int) []piece {
+	row := func(segments []segment, f [3]string, looks [3]lipgloss.Style, column int) []segment {
 		if column > 0 {
-			pieces = append(pieces, piece{cells: 2})
+			segments = append(segments, segment{cells: 2})
 		}
 		for i, n := range [3]int{name, value, each - name - value} {
-			pieces = append(pieces, piece{text: f[i], cells: n - 1, look: looks[i]}, piece{cells: 1})
+			segments = append(segments, segment{text: f[i], cells: n - 1, look: looks[i]}, segment{cells: 1})
 		}
-		return pieces
+		return segments
 	}
-	var header []piece
+	var header []segment
 	for c := range columns {
 		header = row(header, [3]string{"fact", "production", "application"}, [3]lipgloss.Style{st.Header, st.Header, st.Header}, c)
 	}
 	out = append(out, assemble(cells, nil, header...))
 	for l := range lines {
-		var pieces []piece
+		var segments []segment
 		for c := range columns {
 			i := c*lines + l
 			if i >= len(facts) {
@@ -166,9 +159,9 @@ func (d *detailPanel) facts(cells, height int, st *styles) (out []string) {
 			if left := len(facts) - i; c == columns-1 && l == lines-1 && left > 1 {
 				f = [3]string{fmt.Sprintf("… %d more", left)}
 			}
-			pieces = row(pieces, f, [3]lipgloss.Style{st.Label}, c)
+			segments = row(segments, f, [3]lipgloss.Style{st.Label}, c)
 		}
-		out = append(out, assemble(cells, nil, pieces...))
+		out = append(out, assemble(cells, nil, segments...))
 	}
 	return out
 }
@@ -211,8 +204,8 @@ func clocks(cells int, s *Story, st *styles) string {
 		what = "verdict       first byte after    of"
 	}
 	return assemble(cells, nil,
-		piece{cells: timelineMarker}, piece{production, c.clock, st.Header, true}, piece{application, c.clock, st.Header, true},
-		piece{cells: timelineWay + 1}, piece{size, c.size, st.Header, false}, piece{what, c.rest, st.Header, false})
+		segment{cells: timelineMarker}, segment{production, c.clock, st.Header, true}, segment{application, c.clock, st.Header, true},
+		segment{cells: timelineWay + 1}, segment{size, c.size, st.Header, false}, segment{what, c.rest, st.Header, false})
 }
 
 // row draws a row of the timeline.
@@ -222,14 +215,14 @@ func (d *detailPanel) row(m *moment, cells int, st *styles, whole *lipgloss.Styl
 	if whole != nil {
 		marker = "▸ "
 	}
-	pieces := []piece{
+	segments := []segment{
 		{text: marker, cells: timelineMarker, look: st.Accent},
 		{clock(m.at[replay.OfProduction], c.clock), c.clock, st.Label, true},
 		{clock(m.at[replay.OfApplication], c.clock), c.clock, st.Label, true},
 		{text: " " + string(m.way), cells: timelineWay, look: st.Faint}, {cells: 1},
 		{text: m.sizeWords(), cells: c.size, look: st.Label},
 	}
-	return assemble(cells, whole, append(pieces, m.told(c.rest, st)...)...)
+	return assemble(cells, whole, append(segments, m.told(c.rest, st)...)...)
 }
 
 // clock writes a time since the beginning in seconds, with as many digits as
@@ -243,35 +236,35 @@ func clock(d time.Duration, cells int) string {
 			return s
 		}
 	}
-	return lasting(d)
+	return shortTime(d)
 }
 
 // sizeWords is the size on both sides, once if it is the same.
 func (m *moment) sizeWords() string {
 	switch p, a := m.size[0], m.size[1]; {
 	case m.kind == momentMark && p >= 0:
-		return sized(p)
+		return shortBytes(p)
 	case p < 0 && a < 0:
 		return ""
 	case p == a:
-		return sized(p)
+		return shortBytes(p)
 	default:
-		return sized(p) + " │ " + sized(a)
+		return shortBytes(p) + " │ " + shortBytes(a)
 	}
 }
 
 // told says what happened, in so many cells.
-func (m *moment) told(cells int, st *styles) []piece {
+func (m *moment) told(cells int, st *styles) []segment {
 	switch m.kind {
 	case momentOmitted:
 		text := fmt.Sprintf("… %s not kept …", howMany(int64(m.omitted), "exchange"))
-		return []piece{{text: text, cells: cells, look: st.Faint}}
+		return []segment{{text: text, cells: cells, look: st.Faint}}
 	case momentMark:
 		look := st.Faint
 		if m.notable() {
 			look = st.Bad
 		}
-		return []piece{{text: m.markWords(), cells: cells, look: look}}
+		return []segment{{text: m.markWords(), cells: cells, look: look}}
 	case momentRequest:
 		return m.requestTold(cells, st)
 	}
@@ -312,7 +305,7 @@ func (m *moment) markWords() string {
 	return m.mark.String()
 }
 
-func (m *moment) requestTold(cells int, st *styles) []piece {
+func (m *moment) requestTold(cells int, st *styles) []segment {
 	p := m.played
 	var state string
 	look := st.Faint
@@ -329,10 +322,10 @@ func (m *moment) requestTold(cells int, st *styles) []piece {
 	if state == "" || cells < 2*causeCells {
 		n = 0
 	}
-	return []piece{{text: p.Label, cells: cells - n}, {text: state, cells: n, look: look, right: true}}
+	return []segment{{text: p.Label, cells: cells - n}, {text: state, cells: n, look: look, right: true}}
 }
 
-func (m *moment) answerTold(cells int, st *styles) []piece {
+func (m *moment) answerTold(cells int, st *styles) []segment {
 	p := m.played
 	verdict, look := "awaited", st.Warn
 	switch {
@@ -343,9 +336,9 @@ func (m *moment) answerTold(cells int, st *styles) []piece {
 	case p.Sent < 0:
 		verdict, look = "to be asked", st.Faint
 	}
-	pieces := []piece{{text: verdict, cells: verdictCells, look: look}, {cells: 1}}
+	segments := []segment{{text: verdict, cells: verdictCells, look: look}, {cells: 1}}
 	took := m.latency()
-	latency := lasting(took[0]) + " │ " + lasting(took[1])
+	latency := shortTime(took[0]) + " │ " + shortTime(took[1])
 	if took == [2]time.Duration{replay.Never, replay.Never} {
 		latency = ""
 	}
@@ -358,13 +351,13 @@ func (m *moment) answerTold(cells int, st *styles) []piece {
 	}
 	switch rest := cells - verdictCells - 1; {
 	case rest < latencyCells:
-		return append(pieces, piece{text: why, cells: rest, look: st.Faint})
+		return append(segments, segment{text: why, cells: rest, look: st.Faint})
 	case cells >= 70:
-		return append(pieces, piece{text: latency, cells: latencyCells, look: st.Label}, piece{cells: 2},
-			piece{text: strings.TrimSpace(why + "  " + p.Label), cells: rest - latencyCells - 2, look: st.Faint})
+		return append(segments, segment{text: latency, cells: latencyCells, look: st.Label}, segment{cells: 2},
+			segment{text: strings.TrimSpace(why + "  " + p.Label), cells: rest - latencyCells - 2, look: st.Faint})
 	case why != "":
-		return append(pieces, piece{text: why, cells: rest, look: st.Faint})
+		return append(segments, segment{text: why, cells: rest, look: st.Faint})
 	default:
-		return append(pieces, piece{text: latency, cells: rest, look: st.Label})
+		return append(segments, segment{text: latency, cells: rest, look: st.Label})
 	}
 }

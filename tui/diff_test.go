@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/charmbracelet/lipgloss"
+	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
-	"github.com/muesli/termenv"
 )
 
 // bracketed writes what differs in brackets.
@@ -169,9 +168,7 @@ func TestDiffHunks(t *testing.T) {
 
 // colours are styles that all differ, on a terminal with colours.
 func colours() diffStyles {
-	r := lipgloss.NewRenderer(nil)
-	r.SetColorProfile(termenv.ANSI)
-	c := func(n string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(n)) }
+	c := func(n string) lipgloss.Style { return lipgloss.NewStyle().Foreground(lipgloss.Color(n)) }
 	return diffStyles{Same: c("1"), Changed: c("2"), Removed: c("3"), Added: c("4"), Word: c("5").Underline(true), Fold: c("6"), Number: c("7")}
 }
 

@@ -140,7 +140,7 @@ func holding(s *Story, now time.Time) (string, mood) {
 		return "the run is paused", moodPlain
 	case replay.ForTime:
 		if d := s.Due.Sub(now); !now.IsZero() && d > 0 {
-			return "the next chunk is due in " + lasting(d), moodPlain
+			return "the next chunk is due in " + shortTime(d), moodPlain
 		}
 		return "the next chunk is not due yet", moodPlain
 	case replay.ForAnswer:
@@ -270,7 +270,7 @@ func lostWords(s *Story, what string) (words string) {
 // sinceWords is empty where it is not known.
 func sinceWords(now, then time.Time) string {
 	if d := now.Sub(then); !now.IsZero() && !then.IsZero() && d > 0 {
-		return " for " + lasting(d)
+		return " for " + shortTime(d)
 	}
 	return ""
 }

@@ -1,8 +1,8 @@
 package tui
 
-// A line of the screen is put together of pieces, each so many cells wide:
+// A line of the screen is put together of segments, each so many cells wide:
 //
-//	assemble    pieces as a line, cut or padded to its width
+//	assemble    segments as a line, cut or padded to its width
 //	phrases     a sentence as lines, broken between words
 
 import (
@@ -11,8 +11,8 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// piece is a part of a line. Its text may be foreign.
-type piece struct {
+// segment is a part of a line. Its text may be foreign.
+type segment struct {
 	text  string
 	cells int // it is cut or padded to
 	look  lipgloss.Style
@@ -21,10 +21,10 @@ type piece struct {
 
 // assemble makes a line of exactly that many cells. With whole, which is for the
 // line under a cursor, all of it has that one look.
-func assemble(cells int, whole *lipgloss.Style, pieces ...piece) string {
+func assemble(cells int, whole *lipgloss.Style, segments ...segment) string {
 	var b strings.Builder
 	room := cells
-	for _, p := range pieces {
+	for _, p := range segments {
 		n := min(p.cells, room)
 		if n <= 0 {
 			continue
@@ -37,16 +37,25 @@ func assemble(cells int, whole *lipgloss.Style, pieces ...piece) string {
 		}
 		text = fit(text, n)
 		if whole == nil {
-			text = p.look.Render(text)
+			text = brushOf(p.look).paint(text)
 		}
 		b.WriteString(text)
 		room -= n
 	}
 	b.WriteString(strings.Repeat(" ", max(room, 0)))
 	if whole != nil {
-		return whole.Render(b.String())
+		return brushOf(*whole).paint(b.String())
 	}
 	return b.String()
+}
+
+// styled gives all lines one look.
+func styled(look lipgloss.Style, lines []string) []string {
+	b := brushOf(look)
+	for i, l := range lines {
+		lines[i] = b.paint(l)
+	}
+	return lines
 }
 
 // blank is an empty line.
