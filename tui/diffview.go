@@ -51,22 +51,6 @@ func (s *diffStyles) brushes() *diffBrushes {
 	}
 }
 
-// brush is what a style writes before and after a text. Style.Render itself
-// underlines each character by itself, and so tears marks off their letters.
-type brush struct{ on, off string }
-
-func brushOf(s lipgloss.Style) brush {
-	on, off, _ := strings.Cut(s.Render("x"), "x") // no colour or attribute is written with an x
-	return brush{on, off}
-}
-
-func (b brush) paint(text string) string {
-	if text == "" {
-		return ""
-	}
-	return b.on + text + b.off
-}
-
 // diffLine is one line of the screen: a row, a side of it, or a fold.
 type diffLine struct {
 	row  int     // the first one, if it is a fold
@@ -246,23 +230,9 @@ func drawNumber(n, cells int, look brush) string {
 
 // drawText draws what is to be seen of a line, with what differs marked.
 func drawText(d *diffSide, left, cells int, look, word brush) string {
-	from, before := skip(d.text, left)
-	room := cells - width(before)
-	if room <= 0 {
-		return look.paint(fit(before, cells))
+	marks := make([]mark, len(d.words))
+	for i, w := range d.words {
+		marks[i] = mark{w, word}
 	}
-	n, after := take(d.text[from:], room)
-	at, to := from, from+n
-	var b strings.Builder
-	for _, w := range d.words {
-		if w.to <= at || w.from >= to {
-			continue
-		}
-		begin, end := max(at, w.from), min(to, w.to)
-		b.WriteString(look.paint(before + d.text[at:begin]))
-		b.WriteString(word.paint(d.text[begin:end]))
-		before, at = "", end
-	}
-	b.WriteString(look.paint(before + d.text[at:to] + after))
-	return b.String()
+	return drawMarked(d.text, marks, left, cells, look)
 }
