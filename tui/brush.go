@@ -5,7 +5,7 @@ package tui
 import (
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
+	"charm.land/lipgloss/v2"
 )
 
 // brush is what a style writes before and after a text. Style.Render itself
