@@ -38,7 +38,8 @@ type detailPanel struct {
 }
 
 // set shows a story as of now; nil: it is not kept. Of the session that is shown
-// already, the cursor stays on its row, or at the end if it was there.
+// already, the cursor stays on its row, or at the end if it was there; of another
+// it begins where something went wrong, or where a live one has come to.
 func (d *detailPanel) set(story *Story, now time.Time) {
 	d.now = now
 	same := story != nil && d.story != nil && story.Slot == d.story.Slot
@@ -54,11 +55,28 @@ func (d *detailPanel) set(story *Story, now time.Time) {
 	}
 	switch {
 	case !same || had == 0:
-		d.cursor, d.top = 0, 0
+		d.begin()
 	case atEnd && story.State == "":
 		d.cursor = len(d.rows) - 1
 	default:
 		d.find(key)
+	}
+}
+
+// begin puts the cursor on what a reader looks for first.
+func (d *detailPanel) begin() {
+	d.cursor, d.top = 0, 0
+	if d.story == nil {
+		return
+	}
+	if p := awaited(d.story); p != nil && d.story.State == "" {
+		d.find(momentKey{kind: momentAnswer, number: p.Number})
+		return
+	}
+	switch {
+	case len(d.rows) > 0 && d.rows[0].notable() || d.nextDifference(1):
+	case d.story.State == "":
+		d.end()
 	}
 }
 
@@ -145,9 +163,9 @@ func (d *detailPanel) view(width, height int, st styles, focused bool) []string 
 		return notKept(width, height, &st, "Of this session no story is kept: there was no room for it, or it was not played here.", d.copyKey)
 	}
 	out := d.head(width, height, &st)
-	if !d.folded { // the timeline and its header get half of what is left, if they need it
+	if !d.folded { // a third of what is left, or what the timeline and its header do not need
 		rest := height - len(out)
-		out = append(out, d.facts(width, max(rest/2, rest-1-len(d.rows)), &st)...)
+		out = append(out, d.facts(width, max(rest/3, rest-1-len(d.rows)), &st)...)
 	}
 	if len(out) < height {
 		out = append(out, clocks(width, d.story, &st))
@@ -170,14 +188,11 @@ func (d *detailPanel) view(width, height int, st styles, focused bool) []string 
 	return out[:height]
 }
 
-// scroll keeps the cursor on the screen.
+// scroll keeps the cursor on the screen, with a few rows around it.
 func (d *detailPanel) scroll() {
 	d.cursor = max(0, min(d.cursor, len(d.rows)-1))
+	around := min(3, (d.height-1)/2)
+	d.top = min(d.top, d.cursor-around)
+	d.top = max(d.top, d.cursor+around-d.height+1)
 	d.top = max(0, min(d.top, len(d.rows)-d.height))
-	if d.cursor < d.top {
-		d.top = d.cursor
-	}
-	if d.height > 0 && d.cursor >= d.top+d.height {
-		d.top = d.cursor - d.height + 1
-	}
 }

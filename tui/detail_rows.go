@@ -126,7 +126,7 @@ func ledgerWords(s *Story) string {
 // the width for it.
 func (d *detailPanel) facts(cells, height int, st *styles) (out []string) {
 	facts := d.story.Facts
-	if len(facts) == 0 || height < 2 {
+	if len(facts) == 0 || height < 3 {
 		return nil
 	}
 	columns := max(1, min(cells/58, 2, len(facts)))
@@ -180,9 +180,9 @@ const (
 func timelineLayout(cells int) (c timelineColumns) {
 	switch {
 	case cells >= 110:
-		c.clock, c.size = 14, 16
+		c.clock, c.size = 14, 18
 	case cells >= 72:
-		c.clock, c.size = 11, 16
+		c.clock, c.size = 11, 18
 	default:
 		c.clock = 8
 	}
@@ -194,10 +194,11 @@ func timelineLayout(cells int) (c timelineColumns) {
 func clocks(cells int, s *Story, st *styles) string {
 	c := timelineLayout(cells)
 	production, application, size := "production", "application", "bytes"
-	if c.clock < 11 {
-		production, application = "prod.", "app."
-	} else if c.clock < 12 {
-		application = "applicat."
+	if c.clock <= len(application) {
+		application = "app."
+	}
+	if c.clock <= len(production) {
+		production = "prod."
 	}
 	what := "what"
 	if c.rest >= 70 {
@@ -322,7 +323,11 @@ func (m *moment) requestTold(cells int, st *styles) []segment {
 	if state == "" || cells < 2*causeCells {
 		n = 0
 	}
-	return []segment{{text: p.Label, cells: cells - n}, {text: state, cells: n, look: look, right: true}}
+	name := asking(p)
+	if strings.HasPrefix(name, "answer ") { // of UDP
+		name = "datagram, for " + name
+	}
+	return []segment{{text: name, cells: cells - n}, {text: state, cells: n, look: look, right: true}}
 }
 
 func (m *moment) answerTold(cells int, st *styles) []segment {
@@ -354,7 +359,7 @@ func (m *moment) answerTold(cells int, st *styles) []segment {
 		return append(segments, segment{text: why, cells: rest, look: st.Faint})
 	case cells >= 70:
 		return append(segments, segment{text: latency, cells: latencyCells, look: st.Label}, segment{cells: 2},
-			segment{text: strings.TrimSpace(why + "  " + p.Label), cells: rest - latencyCells - 2, look: st.Faint})
+			segment{text: strings.TrimSpace(why + "  " + asking(p)), cells: rest - latencyCells - 2, look: st.Faint})
 	case why != "":
 		return append(segments, segment{text: why, cells: rest, look: st.Faint})
 	default:

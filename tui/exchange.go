@@ -42,6 +42,7 @@ type exchangePanel struct {
 	// copyKey is the key that copies the command which replays the session.
 	copyKey string
 
+	of      string // what tells the exchange from others
 	title   string
 	verdict compare.Verdict
 	judged  bool
@@ -50,7 +51,7 @@ type exchangePanel struct {
 
 	mode    exchangeMode
 	request bool // the request is shown
-	folded  bool // of the differences only the first ones are listed
+	all     bool // all differences are listed, not only the first ones
 	top     int  // the first line on the screen
 	left    int  // cells scrolled out
 	stop    int  // the line that was jumped to last; -1: none since
@@ -64,8 +65,9 @@ type exchangePanel struct {
 // set shows an exchange of a session; nil: its texts are not kept. The same
 // exchange stays scrolled where it is.
 func (x *exchangePanel) set(p *replay.Played, what *Explanation) {
-	title, facts, verdict, judged := "", "", compare.Uncompared, false
+	of, title, facts, verdict, judged := "", "", "", compare.Uncompared, false
 	if p != nil {
+		of = fmt.Sprint(p.Number, " ", p.Label)
 		title, verdict, judged = p.Label, p.Verdict, p.Judged
 		m := moment{kind: momentAnswer, played: p}
 		if took := m.latency(); took[0] >= 0 || took[1] >= 0 {
@@ -73,12 +75,14 @@ func (x *exchangePanel) set(p *replay.Played, what *Explanation) {
 		}
 	}
 	if what != nil {
-		verdict, judged = what.Verdict, true
+		if p == nil || p.Judged {
+			verdict, judged = what.Verdict, true
+		}
 		if what.Why != "" {
 			facts = strings.TrimSpace(what.Why + "  " + facts)
 		}
 	}
-	x.show(title, facts, verdict, judged, what)
+	x.show(of, title, facts, verdict, judged, what)
 }
 
 // setGroup shows the example of a group of equal differences.
@@ -95,17 +99,25 @@ func (x *exchangePanel) setGroup(g *report.Group) {
 	if g.Client != "" {
 		facts += " of " + g.Client
 	}
-	x.show(g.Request, facts, verdict, true, &Explanation{
+	x.show(fmt.Sprint(g.Request, g.Places), g.Request, facts, verdict, true, &Explanation{
 		Verdict: verdict, Production: g.Production, Application: g.Application, Differences: g.Differences,
 	})
 }
 
-func (x *exchangePanel) show(title, facts string, verdict compare.Verdict, judged bool, what *Explanation) {
-	if title != x.title || (what == nil) != (x.what == nil) {
+func (x *exchangePanel) show(of, title, facts string, verdict compare.Verdict, judged bool, what *Explanation) {
+	if of != x.of || (what == nil) != (x.what == nil) {
 		x.top, x.left, x.stop = 0, 0, -1
 	}
-	x.title, x.facts, x.verdict, x.judged, x.what = title, facts, verdict, judged, what
-	x.parts = nil
+	if !sameTexts(what, x.what) {
+		x.parts = nil
+	}
+	x.of, x.title, x.facts, x.verdict, x.judged, x.what = of, title, facts, verdict, judged, what
+}
+
+// sameTexts reports whether two explanations need not be laid out anew.
+func sameTexts(a, b *Explanation) bool {
+	return a == b || a != nil && b != nil && a.Production == b.Production && a.Application == b.Application && a.Request == b.Request &&
+		a.Verdict == b.Verdict && len(a.Differences) == len(b.Differences) && len(a.Excused) == len(b.Excused) && a.Raw[0] == nil && b.Raw[0] == nil
 }
 
 // cycleMode shows the answers in the next way.
@@ -122,7 +134,7 @@ func (x *exchangePanel) toggleRequest() {
 
 // toggleDifferences lists all differences, or the first ones.
 func (x *exchangePanel) toggleDifferences() {
-	x.folded = !x.folded
+	x.all = !x.all
 	x.top, x.stop, x.parts = 0, -1, nil
 }
 
@@ -259,12 +271,16 @@ func (x *exchangePanel) whyNothing() string {
 }
 
 func (x *exchangePanel) headline(cells int, st *styles) string {
-	if !x.judged {
-		return assemble(cells, nil, segment{text: x.title, cells: cells, look: st.Title})
+	word, look := verdictWord(x.verdict), st.verdictLook(x.verdict)
+	switch {
+	case x.judged:
+	case x.title == "":
+		word = ""
+	default:
+		word, look = "not judged yet", st.Warn
 	}
-	word := verdictWord(x.verdict)
 	n := min(width(word)+2, cells)
-	return assemble(cells, nil, segment{text: word, cells: n, look: st.verdictLook(x.verdict)}, segment{text: x.title, cells: cells - n, look: st.Title})
+	return assemble(cells, nil, segment{text: word, cells: n, look: look}, segment{text: x.title, cells: cells - n, look: st.Title})
 }
 
 // status says how the answers are shown, and which part of them.

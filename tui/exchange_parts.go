@@ -21,7 +21,7 @@ import (
 	"tcpsandbox/report"
 )
 
-// differencesShown is how many differences are listed when they are folded.
+// differencesShown is how many differences are listed at first.
 const differencesShown = 3
 
 // exchangePart is a number of lines.
@@ -41,6 +41,11 @@ func (st *styles) diffLooks() diffStyles {
 	return diffStyles{
 		Changed: st.Warn, Removed: st.Removed, Added: st.Added, Word: st.Word, Fold: st.Faint, Number: st.Faint,
 	}
+}
+
+// messageLooks are the looks of a message.
+func (st *styles) messageLooks() messageStyles {
+	return messageStyles{Status: st.Title, Name: st.Label, Key: st.Accent, String: st.Good, Number: st.Warn, Literal: st.Warn}
 }
 
 // layOut makes the parts anew.
@@ -79,7 +84,7 @@ func (x *exchangePanel) text(look func(st *styles) lipgloss.Style, lines ...stri
 }
 
 func faint(st *styles) lipgloss.Style { return st.Faint }
-func even(*styles) lipgloss.Style     { return lipgloss.Style{} }
+func warn(st *styles) lipgloss.Style  { return st.Warn }
 
 // heading appends a line that says what follows; it is not scrolled sideways.
 func (x *exchangePanel) heading(words string) {
@@ -97,7 +102,7 @@ func (x *exchangePanel) differences(e *Explanation) {
 		return
 	}
 	shown := e.Differences
-	if x.folded {
+	if !x.all {
 		shown = shown[:min(len(shown), differencesShown)]
 	}
 	lines := []string{howMany(int64(len(e.Differences)), "difference") + ", production's → the application's"}
@@ -107,7 +112,7 @@ func (x *exchangePanel) differences(e *Explanation) {
 	if more := len(e.Differences) - len(shown); more > 0 {
 		lines = append(lines, fmt.Sprintf("  … %d more", more))
 	}
-	x.text(func(st *styles) lipgloss.Style { return st.Warn }, lines...)
+	x.text(warn, lines...)
 }
 
 // differenceWords is a difference in a line.
@@ -141,12 +146,30 @@ func (x *exchangePanel) requestParts(e *Explanation) {
 
 // body shows one text.
 func (x *exchangePanel) body(b *report.Body) {
-	lines := split(b.Head, "\n")
-	if b.Head != "" && b.Text != "" && lines[len(lines)-1] != "" {
-		lines = append(lines, "")
+	head, text := split(b.Head, ""), split(cutText(b), "")
+	if n := len(head); n > 0 && len(text) > 0 && head[n-1] != "" {
+		head = append(head, "")
 	}
-	lines = append(lines, split(cutText(b), "\n")...)
-	x.text(even, lines...)
+	isJSON := strings.HasPrefix(b.Text, "{") || strings.HasPrefix(b.Text, "[")
+	lines := append(head, text...)
+	widest := 0
+	for i, l := range lines {
+		lines[i] = visible(l)
+		widest = max(widest, width(lines[i]))
+	}
+	x.parts = append(x.parts, exchangePart{n: len(lines), widest: widest, draw: func(from, n, cells, left int, st *styles) []string {
+		out := make([]string, 0, n)
+		for i, l := range lines[from : from+n] {
+			var tokens []token
+			if from+i < len(head) {
+				tokens = headTokens(l)
+			} else if isJSON {
+				tokens = jsonTokens(l)
+			}
+			out = append(out, drawTokens(l, tokens, left, cells, st.messageLooks()))
+		}
+		return out
+	}})
 }
 
 // cutText is a body's text, and that it was cut.
@@ -165,6 +188,9 @@ func (x *exchangePanel) answers(e *Explanation) {
 		x.heading("no answer came, and production's is not kept")
 	case p == nil && a == nil:
 		x.heading("the answers are not kept")
+	case a == nil && !x.judged:
+		x.heading("production's answer; the application's has not come yet")
+		x.body(p)
 	case a == nil && e.Verdict == compare.Missing:
 		x.heading("production's answer; the application gave none")
 		x.body(p)
