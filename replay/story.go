@@ -23,7 +23,8 @@ type Story struct {
 	Wire    session.Totals // what was captured of the connection
 	// Place is where the first answer that differs does: "$.items[3].price"; "" if
 	// none does, or that is not known.
-	Place string
+	Place   string
+	Packets session.Wire // what its packets tell beside, if the capture was asked to note that
 }
 
 // Mark is something that happened to the connection, on both sides or on one.
@@ -107,7 +108,7 @@ const (
 	tellsText  = 256 << 10 // of each answer that differs
 	storyText  = 1 << 20   // of a session
 	playedCost = 512       // of an exchange without its texts
-	storyCost  = 512       // of a session without its exchanges
+	storyCost  = 768       // of a session without its exchanges
 )
 
 // story is a Story in the making, of one player.
@@ -308,6 +309,7 @@ func (p *player) tellAll(now time.Time, with bool) *Story {
 	s := &Story{
 		View: p.view(now), Began: t.began, Marks: append([]Mark(nil), t.marks...), Omitted: t.lost,
 		Bytes: p.ledger, Missing: totals.Missing[session.Client], Wire: totals,
+		Packets: p.s.Wire(),
 	}
 	if d := p.record.First; d != nil {
 		s.Place = cmp.Or(d.Path, d.Place.String())

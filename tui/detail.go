@@ -20,52 +20,47 @@ import (
 	"tcpsandbox/replay"
 )
 
-// detailPanel shows a session's story. The zero value shows that there is none.
-type detailPanel struct {
-	// copyKey is the key that copies the command which replays the session.
-	copyKey string
-
-	story  *Story
+// detail shows a session's story. The zero value shows that there is none.
+type detail struct {
+	cursor        // in the timeline
+	story  *Story // nil: it is not kept, or not here yet
+	waits  *Story // what is known before it is here
 	now    time.Time
 	rows   []moment
-	cursor int
-	top    int  // the first row on the screen
 	folded bool // facts are not shown
+	from   int  // line of the timeline's first row, as drawn last
+}
 
-	// As drawn last:
-	height int // rows of the timeline
-	from   int // line of its first row
+// loading shows what a view tells, until the story is here.
+func (d *detail) loading(v replay.View) {
+	d.waits = &Story{Story: replay.Story{View: v}}
 }
 
 // set shows a story as of now; nil: it is not kept. Of the session that is shown
 // already, the cursor stays on its row, or at the end if it was there; of another
 // it begins where something went wrong, or where a live one has come to.
-func (d *detailPanel) set(story *Story, now time.Time) {
-	d.now = now
-	same := story != nil && d.story != nil && story.Slot == d.story.Slot
-	atEnd := len(d.rows) > 0 && d.cursor == len(d.rows)-1
+func (d *detail) set(story *Story, now time.Time) {
+	same := story != nil && d.story != nil && story.Slot == d.story.Slot && len(d.rows) > 0
 	var key momentKey
-	if d.cursor < len(d.rows) {
-		key = d.rows[d.cursor].key()
+	if d.at < len(d.rows) {
+		key = d.rows[d.at].key()
 	}
-	had := len(d.rows)
-	d.story, d.rows = story, nil
+	d.story, d.now, d.waits, d.rows = story, now, nil, nil
 	if story != nil {
 		d.rows = timeline(story)
 	}
+	d.of(len(d.rows))
 	switch {
-	case !same || had == 0:
+	case !same:
 		d.begin()
-	case atEnd && story.State == "":
-		d.cursor = len(d.rows) - 1
-	default:
+	case !d.end:
 		d.find(key)
 	}
 }
 
 // begin puts the cursor on what a reader looks for first.
-func (d *detailPanel) begin() {
-	d.cursor, d.top = 0, 0
+func (d *detail) begin() {
+	d.at, d.top, d.end = 0, 0, false
 	if d.story == nil {
 		return
 	}
@@ -76,18 +71,18 @@ func (d *detailPanel) begin() {
 	switch {
 	case len(d.rows) > 0 && d.rows[0].notable() || d.nextDifference(1):
 	case d.story.State == "":
-		d.end()
+		d.last()
 	}
 }
 
 // find puts the cursor on a row, or if that is not kept any more on the nearest
 // exchange's.
-func (d *detailPanel) find(key momentKey) {
-	near, distance := min(d.cursor, max(len(d.rows)-1, 0)), -1
+func (d *detail) find(key momentKey) {
+	near, distance := min(d.at, max(len(d.rows)-1, 0)), -1
 	for i := range d.rows {
 		k := d.rows[i].key()
 		if k == key {
-			d.cursor = i
+			d.at = i
 			return
 		}
 		if key.kind == momentMark || d.rows[i].kind == momentMark {
@@ -97,26 +92,15 @@ func (d *detailPanel) find(key momentKey) {
 			near, distance = i, away
 		}
 	}
-	d.cursor = near
+	d.at = near
 }
-
-// move moves the cursor.
-func (d *detailPanel) move(by int) {
-	d.cursor = max(0, min(d.cursor+by, len(d.rows)-1))
-}
-
-// page moves the cursor by screens.
-func (d *detailPanel) page(by int) { d.move(by * max(d.height-1, 1)) }
-
-func (d *detailPanel) home() { d.cursor = 0 }
-func (d *detailPanel) end()  { d.move(len(d.rows)) }
 
 // nextDifference moves the cursor to the next row where something went wrong, or
 // with -1 the one before. It reports whether there is one.
-func (d *detailPanel) nextDifference(by int) bool {
-	for i := d.cursor + by; i >= 0 && i < len(d.rows); i += by {
+func (d *detail) nextDifference(by int) bool {
+	for i := d.at + by; i >= 0 && i < len(d.rows); i += by {
 		if d.rows[i].notable() {
-			d.cursor = i
+			d.at, d.end = i, false
 			return true
 		}
 	}
@@ -124,7 +108,7 @@ func (d *detailPanel) nextDifference(by int) bool {
 }
 
 // selectedExchange returns the number of the exchange under the cursor.
-func (d *detailPanel) selectedExchange() (number int, ok bool) {
+func (d *detail) selectedExchange() (number int, ok bool) {
 	if p := d.selected(); p != nil {
 		return p.Number, true
 	}
@@ -132,37 +116,42 @@ func (d *detailPanel) selectedExchange() (number int, ok bool) {
 }
 
 // selected returns the exchange under the cursor, or nil. It belongs to the story.
-func (d *detailPanel) selected() *replay.Played {
-	if d.cursor >= len(d.rows) {
+func (d *detail) selected() *replay.Played {
+	if d.at >= len(d.rows) {
 		return nil
 	}
-	return d.rows[d.cursor].played
+	return d.rows[d.at].played
+}
+
+// played returns an exchange of the story by its number, or nil.
+func (d *detail) played(number int) *replay.Played {
+	for i := range d.rows {
+		if p := d.rows[i].played; p != nil && p.Number == number {
+			return p
+		}
+	}
+	return nil
 }
 
 // click puts the cursor on the row that was drawn in a line of the panel; false:
 // there is none.
-func (d *detailPanel) click(line int) bool {
-	row := line - d.from
-	if row < 0 || row >= d.height || d.top+row >= len(d.rows) {
-		return false
-	}
-	d.cursor = d.top + row
-	return true
-}
+func (d *detail) click(line int) bool { return d.cursor.click(line - d.from) }
 
 // toggleFacts shows the facts, or does not.
-func (d *detailPanel) toggleFacts() { d.folded = !d.folded }
+func (d *detail) toggleFacts() { d.folded = !d.folded }
 
 // view draws the panel: exactly height lines of exactly width cells.
-func (d *detailPanel) view(width, height int, st styles, focused bool) []string {
+func (d *detail) view(width, height int, st styles, focused bool) []string {
 	if width <= 0 || height <= 0 {
 		return nil
 	}
-	if d.story == nil {
-		d.height = 0
-		return notKept(width, height, &st, "Of this session no story is kept: there was no room for it, or it was not played here.", d.copyKey)
+	switch {
+	case d.story == nil && d.waits != nil:
+		return filled(head(d.waits, d.now, width, height, &st), width, height)
+	case d.story == nil:
+		return notKept(width, height, &st, "Of this session no story is kept: there was no room for it, or it was not played here.")
 	}
-	out := d.head(width, height, &st)
+	out := head(d.story, d.now, width, height, &st)
 	if !d.folded { // a third of what is left, or what the timeline and its header do not need
 		rest := height - len(out)
 		out = append(out, d.facts(width, max(rest/3, rest-1-len(d.rows)), &st)...)
@@ -174,7 +163,7 @@ func (d *detailPanel) view(width, height int, st styles, focused bool) []string 
 	d.scroll()
 	for i := d.top; i < len(d.rows) && len(out) < height; i++ {
 		var whole *lipgloss.Style
-		if i == d.cursor {
+		if i == d.at {
 			whole = selection(&st, focused)
 		}
 		out = append(out, d.row(&d.rows[i], width, &st, whole))
@@ -182,17 +171,13 @@ func (d *detailPanel) view(width, height int, st styles, focused bool) []string 
 	if len(d.rows) == 0 && len(out) < height {
 		out = append(out, assemble(width, nil, segment{text: "  nothing of it is kept", cells: width, look: st.Faint}))
 	}
-	for len(out) < height {
-		out = append(out, blank(width))
-	}
-	return out[:height]
+	return filled(out, width, height)
 }
 
 // scroll keeps the cursor on the screen, with a few rows around it.
-func (d *detailPanel) scroll() {
-	d.cursor = max(0, min(d.cursor, len(d.rows)-1))
+func (d *detail) scroll() {
 	around := min(3, (d.height-1)/2)
-	d.top = min(d.top, d.cursor-around)
-	d.top = max(d.top, d.cursor+around-d.height+1)
+	d.top = min(d.top, d.at-around)
+	d.top = max(d.top, d.at+around-d.height+1)
 	d.top = max(0, min(d.top, len(d.rows)-d.height))
 }

@@ -43,38 +43,32 @@ func (st *styles) verdictLook(v compare.Verdict) lipgloss.Style {
 
 // verdictWord is a verdict with its sign.
 func verdictWord(v compare.Verdict) string {
-	return string([]rune("=≈≠∅·")[v]) + " " + v.String()
+	return signs[v] + " " + v.String()
 }
 
 // notKept fills a panel with why there is nothing to show, and what helps.
-func notKept(cells, height int, st *styles, why, copyKey string) []string {
-	if copyKey == "" {
-		copyKey = "y"
-	}
+func notKept(cells, height int, st *styles, why string) []string {
 	out := styled(st.Title, phrases(why, cells, 3))
 	for _, help := range []string{
 		"--max-memory with more lets more be kept.",
 		"--save-failures DIR writes the packets of what fails to files.",
-		copyKey + " copies the command that plays it again.",
+		"y copies the command that plays it again.",
 	} {
 		out = append(out, styled(st.Faint, phrases("· "+help, cells, 3))...)
 	}
-	for len(out) < height {
-		out = append(out, blank(cells))
-	}
-	return out[:height]
+	return filled(out, cells, height)
 }
 
 // head says what happened, to whom, and where bytes were lost: at most a third of
 // the height.
-func (d *detailPanel) head(cells, height int, st *styles) (out []string) {
-	said, m := headline(d.story, d.now)
-	out = styled(st.of(m), phrases(said, cells, max(1, min(3, height/6))))
+func head(s *Story, now time.Time, cells, height int, st *styles) (out []string) {
+	said, m := headline(s, now)
+	out = styled(st.of(m), phrases(said, cells, max(1, min(3, height/4))))
 	if height < 5 {
 		return out
 	}
-	out = append(out, assemble(cells, nil, segment{text: whoWords(d.story), cells: cells}))
-	if words := ledgerWords(d.story); words != "" && height >= 7 {
+	out = append(out, assemble(cells, nil, segment{text: whoWords(s), cells: cells}))
+	if words := ledgerWords(s); words != "" && height >= 10 {
 		out = append(out, assemble(cells, nil, segment{"bytes ", 6, st.Label, false}, segment{words, cells - 6, st.Warn, false}))
 	}
 	return out
@@ -97,7 +91,9 @@ func whoWords(s *Story) string {
 	if s.Joined {
 		words = append(words, "joined: its beginning was not captured")
 	}
-	words = append(words, "production "+s.Production.String())
+	if s.Production != replay.ProductionUnknown {
+		words = append(words, "production "+s.Production.String())
+	}
 	if !s.Start.IsZero() {
 		words = append(words, "began "+s.Start.Format("15:04:05.000"))
 	}
@@ -124,7 +120,7 @@ func ledgerWords(s *Story) string {
 
 // facts draws the facts in at most so many lines; two side by side where there is
 // the width for it.
-func (d *detailPanel) facts(cells, height int, st *styles) (out []string) {
+func (d *detail) facts(cells, height int, st *styles) (out []string) {
 	facts := d.story.Facts
 	if len(facts) == 0 || height < 3 {
 		return nil
@@ -210,7 +206,7 @@ func clocks(cells int, s *Story, st *styles) string {
 }
 
 // row draws a row of the timeline.
-func (d *detailPanel) row(m *moment, cells int, st *styles, whole *lipgloss.Style) string {
+func (d *detail) row(m *moment, cells int, st *styles, whole *lipgloss.Style) string {
 	c := timelineLayout(cells)
 	marker := "  "
 	if whole != nil {
@@ -218,17 +214,17 @@ func (d *detailPanel) row(m *moment, cells int, st *styles, whole *lipgloss.Styl
 	}
 	segments := []segment{
 		{text: marker, cells: timelineMarker, look: st.Accent},
-		{clock(m.at[replay.OfProduction], c.clock), c.clock, st.Label, true},
-		{clock(m.at[replay.OfApplication], c.clock), c.clock, st.Label, true},
+		{sinceStart(m.at[replay.OfProduction], c.clock), c.clock, st.Label, true},
+		{sinceStart(m.at[replay.OfApplication], c.clock), c.clock, st.Label, true},
 		{text: " " + string(m.way), cells: timelineWay, look: st.Faint}, {cells: 1},
 		{text: m.sizeWords(), cells: c.size, look: st.Label},
 	}
 	return assemble(cells, whole, append(segments, m.told(c.rest, st)...)...)
 }
 
-// clock writes a time since the beginning in seconds, with as many digits as
+// sinceStart writes a time since the beginning in seconds, with as many digits as
 // there is room for.
-func clock(d time.Duration, cells int) string {
+func sinceStart(d time.Duration, cells int) string {
 	if d < 0 {
 		return "–"
 	}
@@ -272,30 +268,9 @@ func (m *moment) told(cells int, st *styles) []segment {
 	return m.answerTold(cells, st)
 }
 
-// markWords names a mark; what one side alone does has its name.
+// markWords names a mark, and who alone did it.
 func (m *moment) markWords() string {
-	doer := ""
-	if m.oneSided {
-		doer = "the application"
-		if m.at[replay.OfProduction] >= 0 {
-			doer = "production's server"
-		}
-	}
 	switch m.mark {
-	case replay.ServerAccepts:
-		if doer != "" {
-			return "production's server accepts, the application does not"
-		}
-	case replay.ServerCloses:
-		if doer != "" {
-			return doer + " closes, production's server did not"
-		}
-	case replay.ServerResets:
-		if doer == "the application" {
-			return "the application resets, production's server did not"
-		} else if doer != "" {
-			return "production's server resets, the application did not"
-		}
 	case replay.Hole:
 		return "bytes of the client were not captured"
 	case replay.Reconnects:
@@ -303,7 +278,18 @@ func (m *moment) markWords() string {
 	case replay.Sheds:
 		return "dropped over the limit on memory"
 	}
-	return m.mark.String()
+	name := m.mark.String()
+	if !m.oneSided {
+		return name
+	}
+	does, isServer := strings.CutPrefix(name, "server ")
+	switch {
+	case !isServer:
+		return "only production's " + name
+	case m.at[replay.OfProduction] < 0:
+		return "only the application " + does
+	}
+	return "only production's server " + does
 }
 
 func (m *moment) requestTold(cells int, st *styles) []segment {

@@ -37,17 +37,15 @@ var exchangeModeNames = [...]string{"side by side", "unified", "hex"}
 // are unified.
 const sidesLeast = 60
 
-// exchangePanel shows two answers. The zero value shows that there are none.
-type exchangePanel struct {
-	// copyKey is the key that copies the command which replays the session.
-	copyKey string
-
+// answers shows two answers. The zero value shows that there are none.
+type answers struct {
 	of      string // what tells the exchange from others
 	title   string
 	verdict compare.Verdict
 	judged  bool
 	facts   string // beside the mode
 	what    *Explanation
+	waits   bool // for what
 
 	mode    exchangeMode
 	request bool // the request is shown
@@ -62,9 +60,15 @@ type exchangePanel struct {
 	height int // lines of the parts
 }
 
+// loading shows what a story tells of an exchange, until its texts are here.
+func (x *answers) loading(p *replay.Played) {
+	x.set(p, nil)
+	x.waits = true
+}
+
 // set shows an exchange of a session; nil: its texts are not kept. The same
 // exchange stays scrolled where it is.
-func (x *exchangePanel) set(p *replay.Played, what *Explanation) {
+func (x *answers) set(p *replay.Played, what *Explanation) {
 	of, title, facts, verdict, judged := "", "", "", compare.Uncompared, false
 	if p != nil {
 		of = fmt.Sprint(p.Number, " ", p.Label)
@@ -86,7 +90,7 @@ func (x *exchangePanel) set(p *replay.Played, what *Explanation) {
 }
 
 // setGroup shows the example of a group of equal differences.
-func (x *exchangePanel) setGroup(g *report.Group) {
+func (x *answers) setGroup(g *report.Group) {
 	facts := howMany(g.Count, "answer")
 	verdict := compare.Different
 	switch {
@@ -104,7 +108,9 @@ func (x *exchangePanel) setGroup(g *report.Group) {
 	})
 }
 
-func (x *exchangePanel) show(of, title, facts string, verdict compare.Verdict, judged bool, what *Explanation) {
+// show shows what set and setGroup have found.
+func (x *answers) show(of, title, facts string, verdict compare.Verdict, judged bool, what *Explanation) {
+	x.waits = false
 	if of != x.of || (what == nil) != (x.what == nil) {
 		x.top, x.left, x.stop = 0, 0, -1
 	}
@@ -120,38 +126,38 @@ func sameTexts(a, b *Explanation) bool {
 		a.Verdict == b.Verdict && len(a.Differences) == len(b.Differences) && len(a.Excused) == len(b.Excused) && a.Raw[0] == nil && b.Raw[0] == nil
 }
 
-// cycleMode shows the answers in the next way.
-func (x *exchangePanel) cycleMode() {
+// nextMode shows the answers in the next way.
+func (x *answers) nextMode() {
 	x.mode = (x.mode + 1) % exchangeModes
 	x.top, x.left, x.stop, x.parts = 0, 0, -1, nil
 }
 
 // toggleRequest shows the request, or does not.
-func (x *exchangePanel) toggleRequest() {
+func (x *answers) toggleRequest() {
 	x.request = !x.request
 	x.top, x.stop, x.parts = 0, -1, nil
 }
 
 // toggleDifferences lists all differences, or the first ones.
-func (x *exchangePanel) toggleDifferences() {
+func (x *answers) toggleDifferences() {
 	x.all = !x.all
 	x.top, x.stop, x.parts = 0, -1, nil
 }
 
 // move scrolls by lines.
-func (x *exchangePanel) move(by int) {
+func (x *answers) move(by int) {
 	x.top = max(0, min(x.top+by, x.lines()-x.height))
 	x.stop = -1
 }
 
 // page scrolls by screens.
-func (x *exchangePanel) page(by int) { x.move(by * max(x.height-1, 1)) }
+func (x *answers) page(by int) { x.move(by * max(x.height-1, 1)) }
 
-func (x *exchangePanel) home() { x.move(-x.top) }
-func (x *exchangePanel) end()  { x.move(x.lines()) }
+func (x *answers) home() { x.move(-x.top) }
+func (x *answers) last() { x.move(x.lines()) }
 
 // sideways scrolls the texts by cells.
-func (x *exchangePanel) sideways(by int) {
+func (x *answers) sideways(by int) {
 	widest := 0
 	for i := range x.parts {
 		widest = max(widest, x.parts[i].widest)
@@ -161,7 +167,7 @@ func (x *exchangePanel) sideways(by int) {
 
 // nextDifference scrolls to the next place where the answers differ, or with -1
 // to the one before. It reports whether there is one.
-func (x *exchangePanel) nextDifference(by int) bool {
+func (x *answers) nextDifference(by int) bool {
 	at := x.stop
 	if at < 0 {
 		if at = x.top; by > 0 {
@@ -183,7 +189,7 @@ func (x *exchangePanel) nextDifference(by int) bool {
 
 // findStop returns the line of the difference next to a line, or -1, and how many
 // cells of text are before it.
-func (x *exchangePanel) findStop(at, by int) (line, column int) {
+func (x *answers) findStop(at, by int) (line, column int) {
 	line, first := -1, 0
 	for i := range x.parts {
 		p := &x.parts[i]
@@ -199,7 +205,7 @@ func (x *exchangePanel) findStop(at, by int) (line, column int) {
 }
 
 // textWidth is about how many cells of a text are on the screen.
-func (x *exchangePanel) textWidth() int {
+func (x *answers) textWidth() int {
 	if x.shownMode() == modeSides {
 		return max(x.width/2-6, 1)
 	}
@@ -207,7 +213,7 @@ func (x *exchangePanel) textWidth() int {
 }
 
 // shownMode is the mode that there is the width for.
-func (x *exchangePanel) shownMode() exchangeMode {
+func (x *answers) shownMode() exchangeMode {
 	if x.mode == modeSides && x.width < sidesLeast {
 		return modeUnified
 	}
@@ -215,7 +221,7 @@ func (x *exchangePanel) shownMode() exchangeMode {
 }
 
 // lines is how many there are to be scrolled.
-func (x *exchangePanel) lines() (n int) {
+func (x *answers) lines() (n int) {
 	for i := range x.parts {
 		n += x.parts[i].n
 	}
@@ -223,7 +229,7 @@ func (x *exchangePanel) lines() (n int) {
 }
 
 // view draws the panel: exactly height lines of exactly width cells.
-func (x *exchangePanel) view(width, height int, st styles, focused bool) []string {
+func (x *answers) view(width, height int, st styles, focused bool) []string {
 	if width <= 0 || height <= 0 {
 		return nil
 	}
@@ -232,8 +238,11 @@ func (x *exchangePanel) view(width, height int, st styles, focused bool) []strin
 		x.layOut()
 	}
 	out := []string{x.headline(width, &st)}
-	if x.nothing() {
-		return append(out, notKept(width, height-1, &st, x.whyNothing(), x.copyKey)...)
+	switch {
+	case x.waits:
+		return filled(out, width, height)
+	case x.nothing():
+		return append(out, notKept(width, height-1, &st, x.whyNothing())...)
 	}
 	x.height = max(height-2, 0)
 	x.top = max(0, min(x.top, x.lines()-x.height))
@@ -249,28 +258,25 @@ func (x *exchangePanel) view(width, height int, st styles, focused bool) []strin
 		}
 		first += p.n
 	}
-	for len(out) < height {
-		out = append(out, blank(width))
-	}
-	return out[:height]
+	return filled(out, width, height)
 }
 
 // nothing reports whether there is neither answer to be shown, though there was
 // one.
-func (x *exchangePanel) nothing() bool {
+func (x *answers) nothing() bool {
 	e := x.what
 	return e == nil || e.Production == nil && e.Application == nil && e.Raw[0] == nil && e.Raw[1] == nil &&
 		len(e.Differences) == 0 && e.Request == nil
 }
 
-func (x *exchangePanel) whyNothing() string {
+func (x *answers) whyNothing() string {
 	if x.title == "" {
 		return "No exchange is selected, or its texts are not kept."
 	}
 	return "The texts of this exchange are not kept: there was no room for them, or they were not captured."
 }
 
-func (x *exchangePanel) headline(cells int, st *styles) string {
+func (x *answers) headline(cells int, st *styles) string {
 	word, look := verdictWord(x.verdict), st.verdictLook(x.verdict)
 	switch {
 	case x.judged:
@@ -284,7 +290,7 @@ func (x *exchangePanel) headline(cells int, st *styles) string {
 }
 
 // status says how the answers are shown, and which part of them.
-func (x *exchangePanel) status(cells int, st *styles, focused bool) string {
+func (x *answers) status(cells int, st *styles, focused bool) string {
 	mode := exchangeModeNames[x.shownMode()]
 	where := ""
 	if n := x.lines(); n > x.height {

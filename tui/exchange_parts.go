@@ -2,11 +2,11 @@ package tui
 
 // What is scrolled in an exchange's panel, as parts one below the other:
 //
-//	differences    place: production's value → the application's
-//	request        as text
-//	answers        head and body, each a diffView; once if they are the same
-//	hex            the answers' bytes
-//	excused        where they differ and may
+//	listed          differences, place: production's value → the application's
+//	requestParts    the request, as text
+//	both            head and body, each a diffView; once if they are the same
+//	hex             the answers' bytes
+//	excused         where they differ and may
 //
 // Parts know how many lines they have, and draw those that are looked at.
 
@@ -49,26 +49,26 @@ func (st *styles) messageLooks() messageStyles {
 }
 
 // layOut makes the parts anew.
-func (x *exchangePanel) layOut() {
+func (x *answers) layOut() {
 	x.parts = []exchangePart{}
 	e := x.what
 	if e == nil {
 		return
 	}
-	x.differences(e)
+	x.listed(e)
 	if x.request {
 		x.requestParts(e)
 	}
 	if x.mode == modeHex {
 		x.hex(e)
 	} else {
-		x.answers(e)
+		x.both(e)
 	}
 	x.excused(e)
 }
 
 // text appends lines that are drawn by themselves.
-func (x *exchangePanel) text(look func(st *styles) lipgloss.Style, lines ...string) {
+func (x *answers) text(look func(st *styles) lipgloss.Style, lines ...string) {
 	widest := 0
 	for i, l := range lines {
 		lines[i] = visible(l)
@@ -87,7 +87,7 @@ func faint(st *styles) lipgloss.Style { return st.Faint }
 func warn(st *styles) lipgloss.Style  { return st.Warn }
 
 // heading appends a line that says what follows; it is not scrolled sideways.
-func (x *exchangePanel) heading(words string) {
+func (x *answers) heading(words string) {
 	x.parts = append(x.parts, exchangePart{n: 1, draw: func(_, _, cells, _ int, st *styles) []string {
 		words := "── " + visible(words) + " "
 		n := min(width(words), cells)
@@ -96,8 +96,8 @@ func (x *exchangePanel) heading(words string) {
 	}})
 }
 
-// differences lists where the answers differ.
-func (x *exchangePanel) differences(e *Explanation) {
+// listed lists where the answers differ.
+func (x *answers) listed(e *Explanation) {
 	if len(e.Differences) == 0 {
 		return
 	}
@@ -135,7 +135,7 @@ func differenceWords(d *report.Difference) string {
 }
 
 // requestParts shows the request.
-func (x *exchangePanel) requestParts(e *Explanation) {
+func (x *answers) requestParts(e *Explanation) {
 	x.heading("request")
 	if e.Request == nil {
 		x.text(faint, "it is not kept")
@@ -145,7 +145,7 @@ func (x *exchangePanel) requestParts(e *Explanation) {
 }
 
 // body shows one text.
-func (x *exchangePanel) body(b *report.Body) {
+func (x *answers) body(b *report.Body) {
 	head, text := split(b.Head, ""), split(cutText(b), "")
 	if n := len(head); n > 0 && len(text) > 0 && head[n-1] != "" {
 		head = append(head, "")
@@ -180,8 +180,8 @@ func cutText(b *report.Body) string {
 	return strings.TrimSuffix(b.Text, "\n") + "\n… it goes on, and is not kept or not shown"
 }
 
-// answers shows the answers as text.
-func (x *exchangePanel) answers(e *Explanation) {
+// both shows the answers as text.
+func (x *answers) both(e *Explanation) {
 	p, a := e.Production, e.Application
 	switch {
 	case p == nil && a == nil && e.Verdict == compare.Missing:
@@ -212,7 +212,7 @@ func (x *exchangePanel) answers(e *Explanation) {
 }
 
 // diff shows two texts against each other.
-func (x *exchangePanel) diff(title, production, application string) {
+func (x *answers) diff(title, production, application string) {
 	rows := diffRows(production, application)
 	var v diffView
 	if x.shownMode() == modeSides {
@@ -252,7 +252,7 @@ func (x *exchangePanel) diff(title, production, application string) {
 }
 
 // hex shows the answers' bytes.
-func (x *exchangePanel) hex(e *Explanation) {
+func (x *answers) hex(e *Explanation) {
 	p, a := e.Raw[0], e.Raw[1]
 	var v hexView
 	switch {
@@ -287,7 +287,7 @@ func (x *exchangePanel) hex(e *Explanation) {
 }
 
 // excused lists where the answers differ and may.
-func (x *exchangePanel) excused(e *Explanation) {
+func (x *answers) excused(e *Explanation) {
 	if len(e.Excused) == 0 {
 		return
 	}

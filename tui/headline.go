@@ -115,6 +115,9 @@ func live(s *Story, now time.Time) (string, mood) {
 			because = ": " + s.Failure
 		}
 		return "failing: the connection to the application is lost" + because, moodBad
+	case replay.Unplayed:
+		return fmt.Sprintf("captured: %s, %s from the client and %s from the server", howMany(int64(s.Requests), noun(s)),
+			howMany(s.Captured, "byte"), howMany(s.Served, "byte")), moodPlain
 	case replay.Closing:
 		return "closing: the client has closed, the application has not yet", moodPlain
 	case replay.Held, replay.Waiting:
@@ -273,4 +276,12 @@ func sinceWords(now, then time.Time) string {
 		return " for " + shortTime(d)
 	}
 	return ""
+}
+
+// howMany writes a number with its noun, which takes an s unless it is one.
+func howMany(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(n) + " " + noun + "s"
 }

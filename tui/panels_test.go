@@ -40,7 +40,7 @@ func opened(more ...replay.Mark) []replay.Mark {
 
 func request(number int, label string, asked, sent time.Duration, cause replay.Cause) replay.Played {
 	return replay.Played{
-		Number: number, Label: label, HTTP: true, Asked: asked * ms, Sent: sent * ms, Released: true, Cause: cause,
+		Number: number, Label: label, HTTP: true, Asked: asked * milli, Sent: sent * milli, Released: true, Cause: cause,
 		First: at(-1, -1), Whole: at(-1, -1), RequestLen: 78,
 	}
 }
@@ -95,9 +95,9 @@ func heldStory() *Story {
 	for i := 2; i < 4; i++ {
 		p := &s.Played[i]
 		p.Sent, p.Released, p.Cause = never, false, 0
-		p.First[0], p.AnswerLen[0] = p.Asked+22*ms, 1200
+		p.First[0], p.AnswerLen[0] = p.Asked+22*milli, 1200
 	}
-	s.Played[1].First[0], s.Played[1].AnswerLen[0] = 3150*ms, 2048
+	s.Played[1].First[0], s.Played[1].AnswerLen[0] = 3150*milli, 2048
 	return s
 }
 
@@ -187,13 +187,13 @@ func missingAnswer() *Explanation {
 // panelSizes are those of the goldens.
 var panelSizes = [][2]int{{80, 19}, {120, 25}, {200, 50}, {40, 8}}
 
-// panel is what the tests need of one.
-type panel interface {
+// drawn is what the tests need of a panel.
+type drawn interface {
 	view(width, height int, st styles, focused bool) []string
 }
 
 // drawPanel draws with plain styles, and checks the size.
-func drawPanel(t *testing.T, p panel, cells, height int) []string {
+func drawPanel(t *testing.T, p drawn, cells, height int) []string {
 	t.Helper()
 	out := p.view(cells, height, styles{}, true)
 	if len(out) != height {
@@ -217,10 +217,10 @@ func inBox(lines []string) string {
 }
 
 func TestPanelGoldens(t *testing.T) {
-	detail := func(s *Story, do func(*detailPanel)) func() panel {
-		return func() panel {
-			d := &detailPanel{}
-			d.set(s, began.Add(6300*ms))
+	detailOf := func(s *Story, do func(*detail)) func() drawn {
+		return func() drawn {
+			d := &detail{}
+			d.set(s, began.Add(6300*milli))
 			if do != nil {
 				d.view(80, 19, styles{}, true)
 				do(d)
@@ -228,9 +228,9 @@ func TestPanelGoldens(t *testing.T) {
 			return d
 		}
 	}
-	exchange := func(p *replay.Played, e *Explanation, do func(*exchangePanel)) func() panel {
-		return func() panel {
-			x := &exchangePanel{}
+	exchange := func(p *replay.Played, e *Explanation, do func(*answers)) func() drawn {
+		return func() drawn {
+			x := &answers{}
 			x.set(p, e)
 			if do != nil {
 				x.view(80, 19, styles{}, true)
@@ -244,25 +244,25 @@ func TestPanelGoldens(t *testing.T) {
 		Request: "GET /cart", Places: []string{"$.total"}, Count: 1234, Missing: 12, Session: 12, Client: client.String(),
 		Differences: jsonDiffers().Differences, Production: jsonDiffers().Production, Application: jsonDiffers().Application,
 	}
-	for name, make := range map[string]func() panel{
-		"detail-failed":   detail(failed, func(d *detailPanel) { d.nextDifference(1) }),
-		"detail-folded":   detail(failed, func(d *detailPanel) { d.toggleFacts() }),
-		"detail-held":     detail(heldStory(), nil),
-		"detail-udp":      detail(udpStory(), func(d *detailPanel) { d.end() }),
-		"detail-nothing":  detail(nil, nil),
+	for name, make := range map[string]func() drawn{
+		"detail-failed":   detailOf(failed, func(d *detail) { d.nextDifference(1) }),
+		"detail-folded":   detailOf(failed, func(d *detail) { d.toggleFacts() }),
+		"detail-held":     detailOf(heldStory(), nil),
+		"detail-udp":      detailOf(udpStory(), func(d *detail) { d.last() }),
+		"detail-nothing":  detailOf(nil, nil),
 		"exchange-json":   exchange(&failed.Played[1], jsonDiffers(), nil),
-		"exchange-next":   exchange(&failed.Played[1], jsonDiffers(), func(x *exchangePanel) { x.nextDifference(1); x.nextDifference(1) }),
-		"exchange-single": exchange(&failed.Played[1], jsonDiffers(), func(x *exchangePanel) { x.cycleMode(); x.toggleRequest(); x.toggleDifferences() }),
-		"exchange-hex": exchange(&failed.Played[1], binaryDiffers(), func(x *exchangePanel) {
-			x.cycleMode()
-			x.cycleMode()
+		"exchange-next":   exchange(&failed.Played[1], jsonDiffers(), func(x *answers) { x.nextDifference(1); x.nextDifference(1) }),
+		"exchange-single": exchange(&failed.Played[1], jsonDiffers(), func(x *answers) { x.nextMode(); x.toggleRequest(); x.toggleDifferences() }),
+		"exchange-hex": exchange(&failed.Played[1], binaryDiffers(), func(x *answers) {
+			x.nextMode()
+			x.nextMode()
 			x.view(80, 19, styles{}, true)
 			x.nextDifference(1)
 		}),
 		"exchange-missing": exchange(&failed.Played[2], missingAnswer(), nil),
 		"exchange-nothing": exchange(&failed.Played[1], nil, nil),
-		"exchange-group": func() panel {
-			x := &exchangePanel{}
+		"exchange-group": func() drawn {
+			x := &answers{}
 			x.setGroup(&group)
 			return x
 		},

@@ -58,9 +58,6 @@ func styled(look lipgloss.Style, lines []string) []string {
 	return lines
 }
 
-// blank is an empty line.
-func blank(cells int) string { return strings.Repeat(" ", max(cells, 0)) }
-
 // phrases breaks a sentence between words into at most n lines of exactly that
 // many cells; what is left over is cut.
 func phrases(s string, cells, n int) (all []string) {

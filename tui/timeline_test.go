@@ -13,12 +13,12 @@ import (
 
 const (
 	never = replay.Never
-	ms    = time.Millisecond
+	milli = time.Millisecond
 )
 
 // at is a time on both sides, in milliseconds; -1: never.
 func at(production, application time.Duration) [2]time.Duration {
-	out := [2]time.Duration{production * ms, application * ms}
+	out := [2]time.Duration{production * milli, application * milli}
 	for i := range out {
 		if out[i] < 0 {
 			out[i] = never
@@ -209,7 +209,7 @@ func TestTimeline(t *testing.T) {
 				asked(0, "answer 1", at(0, 1), at(4, 3)),
 				{Number: 1, Label: "answer 2", Asked: never, Sent: never, First: at(5, -1), AnswerLen: [2]int64{9, 9}, Judged: true},
 				{
-					Number: 2, Label: "answer 3", Asked: never, Sent: 1 * ms, First: at(-1, 7), AnswerLen: [2]int64{0, 9},
+					Number: 2, Label: "answer 3", Asked: never, Sent: 1 * milli, First: at(-1, 7), AnswerLen: [2]int64{0, 9},
 					Judged: true, Verdict: compare.Different, Extra: true,
 				},
 			},
@@ -237,8 +237,8 @@ func TestTimeline(t *testing.T) {
 		`},
 		{"live: one awaited, one to come", replay.Story{
 			Played: []replay.Played{
-				{Number: 0, Label: "a", Asked: 5 * ms, Sent: 6 * ms, First: at(-1, -1), RequestLen: 9},
-				{Number: 1, Label: "b", Asked: 50 * ms, Sent: never, First: at(-1, -1), RequestLen: 9},
+				{Number: 0, Label: "a", Asked: 5 * milli, Sent: 6 * milli, First: at(-1, -1), RequestLen: 9},
+				{Number: 1, Label: "b", Asked: 50 * milli, Sent: never, First: at(-1, -1), RequestLen: 9},
 			},
 		}, `
 			5 6 → ask a
@@ -262,7 +262,7 @@ func TestTimeline(t *testing.T) {
 func TestTimelineHoldsAll(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		some := func() time.Duration { return time.Duration(r.IntN(40)-8) * ms / 2 }
+		some := func() time.Duration { return time.Duration(r.IntN(40)-8) * milli / 2 }
 		clock := func() time.Duration {
 			if d := some(); d >= 0 {
 				return d

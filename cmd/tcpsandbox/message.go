@@ -35,7 +35,8 @@ type console struct {
 	err      io.Writer
 	terminal bool
 	quiet    bool
-	line     bool // a progress line stands on the terminal
+	line     bool       // a progress line stands on the terminal
+	screen   *screenLog // what takes all lines instead; nil: nothing does
 }
 
 func newConsole(quiet bool) *console {
@@ -67,11 +68,38 @@ func (c *console) fail(err error) {
 }
 
 // app passes on a line that an application wrote; who says which.
-func (c *console) app(who string, line []byte) { c.print(who + ": " + string(line)) }
+func (c *console) app(who string, line []byte) {
+	if !c.shown(who, line) {
+		c.print(who + ": " + string(line))
+	}
+}
+
+// shown passes on a line to a screen; false: there is none.
+func (c *console) shown(who string, line []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.screen == nil {
+		return false
+	}
+	c.screen.add(who, string(line))
+	return true
+}
+
+// onScreen has l take all lines from now on; nil: nothing does any more.
+func (c *console) onScreen(l *screenLog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clear()
+	c.screen = l
+}
 
 func (c *console) print(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.screen != nil {
+		c.screen.add("tcpsandbox", strings.TrimPrefix(text, "tcpsandbox: "))
+		return
+	}
 	c.clear()
 	fmt.Fprintln(c.err, text)
 }
@@ -82,12 +110,15 @@ func (c *console) progress(text string) {
 	if c.quiet {
 		return
 	}
-	if !c.terminal {
-		c.say("%s", text)
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.screen != nil {
+		return // it has all that
+	}
+	if !c.terminal {
+		fmt.Fprintln(c.err, "tcpsandbox: "+text)
+		return
+	}
 	if size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 1 {
 		text = text[:min(len(text), int(size.Col)-1)]
 	}
