@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -346,6 +347,68 @@ func TestGuardSignals(t *testing.T) {
 	term.Exit()
 	term.Untouched()
 	waitGone(t, guard)
+}
+
+// The prompt of a shell with job control, which sets the terminal up itself,
+// works after a program that died. What the shell says of a kill may be on the
+// alternate screen and gone with it.
+func TestGuardUnderShell(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		if os.Getenv("TCPSANDBOX_NEED") == "all" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	for _, tt := range []struct {
+		name string
+		die  func(term *terminal.Terminal, pid int)
+		says string
+	}{
+		{"panic", func(term *terminal.Terminal, _ int) { term.Send("p") }, "panic: quoting"},
+		{"killed", func(_ *terminal.Terminal, pid int) { unix.Kill(pid, unix.SIGKILL) }, "before"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			sh := exec.Command("bash", "--norc", "--noprofile", "-i")
+			sh.Env = append(os.Environ(), "PS1=ready> ", "PS2=", "HISTFILE=", "TERM=xterm-256color", "GORACE=atexit_sleep_ms=0")
+			term := terminal.Start(t, 100, 50, sh)
+			term.WaitFor("ready>")
+			term.Send(fmt.Sprintf("%s=1 /proc/%d/exe"+terminal.Enter, guardedVar, os.Getpid()))
+			words := strings.Fields(term.WaitFor(" up"))
+			guard, err := strconv.Atoi(words[1])
+			if err != nil {
+				t.Fatalf("no guard: %q", words)
+			}
+			tt.die(term, parentOf(t, guard))
+			waitGone(t, guard)
+			term.WaitUntil("the shell is back", func(string) bool { return strings.Contains(term.History(), tt.says) && !term.Alternate() })
+			term.Send(terminal.Enter + "stty -a; echo end of $((1+1)) settings" + terminal.Enter)
+			got := term.WaitFor("end of 2 settings")
+			for _, want := range []string{"icanon", "isig", "opost", "echo", "icrnl"} {
+				if !slices.Contains(strings.Fields(got), want) {
+					t.Errorf("the shell's commands do not have %s:\n%s", want, got)
+				}
+			}
+			term.Send("exit" + terminal.Enter)
+			term.Exit()
+		})
+	}
+}
+
+// parentOf returns a process's parent.
+func parentOf(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(status), "PPid:\t")
+	line, _, _ = strings.Cut(line, "\n")
+	parent, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parent
 }
 
 // ignores reports whether a process ignores a signal.
