@@ -37,6 +37,9 @@ import (
 // The guard takes 1.7 MB of memory, beside 15 MB of the program's own pages that
 // it shares with us, and 9 ms of CPU for its start and end; between them it
 // sleeps.
+//
+// After SIGKILL a shell learns of the death when the guard does. It may print its
+// prompt first, on the alternate screen; then Enter shows the next one.
 const (
 	// guardName is its argv[0]. It takes the socket besides to be the guard.
 	guardName = "tcpsandbox-terminal-guard"
