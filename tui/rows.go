@@ -3,6 +3,7 @@ package tui
 import (
 	"cmp"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -156,12 +157,12 @@ func (r *rows) set(row *sessionRow, v *replay.View) {
 	row.view.Routes = nil
 	row.view.State = r.word(v.State)
 	if !same {
-		text := v.Client.String()
+		text := addressText(v.Client)
 		row.client = uint8(len(text))
-		text += " " + v.Server.String()
+		text += " " + addressText(v.Server)
 		row.server = uint8(len(text))
 		if v.As.IsValid() && v.As != v.Client {
-			text += " " + v.As.String()
+			text += " " + addressText(v.As)
 		}
 		row.text = strings.ToLower(text)
 		for i := range columns {
@@ -180,6 +181,13 @@ func (r *rows) set(row *sessionRow, v *replay.View) {
 		r.due[v.Slot] = true
 		r.held = append(r.held, int32(v.Slot))
 	}
+}
+
+func addressText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // route returns the one that all sessions share.
