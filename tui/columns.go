@@ -3,8 +3,8 @@ package tui
 import (
 	"encoding/binary"
 	"net/netip"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"charm.land/lipgloss/v2"
@@ -29,8 +29,9 @@ type column struct {
 	timed bool // time alone changes it
 	cell  func(r *sessionRow, now time.Time) string
 	key   func(r *sessionRow, now time.Time) entry
-	text  func(a, b *sessionRow) int // orders what have the same key; nil: nothing does
-	style func(r *sessionRow, st *styles) *lipgloss.Style
+	// routes: key has the beginning of the first route, and which list it is of.
+	routes bool
+	style  func(r *sessionRow, st *styles) *lipgloss.Style
 }
 
 // The columns, from left to right.
@@ -98,7 +99,7 @@ var columns = [...]column{
 		key:  func(r *sessionRow, _ time.Time) entry { return entry{hi: uint64(r.view.Proto)} }},
 	asColumn: {title: "as", from: 184, min: 21, grows: true, cell: asCell,
 		key: func(r *sessionRow, _ time.Time) entry { return addressKey(r.view.As) }},
-	routesColumn: {title: "routes", from: 140, min: 20, cell: routesCell, key: routesKey, text: compareRoutes},
+	routesColumn: {title: "routes", from: 140, min: 20, cell: routesCell, key: routesKey, routes: true},
 }
 
 // signedKey orders numbers.
@@ -217,37 +218,21 @@ func (r *sessionRow) behind(now time.Time) time.Duration {
 }
 
 func routesCell(r *sessionRow, _ time.Time) string {
-	switch len(r.routes) {
-	case 0:
-		return ""
-	case 1:
-		return r.routes[0].text
+	texts := make([]string, len(r.routes.routes))
+	for i, route := range r.routes.routes {
+		texts[i] = route.text
 	}
-	text := r.routes[0].text
-	for _, route := range r.routes[1:] {
-		text += ", " + route.text
-	}
-	return text
+	return strings.Join(texts, ", ")
 }
 
-// routesKey orders by the first route. compareRoutes knows what does not fit.
+// routesKey has the beginning of the first route, and which list it is.
 func routesKey(r *sessionRow, _ time.Time) entry {
-	if len(r.routes) == 0 {
-		return entry{}
+	var e entry
+	if len(r.routes.routes) > 0 {
+		e = prefixKey(r.routes.routes[0].text)
 	}
-	return prefixKey(r.routes[0].text)
-}
-
-func compareRoutes(a, b *sessionRow) int {
-	return slices.CompareFunc(a.routes, b.routes, func(a, b *route) int {
-		switch {
-		case a == b:
-			return 0
-		case a.text < b.text:
-			return -1
-		}
-		return 1
-	})
+	e.low = r.routes.number
+	return e
 }
 
 // countCell writes a number in four cells: 9999, 10k, 1.2M.
