@@ -39,6 +39,8 @@ type AssemblerConfig struct {
 	// MaxFlows bounds the connections that are followed at once; what comes
 	// beyond is ignored and counted. Default 1 Mi: 800 MB when all are idle.
 	MaxFlows int
+	// Facts notes what the packets tell of each TCP connection, for Session.Wire.
+	Facts bool
 	// Tap is shown the packets that belong to sessions; nil: nobody is.
 	Tap Tap
 	// NextID numbers sessions. Default: 1, 2, 3, …. Give assemblers that feed
@@ -109,7 +111,9 @@ type Assembler struct {
 	stats     AssemblerStats
 
 	touched []*flow
-	shown   []Tapped // of this batch, with a tap
+	noted   []*flow         // those of this batch whose facts changed
+	wires   []*session.Wire // spare ones for them
+	shown   []Tapped        // of this batch, with a tap
 	out     []*session.Session
 	spare   [][]session.Event // buffers for flow.pending
 
@@ -302,6 +306,10 @@ func (a *Assembler) segment(now int64) *flow {
 	}
 	a.stats.Segments++
 	f.packets++
+	if f.facts != nil {
+		a.note(f, s, now)
+		return f
+	}
 	a.deliver(f, f.side(s), s, now)
 	return f
 }
@@ -339,6 +347,9 @@ func (a *Assembler) commit() []*session.Session {
 	}
 	clear(a.out)
 	a.out = a.out[:0]
+	if a.cfg.Facts {
+		a.publish()
+	}
 	for _, f := range a.touched {
 		for side := session.Client; f.news>>side != 0; side++ {
 			if f.news&(1<<side) != 0 {
@@ -357,7 +368,7 @@ func (a *Assembler) commit() []*session.Session {
 		a.out = append(a.out, f.s)
 		if f.ended {
 			f.s.End(f.cause)
-			f.s = nil
+			f.s, f.facts = nil, nil
 		}
 	}
 	clear(a.touched)

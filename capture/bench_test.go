@@ -3,6 +3,7 @@ package capture_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -35,7 +36,10 @@ func BenchmarkFileToSessions(b *testing.B) {
 		name string
 		make func() []byte
 		kept bool // by a Store
-	}{{"600B", httpLoad, false}, {"1500B", fullSize, false}, {"64KB", jumbo, false}, {"600B-kept", httpLoad, true}, {"1500B-kept", fullSize, true}} {
+		told bool // with facts of the packets
+	}{{"600B", httpLoad, false, false}, {"1500B", fullSize, false, false}, {"64KB", jumbo, false, false},
+		{"600B-kept", httpLoad, true, false}, {"1500B-kept", fullSize, true, false},
+		{"600B-facts", httpLoad, false, true}, {"1500B-facts", fullSize, false, true}} {
 		b.Run(c.name, func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "load.pcap")
 			if err := os.WriteFile(path, c.make(), 0o600); err != nil {
@@ -51,7 +55,7 @@ func BenchmarkFileToSessions(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				cfg := capture.AssemblerConfig{Ports: []uint16{80}}
+				cfg := capture.AssemblerConfig{Ports: []uint16{80}, Facts: c.told}
 				var store *capture.Store
 				if c.kept {
 					store = capture.NewStore(capture.StoreConfig{})
@@ -120,10 +124,16 @@ func BenchmarkReadFile(b *testing.B) {
 // BenchmarkIdleSession shows what a session costs here that was opened and is
 // silent, its own record included.
 func BenchmarkIdleSession(b *testing.B) {
+	for _, facts := range []bool{false, true} {
+		b.Run(fmt.Sprint("facts=", facts), func(b *testing.B) { benchmarkIdle(b, facts) })
+	}
+}
+
+func benchmarkIdle(b *testing.B, facts bool) {
 	const sessions = 20000
 	packets := batch(capturetest.HTTP(capturetest.Load{Sessions: sessions}))
 	for range b.N {
-		asm := capture.NewAssembler(capture.AssemblerConfig{})
+		asm := capture.NewAssembler(capture.AssemblerConfig{Facts: facts})
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)

@@ -130,6 +130,9 @@ func (a *Assembler) open(s *segment, fromClient bool, now int64) *flow {
 	f.s = &session.Session{ID: a.cfg.NextID(), Client: client, Server: server, Start: time.Unix(0, now), Via: a.ip.path.String()}
 	f.half[session.Client].lastAt, f.half[session.Server].lastAt = now, now
 	f.half[session.Client].finAt, f.half[session.Server].finAt = -1, -1
+	if a.cfg.Facts && s.key.ports&udpKey == 0 {
+		f.facts = new(facts)
+	}
 	a.insert(f, s)
 	a.stats.Sessions++
 	a.stats.Live++

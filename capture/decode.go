@@ -58,6 +58,8 @@ type segment struct {
 	dstPort uint16
 	seq     uint32
 	ack     uint32
+	window  uint16 // as in the header
+	scale   int8   // of a SYN: its window scale option, or noScale
 	payload []byte // what was captured of it
 	length  int    // bytes on the wire, at least len(payload)
 }
@@ -356,6 +358,10 @@ func decodeTCP(data []byte, wire int, seg *segment, ip *ipInfo) verdict {
 	seg.seq = binary.BigEndian.Uint32(data[4:])
 	seg.ack = binary.BigEndian.Uint32(data[8:])
 	seg.flags = data[13]
+	seg.window = binary.BigEndian.Uint16(data[14:])
+	if seg.flags&flagSYN != 0 {
+		seg.scale = windowScale(data[20:min(header, len(data))])
+	}
 	seg.payload = data[min(header, len(data)):]
 	seg.length = wire - header
 	seg.name(ip, 0)

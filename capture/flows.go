@@ -26,6 +26,8 @@ type flow struct {
 	half     [2]half // by session.Side
 	spoken   []spoke // by the server, from where the client's stream is known on
 
+	facts *facts // nil: nobody asked for them
+
 	pending []session.Event // of this batch; non-nil: the flow is in the touched list
 
 	prev, with *flow // neighbours in the wheel's slot

@@ -18,6 +18,9 @@ import (
 //	              Want ▼  │ Release
 //	                  wanted ──Write──▶ file
 //
+// With Linger a session that is done stays, until there is no room: it is the
+// first to go, so that live ones lose nothing by it.
+//
 // Of a session that is longer than its share the latest packets are kept, up
 // to when somebody wants it, and from then on those that there are: what it is
 // wanted for has just happened. The beginning is dropped packet by packet, and
@@ -35,6 +38,7 @@ type Store struct {
 	sessions map[uint64]*kept
 	chunks   chunks
 	quiet    kept  // head of the list of those that may lose theirs, longest silent first
+	past     kept  // head of the list of those that linger and lose theirs before, longest done first
 	wanted   int   // chunks of those that are wanted
 	free     *kept // spare ones, by after
 	scratch  []byte
@@ -51,6 +55,8 @@ type StoreConfig struct {
 	MaxSession int64
 	// Copies is how often Done is called for each session. Default 1.
 	Copies int
+	// Linger keeps packets of sessions that are done as long as there is room.
+	Linger bool
 }
 
 // Kept is a session whose packets a Store holds.
@@ -60,8 +66,8 @@ type Kept struct {
 	Packets int
 }
 
-// kept is what is known of a session, in the list of quiet ones if it has
-// packets and is not wanted.
+// kept is what is known of a session, in the list of quiet ones, or of those
+// that linger, if it has packets and is not wanted.
 type kept struct {
 	s             *session.Session
 	q             queue
@@ -71,6 +77,7 @@ type kept struct {
 	cut           bool
 	done, ended   bool // the players are through with it; the capture is
 	full          bool // it was wanted when there was no more room
+	lingers       bool // done, and kept all the same
 	before, after *kept
 }
 
@@ -95,7 +102,9 @@ func NewStore(cfg StoreConfig) *Store {
 	cfg.MaxSession = min(cfg.MaxSession, cfg.Max/4)
 	cfg.Copies = max(cfg.Copies, 1)
 	st := &Store{cfg: cfg, sessions: make(map[uint64]*kept)}
-	st.quiet.before, st.quiet.after = &st.quiet, &st.quiet
+	for _, list := range []*kept{&st.quiet, &st.past} {
+		list.before, list.after = list, list
+	}
 	return st
 }
 
@@ -114,7 +123,7 @@ func (st *Store) Packets(batch []Tapped) {
 			continue
 		}
 		k.ended = true
-		if k.done && k.wants == 0 {
+		if k.done && k.wants == 0 && !(k.lingers && k.packets > 0) {
 			st.forget(k)
 			k = nil
 		}
@@ -140,7 +149,7 @@ func (st *Store) add(k *kept, t *Tapped) {
 	p := t.Packet
 	size := storedHeader + len(p.Data)
 	switch {
-	case k.full || k.done && k.wants == 0:
+	case k.full || k.done && k.wants == 0 && !k.lingers:
 		return
 	case int64(size) > st.cfg.MaxSession: // then what comes before it is worth nothing either
 		k.full = k.wants > 0
@@ -157,12 +166,20 @@ func (st *Store) add(k *kept, t *Tapped) {
 		st.dropFirst(k)
 	}
 	for need := 1 + size/chunkSize; st.over(need, st.cfg.Max, st.chunks.used); {
+		first := st.past.after
+		if first == k {
+			first = k.after
+		}
+		if first != &st.past {
+			st.letGo(first)
+			continue
+		}
 		other := st.quiet.after
 		switch {
 		case other == &st.quiet && k.wants > 0:
 			k.full = true
 			return
-		case other != &st.quiet && other != k:
+		case other != &st.quiet && other != k && !k.lingers:
 			st.empty(other)
 		case k.packets > 0:
 			st.dropFirst(k)
@@ -233,11 +250,25 @@ func (st *Store) forget(k *kept) {
 	st.free = k
 }
 
-// link puts a session behind those that have been silent for longer.
+// letGo drops the packets of a session that lingers.
+func (st *Store) letGo(k *kept) {
+	if k.ended {
+		st.forget(k)
+		return
+	}
+	st.empty(k)
+	k.lingers = false // what comes later is not kept
+}
+
+// link puts a session behind those that have been silent, or done, for longer.
 func (st *Store) link(k *kept) {
-	last := st.quiet.before
-	k.before, k.after = last, &st.quiet
-	last.after, st.quiet.before = k, k
+	list := &st.quiet
+	if k.lingers {
+		list = &st.past
+	}
+	last := list.before
+	k.before, k.after = last, list
+	last.after, list.before = k, k
 }
 
 func (st *Store) unlink(k *kept) {
@@ -298,7 +329,8 @@ func (st *Store) Release(id uint64) {
 }
 
 // Done tells that nothing more will be found out about a session, or one of
-// its copies: unless it is wanted, its packets go.
+// its copies: unless it is wanted, its packets go, at once or with Linger in
+// time.
 func (st *Store) Done(id uint64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -307,17 +339,21 @@ func (st *Store) Done(id uint64) {
 		return
 	}
 	if k.through++; k.through >= st.cfg.Copies {
-		k.done = true
+		k.done, k.lingers = true, st.cfg.Linger && k.packets > 0
+		if k.lingers { // not with all that its reader has hung on it
+			k.s = &session.Session{ID: k.s.ID, Client: k.s.Client, Server: k.s.Server, Start: k.s.Start, Joined: k.s.Joined, Proto: k.s.Proto, Via: k.s.Via}
+		}
 		st.settle(k)
 	}
 }
 
-// Drop is Done for all copies at once: of a session that is not played.
+// Drop is Done for all copies at once: of a session that is not played, and
+// does not linger.
 func (st *Store) Drop(id uint64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if k := st.sessions[id]; k != nil {
-		k.done = true
+		k.done, k.lingers = true, false
 		st.settle(k)
 	}
 }
@@ -333,6 +369,9 @@ func (st *Store) Len() int {
 func (st *Store) settle(k *kept) {
 	switch {
 	case !k.done || k.wants > 0:
+	case k.lingers && k.packets > 0:
+		st.unlink(k)
+		st.link(k)
 	case k.ended:
 		st.forget(k)
 	default: // known until then, so that nothing more of it is kept

@@ -96,6 +96,15 @@ func TestStoreLife(t *testing.T) {
 		{"no room: not who is wanted", capture.StoreConfig{Max: 60 << 10}, "1 w1 2 3 4 5 6", "1 4 5 6"},
 		{"half is for what is wanted", capture.StoreConfig{Max: 60 << 10}, "1 w1 2 w2 3 w3 4 5 6", "1 2 5 6"},
 		{"and again when it was released", capture.StoreConfig{Max: 60 << 10}, "1 w1 2 w2 r1 3 w3 4 5 6", "2 3 5 6"},
+		{"done, and lingers", capture.StoreConfig{Linger: true}, "1 2 d1 x1 x2 d2", "1 2"},
+		{"not played, does not linger", capture.StoreConfig{Linger: true}, "1 2 p1 x1", "2"},
+		{"lingers, and goes on", capture.StoreConfig{Linger: true}, "1 d1 x1 2", "1 2"},
+		{"no room: the longest done goes first", capture.StoreConfig{Linger: true, Max: 60 << 10}, "1 2 3 x3 d3 x2 d2 4 5 6", "1 4 5 6"},
+		{"no room: then who is silent", capture.StoreConfig{Linger: true, Max: 60 << 10}, "1 2 d2 3 4 5 6", "3 4 5 6"},
+		{"wanted, then lingers", capture.StoreConfig{Linger: true, Max: 60 << 10}, "1 w1 d1 x1 2 3 4 r1", "1 2 3 4"},
+		{"wanted, then lingers, then goes", capture.StoreConfig{Linger: true, Max: 60 << 10}, "1 w1 d1 x1 2 3 4 r1 5", "2 3 4 5"},
+		{"no room: not what comes later of it", capture.StoreConfig{Linger: true, Max: 60 << 10}, "1 d1 2 3 4 5 x1", "2 3 4 5"},
+		{"copies linger", capture.StoreConfig{Linger: true, Copies: 2, Max: 60 << 10}, "1 2 d1 d1 d2 3 4 5", "2 3 4 5"},
 	} {
 		store := capture.NewStore(c.cfg)
 		asm := capture.NewAssembler(capture.AssemblerConfig{Tap: store})
@@ -164,7 +173,15 @@ func TestStoreKeepsWhatIsWanted(t *testing.T) {
 
 // TestStoreConcurrently: sources and players at once.
 func TestStoreConcurrently(t *testing.T) {
-	store := capture.NewStore(capture.StoreConfig{Max: 256 << 10})
+	storeConcurrently(t, capture.StoreConfig{Max: 256 << 10})
+}
+
+func TestStoreLingersConcurrently(t *testing.T) {
+	storeConcurrently(t, capture.StoreConfig{Max: 256 << 10, Linger: true})
+}
+
+func storeConcurrently(t *testing.T, cfg capture.StoreConfig) {
+	store := capture.NewStore(cfg)
 	var ids struct {
 		sync.Mutex
 		n uint64
@@ -209,7 +226,13 @@ func TestStoreConcurrently(t *testing.T) {
 	all.Wait()
 	close(done)
 	looking.Wait()
-	if n := store.Len(); n != 0 {
-		t.Errorf("%d sessions are known that have ended and nobody wants", n)
+	there := 0
+	for id := range uint64(901) {
+		if store.Has(id) {
+			there++
+		}
+	}
+	if n := store.Len(); n != there || cfg.Linger != (n > 0) {
+		t.Errorf("%d sessions are known that have ended and nobody wants, and the packets of %d are there", n, there)
 	}
 }

@@ -18,7 +18,8 @@
 //	           (rulesfile.go), or as it was learned (learn.go)
 //
 // close.go compares how connections end. secret.go hides what no report may
-// show, and render.go writes an answer out for people.
+// show, and render.go writes an answer out for people; raw.go does so with a
+// request, and with an answer's bytes as they were sent.
 package compare
 
 // Verdict is the outcome of one comparison.

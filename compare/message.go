@@ -83,15 +83,32 @@ func (m *message) read(p []byte, method string) bool {
 func (m *message) readHead(p []byte) bool {
 	m.fields, m.folded = m.fields[:0], m.folded[:0]
 	m.length, m.coding, m.faulty = -1, protocol.CodingNone, false
-	line, ok := m.line(p)
-	for ok && len(line) == 0 { // RFC 9112 §2.2
+	line, ok := m.firstLine(p)
+	return ok && m.statusLine(line) && m.readFields(p)
+}
+
+// readRequest reads the head of a request. Its first line may be any.
+func (m *message) readRequest(p []byte) bool {
+	m.interim, m.bodyAt, m.minor = m.interim[:0], 0, '1'
+	m.fields, m.folded = m.fields[:0], m.folded[:0]
+	m.length, m.coding, m.faulty = -1, protocol.CodingNone, false
+	_, ok := m.firstLine(p)
+	return ok && m.readFields(p)
+}
+
+// firstLine reads the first line that is not empty: RFC 9112 §2.2.
+func (m *message) firstLine(p []byte) (line []byte, ok bool) {
+	line, ok = m.line(p)
+	for ok && len(line) == 0 {
 		line, ok = m.line(p)
 	}
-	if !ok || !m.statusLine(line) {
-		return false
-	}
+	return line, ok
+}
+
+// readFields reads the header section to its end.
+func (m *message) readFields(p []byte) bool {
 	for {
-		line, ok = m.line(p)
+		line, ok := m.line(p)
 		if !ok || len(m.fields) > fieldLimit {
 			return false
 		}

@@ -14,6 +14,7 @@
 //	latency.go  how long answers took, by route and in all
 //	series.go   all that over time
 //	settle.go   at the end: the noise taken off, signatures made groups
+//	explain.go  one exchange again, for who wants to read it
 //
 // However long the run is, memory is bounded: the constants say by what.
 package findings

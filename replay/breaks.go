@@ -70,6 +70,14 @@ func (e *Engine) BreakOn(b Break) {
 	}
 }
 
+// Breaks returns the breaks that are set and were not hit yet.
+func (e *Engine) Breaks() Break {
+	if b := e.control.breaks.Load(); b != nil {
+		return *b
+	}
+	return Break{}
+}
+
 // without returns what is left of a break when this was hit, and whether it
 // could be.
 func (b Break) without(why Reason) (rest Break, ok bool) {

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"math"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -50,9 +51,16 @@ type piece struct {
 	speed float64
 }
 
-// due returns when something with this offset happens.
+// due returns when something with this offset happens. It is rounded up and
+// reached down, so that of two that are a nanosecond apart the one is due at a
+// change and the other is not.
 func (p *piece) due(offset time.Duration) time.Time {
-	return p.at.Add(time.Duration(float64(offset-p.from) / p.speed))
+	return p.at.Add(time.Duration(math.Ceil(float64(offset-p.from) / p.speed)))
+}
+
+// reached returns which offset is due.
+func (p *piece) reached(now time.Time) time.Duration {
+	return p.from + time.Duration(math.Floor(float64(now.Sub(p.at))*p.speed))
 }
 
 // NewPace returns a pace of speed × the captured one; speed must be positive.
@@ -152,7 +160,7 @@ func (l *timeline) reach(now time.Time) piece {
 		now = last.at // another goroutine's clock
 	}
 	if !l.held {
-		last.from += time.Duration(float64(now.Sub(last.at)) * last.speed)
+		last.from = last.reached(now)
 	}
 	last.at = now
 	return last

@@ -11,9 +11,27 @@ import (
 
 // Result returns the sum so far.
 func (e *Engine) Result() *Result {
+	out := e.Counts()
+	var lateness *hdrhistogram.Histogram
+	for _, sh := range e.shards {
+		t := &sh.tally
+		t.mu.Lock()
+		if lateness == nil {
+			lateness = hdrhistogram.Import(t.lateness.Export())
+		} else {
+			lateness.Merge(t.lateness)
+		}
+		t.mu.Unlock()
+	}
+	out.Lateness = latency(lateness)
+	return out
+}
+
+// Counts is Result without Lateness, which is what takes long of it. It may be
+// called at any time.
+func (e *Engine) Counts() *Result {
 	out := &Result{Verdicts: map[compare.Verdict]int64{}, FailedAs: map[string]int{}}
 	ended := 0
-	var lateness *hdrhistogram.Histogram
 	for _, sh := range e.shards {
 		t := &sh.tally
 		t.mu.Lock()
@@ -46,11 +64,6 @@ func (e *Engine) Result() *Result {
 			out.Verdicts[v] += n
 		}
 		out.Defects = append(out.Defects, r.Defects...)
-		if lateness == nil {
-			lateness = hdrhistogram.Import(t.lateness.Export())
-		} else {
-			lateness.Merge(t.lateness)
-		}
 		t.mu.Unlock()
 	}
 	out.Seen = int(e.seen.Load())
@@ -61,7 +74,6 @@ func (e *Engine) Result() *Result {
 	if e.active.Load() == 0 && ended != out.Seen {
 		out.Defects = append(out.Defects, fmt.Sprintf("%d sessions were seen, %d are accounted for", out.Seen, ended))
 	}
-	out.Lateness = latency(lateness)
 	return out
 }
 

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"sync"
 	"time"
 
@@ -20,6 +21,10 @@ type Story struct {
 	Missing int64 // client bytes that were not captured
 	Failure string
 	Wire    session.Totals // what was captured of the connection
+	// Place is where the first answer that differs does: "$.items[3].price"; "" if
+	// none does, or that is not known.
+	Place   string
+	Packets session.Wire // what its packets tell beside, if the capture was asked to note that
 }
 
 // Mark is something that happened to the connection, on both sides or on one.
@@ -103,7 +108,7 @@ const (
 	tellsText  = 256 << 10 // of each answer that differs
 	storyText  = 1 << 20   // of a session
 	playedCost = 512       // of an exchange without its texts
-	storyCost  = 512       // of a session without its exchanges
+	storyCost  = 768       // of a session without its exchanges
 )
 
 // story is a Story in the making, of one player.
@@ -304,6 +309,10 @@ func (p *player) tellAll(now time.Time, with bool) *Story {
 	s := &Story{
 		View: p.view(now), Began: t.began, Marks: append([]Mark(nil), t.marks...), Omitted: t.lost,
 		Bytes: p.ledger, Missing: totals.Missing[session.Client], Wire: totals,
+		Packets: p.s.Wire(),
+	}
+	if d := p.record.First; d != nil {
+		s.Place = cmp.Or(d.Path, d.Place.String())
 	}
 	for _, f := range []failure{p.fail, p.failed} {
 		if f.err != nil && s.Failure == "" {

@@ -33,8 +33,8 @@ type View struct {
 	Requests  int   // begun: requests, or client turns
 	Delivered int64 // client bytes that the application has acknowledged
 	Captured  int64 // client bytes
-	Answered  int64 // bytes that the application has sent
-	Served    int64 // bytes that production's server sent, as far as captured
+	Answered  int64 // bytes that the application has sent; -1: it is not known
+	Served    int64 // bytes that production's server sent, as far as captured; -1: it is not known
 
 	Verdict compare.Verdict // the worst so far; Uncompared if none was judged
 	Answers Verdicts        // judged
@@ -57,9 +57,10 @@ const (
 	ProductionReset
 	ProductionIdle     // nothing was captured for long, or its port was taken by another
 	ProductionCaptured // the capture ended first
+	ProductionUnknown  // in a report that does not tell
 )
 
-var productionNames = [...]string{"opening", "open", "closing", "closed", "reset", "idle", "cut off"}
+var productionNames = [...]string{"opening", "open", "closing", "closed", "reset", "idle", "cut off", ""}
 
 func (s ProductionState) String() string { return productionNames[s] }
 
@@ -77,9 +78,10 @@ const (
 	Closing                            // the client's FIN was sent
 	Ended                              // played to its end, or left out
 	Failed
+	Unplayed // nobody plays it: what is looked at is a capture
 )
 
-var applicationNames = [...]string{"waiting", "connecting", "open", "held", "closing", "ended", "failed"}
+var applicationNames = [...]string{"waiting", "connecting", "open", "held", "closing", "ended", "failed", ""}
 
 func (s ApplicationState) String() string { return applicationNames[s] }
 

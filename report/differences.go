@@ -83,8 +83,8 @@ func newGroup(f *findings.Group) Group {
 		Count:       f.Answers,
 		Session:     f.Example.Session,
 		Client:      printableString(f.Example.Client),
-		Production:  newBody(f.Example.Production),
-		Application: newBody(f.Example.Application),
+		Production:  NewBody(f.Example.Production),
+		Application: NewBody(f.Example.Application),
 	}
 	if f.Missing {
 		g.Missing = f.Answers
@@ -103,7 +103,8 @@ func newGroup(f *findings.Group) Group {
 	return g
 }
 
-func newBody(f *findings.Body) *Body {
+// NewBody writes down an answer, or a request; nil is nil.
+func NewBody(f *findings.Body) *Body {
 	if f == nil {
 		return nil
 	}

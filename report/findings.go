@@ -34,7 +34,7 @@ func (r *Result) SetFindings(s *findings.Summary) {
 	}
 	r.Excused = nil
 	for _, e := range s.Excused {
-		r.Excused = append(r.Excused, Excused{printableString(e.Place.String()), printableString(e.Why), e.Answers})
+		r.Excused = append(r.Excused, NewExcused(e.Excuse, e.Answers))
 	}
 	r.Noise = nil
 	for _, n := range s.Noise {
@@ -56,6 +56,11 @@ func (r *Result) SetFindings(s *findings.Summary) {
 	if r.Baseline != nil {
 		r.Baseline.Compared, r.Baseline.Differed = s.Baseline.Compared, s.Baseline.Differed
 	}
+}
+
+// NewExcused writes down a place where answers may differ.
+func NewExcused(e compare.Excuse, answers int64) Excused {
+	return Excused{printableString(e.Place.String()), printableString(e.Why), answers}
 }
 
 // reasonWord is the key of Answers.UncomparedWhy.

@@ -41,6 +41,9 @@ func (r *Result) Text(w io.Writer) error {
 	return err
 }
 
+// VerdictLine is the sentence that Text begins with.
+func (r *Result) VerdictLine() string { return newText(r.written()).verdict() }
+
 // text is a result on its way to being written out.
 type text struct {
 	*Result

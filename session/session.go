@@ -78,6 +78,7 @@ type Session struct {
 	events []Event // appended and not yet taken
 	totals Totals
 	end    Cause
+	wire   *Wire // nil: nobody observes the packets
 }
 
 // Totals is what was captured of a session so far.

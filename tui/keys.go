@@ -96,6 +96,7 @@ func newKeys() []action {
 		bind(groupShow, "shift+tab", "shift+tab", "previous tab", not(menu), func(m *Model) tea.Cmd { return m.show((m.tab + tabs - 1) % tabs) }),
 		bind(groupShow, "d", "d", "answers side by side, unified, or hex", (*Model).inAnswers, one(func(m *Model) { m.answers.nextMode() })),
 		bind(groupShow, "i", "i", "the request", (*Model).canRequest, one(func(m *Model) { m.answers.toggleRequest() })),
+		bind(groupShow, "a", "a", "all differences, or the first ones", (*Model).inAnswers, one(func(m *Model) { m.answers.toggleDifferences() })),
 		bind(groupShow, "v", "v", "packet-level facts", (*Model).inSession, one(func(m *Model) { m.detail.toggleFacts() })),
 		bind(groupShow, "o", "o", "the example's session", (*Model).canExample, (*Model).openExample),
 		hinted(bind(groupShow, "?", "?", "help", not(menu), one(func(m *Model) { m.help = !m.help }))),

@@ -18,7 +18,7 @@ type screen struct {
 }
 
 func newScreen(t *testing.T, w, h int) *screen {
-	src := shop()
+	src := shopRun()
 	s := &screen{newModel(Options{Source: src, Control: src, Keeper: src}), t, src}
 	s.st = styles{}
 	s.send(tea.WindowSizeMsg{Width: w, Height: h})
@@ -318,7 +318,7 @@ func TestBreakShowsItsSession(t *testing.T) {
 	s.src.run.Paused = true
 	s.src.run.Hit = &Hit{Session: 3, Why: "the application reset the connection"}
 	s.poll()
-	s.sees("paused: the application reset the connection", "192.0.2.200:51000", "connection reset by the application")
+	s.sees("paused: the application reset the connection", "192.0.2.200:51000", "reset the connection after answering 0 of 1 request")
 	s.press("esc", "down")
 	s.poll() // the same hit is told of once
 	if s.depth != atList {

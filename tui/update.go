@@ -39,11 +39,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.fetching = false
 		if msg.slot == m.slot && m.depth != atList && !m.group {
 			m.story = msg.story
-			m.detail.set(msg.story)
+			m.detail.set(msg.story, m.now)
 		}
 	case explainedMsg:
 		if msg.slot == m.slot && msg.number == m.number && m.depth == atAnswers {
-			m.answers.set(msg.what)
+			m.answers.set(m.detail.played(msg.number), msg.what)
 		}
 	case doneMsg:
 		if msg.text != "" {
@@ -174,7 +174,7 @@ func (m *Model) openSession() tea.Cmd {
 	}
 	if m.slot != v.Slot || m.depth == atList {
 		m.slot, m.story = v.Slot, nil
-		m.detail = detail{}
+		m.detail = detail{now: m.now, folded: m.detail.folded}
 		m.detail.loading(v)
 	}
 	m.depth, m.group = atSession, false
@@ -190,7 +190,8 @@ func (m *Model) openExchange() tea.Cmd {
 		return nil
 	}
 	m.depth, m.group, m.number = atAnswers, false, number
-	m.answers = answers{mode: m.answers.mode}
+	m.answers = answers{mode: m.answers.mode, all: m.answers.all}
+	m.answers.loading(m.detail.played(number))
 	return m.explain()
 }
 

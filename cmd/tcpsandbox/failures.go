@@ -26,7 +26,7 @@ import (
 
 // storeLimit is how much of the heap kept packets may take, in bytes.
 func (o *runOptions) storeLimit() int64 {
-	if o.saveFailures == "" {
+	if o.saveFailures == "" && !o.screen {
 		return 0
 	}
 	return min(256<<20, o.heapLimit()/8)
@@ -34,7 +34,7 @@ func (o *runOptions) storeLimit() int64 {
 
 // newStore returns where packets are kept; nil: nowhere.
 func (o *runOptions) newStore() *capture.Store {
-	if o.saveFailures == "" {
+	if o.saveFailures == "" && !o.screen {
 		return nil
 	}
 	// What an answer is judged by must not be gone by then. An interface gives
@@ -43,7 +43,7 @@ func (o *runOptions) newStore() *capture.Store {
 	if slices.ContainsFunc(o.specs, func(s capture.Spec) bool { return !s.IsLive() }) {
 		share = maxPending
 	}
-	return capture.NewStore(capture.StoreConfig{Max: o.storeLimit(), MaxSession: share, Copies: o.multiply})
+	return capture.NewStore(capture.StoreConfig{Max: o.storeLimit(), MaxSession: share, Copies: o.multiply, Linger: o.screen})
 }
 
 // checkFailures returns an error unless captures can be written to the
@@ -80,7 +80,7 @@ func (p *pipeline) saveFailures(groups []report.Group) error {
 	for i := range groups {
 		g := &groups[i]
 		g.Capture, g.Command = "", p.opt.replayFiltered(g.Client, int(p.tags.Load()))
-		if p.store == nil || failed != nil {
+		if p.opt.saveFailures == "" || p.store == nil || failed != nil {
 			continue
 		}
 		kept, ok := p.store.Look(g.Session)

@@ -30,6 +30,21 @@ func machineMemory() int64 {
 	return total
 }
 
+// residentMemory returns how much memory of this process is resident now, in
+// bytes (proc(5)); 0 if the kernel does not tell.
+func residentMemory() int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
 // peakMemory returns how much memory of this process was resident at most, in
 // bytes, the ring included (VmHWM, proc(5)); 0 if the kernel does not tell.
 func peakMemory() int64 {

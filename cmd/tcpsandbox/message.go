@@ -36,6 +36,8 @@ type console struct {
 	terminal bool
 	quiet    bool
 	line     bool // a progress line stands on the terminal
+
+	screen holder // may own the terminal
 }
 
 func newConsole(quiet bool) *console {
@@ -46,34 +48,38 @@ func newConsole(quiet bool) *console {
 // say tells what is going on.
 func (c *console) say(format string, args ...any) {
 	if !c.quiet {
-		c.print("tcpsandbox: " + fmt.Sprintf(format, args...))
+		c.print(kindSay, "tcpsandbox: ", fmt.Sprintf(format, args...))
 	}
 }
 
 // warn tells what the user should know even with --quiet.
 func (c *console) warn(format string, args ...any) {
-	c.print("tcpsandbox: warning: " + fmt.Sprintf(format, args...))
+	c.print(kindWarning, "tcpsandbox: warning: ", fmt.Sprintf(format, args...))
 }
 
 // fail tells an error and how to mend it.
 func (c *console) fail(err error) {
-	text := "tcpsandbox: " + err.Error()
+	text := err.Error()
 	var h hinter
 	if errors.As(err, &h) && h.Hint() != "" {
 		const prefix = "\n  hint: " // what follows stays below what it begins with: a caret points up
 		text += prefix + strings.ReplaceAll(h.Hint(), "\n", "\n"+strings.Repeat(" ", len(prefix)-1))
 	}
-	c.print(text)
+	c.print(kindError, "tcpsandbox: ", text)
 }
 
 // app passes on a line that an application wrote; who says which.
-func (c *console) app(who string, line []byte) { c.print(who + ": " + string(line)) }
+func (c *console) app(who string, line []byte) { c.print(who, who+": ", string(line)) }
 
-func (c *console) print(text string) {
+// print writes a message of some kind, with what stands before it on a terminal.
+func (c *console) print(kind, prefix, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.screen.takes(kind, prefix, text) && c.terminal {
+		return
+	}
 	c.clear()
-	fmt.Fprintln(c.err, text)
+	fmt.Fprintln(c.err, prefix+text)
 }
 
 // progress shows one line that replaces the one before; without a terminal it
@@ -82,12 +88,15 @@ func (c *console) progress(text string) {
 	if c.quiet {
 		return
 	}
-	if !c.terminal {
-		c.say("%s", text)
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.terminal {
+		fmt.Fprintln(c.err, "tcpsandbox: "+text)
+		return
+	}
+	if c.screen.sink != nil { // it shows progress itself
+		return
+	}
 	if size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 1 {
 		text = text[:min(len(text), int(size.Col)-1)]
 	}

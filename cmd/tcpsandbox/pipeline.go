@@ -42,10 +42,13 @@ type pipeline struct {
 	app     *stand
 	old     *baseline // nil without --baseline
 	stands  []*stand  // app, and old's
+	world   world     // steers the run
 
 	mu      sync.Mutex
 	result  report.Result // details, as they come
 	started time.Time
+	beganAt atomic.Int64 // started, for who looks from another goroutine; in nanoseconds since 1970
+	drains  atomic.Bool  // what is under way is finished
 	ended   atomic.Int64 // sessions
 	full    atomic.Bool  // no more sessions can be listed
 	enough  chan struct{}
@@ -56,6 +59,7 @@ type pipeline struct {
 // newPipeline returns a run that holds nothing yet.
 func newPipeline(o *runOptions, con *console) *pipeline {
 	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
+	p.world.init()
 	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Memory: o.findingsLimit(), Wanted: func(session uint64) {
 		if p.store != nil {
 			p.store.Want(session)
@@ -63,7 +67,7 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 	}})
 	p.app = &stand{
 		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
-		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.judge, ended: p.sessionEnded,
+		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.judge, ended: p.sessionEnded, broke: p.hit,
 	}
 	p.stands = []*stand{p.app}
 	if o.baseline != "" {
@@ -113,11 +117,15 @@ func (p *pipeline) open() error {
 		Choice:        choice,
 		Multiply:      p.opt.multiply,
 		Clients:       p.opt.clients,
-		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2 - p.opt.findingsLimit()/2,
+		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2 - p.opt.findingsLimit()/2 - p.opt.storiesLimit()/2,
 		Hold:          true,
 	}
 	var engines []*replay.Engine
 	for _, s := range p.stands {
+		play.Watch = nil
+		if s == p.app {
+			play.Watch = p.opt.watch()
+		}
 		if err := s.open(play); err != nil {
 			return cannot(err)
 		}
@@ -215,6 +223,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 
 	p.players.Begin()
 	p.started = time.Now()
+	p.beganAt.Store(p.started.UnixNano())
 	if len(files) > 0 {
 		feeding.Go(func() { p.playFiles(feedCtx, files) })
 	}
@@ -227,21 +236,11 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	stopProgress := p.showProgress()
 	defer stopProgress()
 
-	select {
-	case <-exhausted:
-		ended = report.EndedCapture
-	case <-ctx.Done():
-		ended = report.EndedSignal
-	case <-timeUp:
-		ended = report.EndedDuration
-	case <-p.enough:
-		ended = report.EndedMaxSessions
-	case <-p.app.exited():
-		ended = report.EndedAppExited
-	}
+	ended = p.awaitEnd(ctx, exhausted, timeUp)
 	stopFeeds()
 	feeding.Wait()
 	p.flushAll()
+	ended = p.awaitResumed(ctx, ended)
 	p.drain(ctx, ended)
 	select {
 	case <-p.app.exited(): // nobody asked it to
@@ -251,6 +250,9 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	finish()
 	if err := p.feedError(); err != nil {
 		return ended, cannot(err)
+	}
+	if err := p.world.failed; err != nil {
+		return report.EndedAppExited, exitError{exitApp, err}
 	}
 	return ended, nil
 }
@@ -297,12 +299,11 @@ func (p *pipeline) drain(ctx context.Context, ended string) {
 	case report.EndedSignal: // that it had already
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	if active, _ := p.players.Active(); active > 0 {
+	p.drains.Store(true)
+	if active, _ := p.players.Active(); active > 0 && p.world.now.Err() == nil {
 		p.con.say("draining %s (at most %v)", count(active, "session"), d)
 	}
-	p.players.Drain(ctx)
+	p.drainFor(ctx, d)
 }
 
 // close frees what is left; it may be called in any state.
@@ -359,6 +360,20 @@ func (p *pipeline) warn(text string) {
 	}
 	p.con.warn("%s", text)
 	p.result.Warnings = append(p.result.Warnings, text)
+}
+
+// note adds a warning that was told already.
+func (p *pipeline) note(text string) {
+	p.warnings.Lock()
+	defer p.warnings.Unlock()
+	p.result.Warnings = append(p.result.Warnings, text)
+}
+
+// warned returns what the user was told by warn.
+func (p *pipeline) warned() []string {
+	p.warnings.Lock()
+	defer p.warnings.Unlock()
+	return slices.Clone(p.result.Warnings)
 }
 
 // lines says what runs in the stands.

@@ -29,16 +29,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	for _, f := range p.sources {
 		r.Capture.Add(p.captured(f))
 	}
-	r.Sessions = report.Sessions{
-		Seen: int64(played.Seen), Complete: int64(played.Complete), Joined: int64(played.Joined),
-		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
-		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
-		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
-		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
-		Lossy:   r.Sessions.Lossy, // counted as they came
-		Refused: int64(played.FailedAs["refused"]), Reset: int64(played.FailedAs["reset"]), ClosedEarly: int64(played.FailedAs["closed-early"]),
-		Unanswered: int64(played.FailedAs["unanswered"]), Pending: int64(played.FailedAs["pending"]),
-	}
+	r.Sessions = countSessions(played, r.Sessions.Lossy)
 	r.Datagrams = report.Datagrams{Sent: played.Datagrams, Refused: played.DatagramsRefused}
 	if n := p.app.net.Stats().Overrun; n > 0 {
 		p.warn(fmt.Sprintf("%s of the application's datagrams came faster than they could be read, and are counted as missing", number(n)))
@@ -50,11 +41,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 		}
 	}
 	r.ClientBytes = report.Bytes(played.Captured, played.Bytes, played.Missing)
-	r.Release = report.Release{
-		Exact: played.Release[replay.Exact], Boundary: played.Release[replay.Boundary],
-		Quiet: played.Release[replay.Quiet], Timeout: played.Release[replay.Timeout],
-		Unawaited: played.Release[replay.Unawaited],
-	}
+	r.Release = countReleases(played)
 	if p.old != nil {
 		r.Baseline = p.old.result()
 		r.PeakHeld += p.old.played.PeakHeld
@@ -65,22 +52,55 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld += played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
-	for _, e := range p.app.net.Egress() {
-		dst := "elsewhere"
-		if e.Dst.IsValid() {
-			dst = e.Dst.String()
-		}
-		r.Egress = append(r.Egress, report.Egress{
-			Proto: e.Proto, Dst: dst, Port: e.Port, Packets: int64(e.Packets), Bytes: int64(e.Bytes),
-			Policy: e.Policy, Name: e.Name,
-		})
-	}
+	r.Egress = p.app.egress()
 	r.App = p.app.fared()
 	if r.ClientBytes.Refused > 0 {
 		p.app.warnLoopback()
 	}
 	p.app.warnStandIns()
 	return r
+}
+
+// countSessions writes down how the sessions went. lossy are those that lost
+// something, which are counted as they come.
+func countSessions(played *replay.Result, lossy int64) report.Sessions {
+	return report.Sessions{
+		Seen: int64(played.Seen), Complete: int64(played.Complete), Joined: int64(played.Joined),
+		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
+		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
+		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
+		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
+		Lossy:   lossy,
+		Refused: int64(played.FailedAs["refused"]), Reset: int64(played.FailedAs["reset"]), ClosedEarly: int64(played.FailedAs["closed-early"]),
+		Unanswered: int64(played.FailedAs["unanswered"]), Pending: int64(played.FailedAs["pending"]),
+	}
+}
+
+// countReleases writes down what set the clients' turns free.
+func countReleases(played *replay.Result) report.Release {
+	return report.Release{
+		Exact: played.Release[replay.Exact], Boundary: played.Release[replay.Boundary],
+		Quiet: played.Release[replay.Quiet], Timeout: played.Release[replay.Timeout],
+		Unawaited: played.Release[replay.Unawaited],
+	}
+}
+
+// egress writes down where the application tried to go, most packets first.
+func (s *stand) egress() (all []report.Egress) {
+	if s.net == nil {
+		return nil
+	}
+	for _, e := range s.net.Egress() {
+		dst := "elsewhere"
+		if e.Dst.IsValid() {
+			dst = e.Dst.String()
+		}
+		all = append(all, report.Egress{
+			Proto: e.Proto, Dst: dst, Port: e.Port, Packets: int64(e.Packets), Bytes: int64(e.Bytes),
+			Policy: e.Policy, Name: e.Name,
+		})
+	}
+	return all
 }
 
 // defects returns what the engines noticed of books that do not balance.
