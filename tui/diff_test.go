@@ -205,10 +205,10 @@ func FuzzDiff(f *testing.F) {
 				if rest := steers(line); rest != "" {
 					t.Errorf("%q: %q is left", line, rest)
 				}
-				if got := ansi.StringWidth("|" + line + "|"); got != cells+2 {
+				if got := method.StringWidth("|" + line + "|"); got != cells+2 {
 					t.Errorf("%q takes %d cells, want %d", line, got-2, cells)
 				}
-				if got := ansi.Strip(styled[i]); got != line || ansi.StringWidth(styled[i]) != cells {
+				if got := ansi.Strip(styled[i]); got != line || method.StringWidth(styled[i]) != cells {
 					t.Errorf("styled %q, plain %q", styled[i], line)
 				}
 			}

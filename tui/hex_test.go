@@ -78,7 +78,7 @@ func FuzzHex(f *testing.F) {
 				if left := steers(line); left != "" {
 					t.Errorf("%q: %q is left", line, left)
 				}
-				if got := ansi.StringWidth(line); got != cells || ansi.Strip(styled[i]) != line {
+				if got := method.StringWidth(line); got != cells || ansi.Strip(styled[i]) != line {
 					t.Errorf("%q takes %d cells, want %d; styled %q", line, got, cells, styled[i])
 				}
 			}

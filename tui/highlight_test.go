@@ -72,7 +72,7 @@ func FuzzTokens(f *testing.F) {
 				t.Errorf("%q is drawn as %q", line, plain)
 			}
 			styled := drawTokens(line, tokens, left, cells, styles)
-			if ansi.Strip(styled) != plain || ansi.StringWidth(styled) != max(0, cells) {
+			if ansi.Strip(styled) != plain || method.StringWidth(styled) != max(0, cells) {
 				t.Errorf("%q is drawn as %q", line, styled)
 			}
 		}
