@@ -30,7 +30,7 @@ func TestPicture(t *testing.T) {
 	s.note = note{}
 	s.st = newStyles(true)
 	got := svg(s.draw())
-	if *update {
+	if updating() {
 		if err := os.WriteFile(picture, got, 0o644); err != nil {
 			t.Fatal(err)
 		}

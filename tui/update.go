@@ -193,6 +193,10 @@ func (m *Model) openSession() tea.Cmd {
 // openExchange opens the answers under the cursor.
 func (m *Model) openExchange() tea.Cmd {
 	number, ok := m.detail.selectedExchange()
+	if m.story == nil && m.fetching {
+		m.say("what happened in this session is on its way", false)
+		return nil
+	}
 	if !ok {
 		m.say("that is no request and no answer", false)
 		return nil
