@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"charm.land/lipgloss/v2"
 )
 
 // rates are the run's speeds over the last minute, a value a second.
@@ -63,7 +61,7 @@ type row struct {
 }
 
 // add draws text, which has no styles of its own, or as much of it as fits.
-func (r *row) add(st lipgloss.Style, text string) {
+func (r *row) add(st brush, text string) {
 	text = visible(text)
 	n := width(text)
 	if n > r.left {
@@ -73,11 +71,11 @@ func (r *row) add(st lipgloss.Style, text string) {
 		text, n = fit(text, r.left), r.left
 	}
 	r.left -= n
-	r.b.WriteString(st.Render(text))
+	r.b.WriteString(st.paint(text))
 }
 
 // whole draws text if all of it fits.
-func (r *row) whole(st lipgloss.Style, text string) bool {
+func (r *row) whole(st brush, text string) bool {
 	if width(text) > r.left {
 		return false
 	}
@@ -91,12 +89,12 @@ func (r *row) end() string {
 }
 
 // ending returns the line with text at its right end.
-func (r *row) ending(st lipgloss.Style, text string) string {
+func (r *row) ending(st brush, text string) string {
 	n := width(text)
 	if text == "" || n >= r.left {
 		return r.end()
 	}
-	return r.b.String() + strings.Repeat(" ", r.left-n) + st.Render(text)
+	return r.b.String() + strings.Repeat(" ", r.left-n) + st.paint(text)
 }
 
 // header draws what the run is, how fast it goes, and what it came to so far.
@@ -156,7 +154,7 @@ func (m *Model) headLine(w int) string {
 		line.add(m.st.Title, command)
 		line.add(m.st.Label, about)
 	}
-	return line.end() + " " + st.Render(fit(state, min(w-1, width(visible(state)))))
+	return line.end() + " " + st.paint(fit(state, min(w-1, width(visible(state)))))
 }
 
 // rateLine: sessions, requests and bytes a second, now and in the last minute.
@@ -204,7 +202,7 @@ func (m *Model) verdictLine(w int) string {
 	for _, x := range []struct {
 		text string
 		n    int64
-		st   lipgloss.Style
+		st   brush
 	}{
 		{"= %s identical", a.Identical, m.st.Good},
 		{"≈ %s equivalent", a.Equivalent, m.st.Good},

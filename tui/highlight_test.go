@@ -59,8 +59,8 @@ func FuzzTokens(f *testing.F) {
 	for i, s := range append(seeds, `{"a": [1, "b", null]}`, "HTTP/1.1 200 OK", "a: b") {
 		f.Add(s, i, 2*i)
 	}
-	c := func(n string) lipgloss.Style {
-		return lipgloss.NewStyle().Foreground(lipgloss.Color(n)).Underline(true)
+	c := func(n string) brush {
+		return brushOf(lipgloss.NewStyle().Foreground(lipgloss.Color(n)).Underline(true))
 	}
 	styles := messageStyles{c("1"), c("2"), c("3"), c("4"), c("5"), c("6"), c("7")}
 	f.Fuzz(func(t *testing.T, s string, left, cells int) {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"charm.land/lipgloss/v2"
-
 	"tcpsandbox/report"
 )
 
@@ -42,7 +40,7 @@ func (l *ledger) bins() []bin {
 
 func (l *ledger) view(w, h int, st styles) []string {
 	var all []string
-	add := func(style lipgloss.Style, text string) { all = append(all, style.Render(fit(text, w))) }
+	add := func(style brush, text string) { all = append(all, style.paint(fit(text, w))) }
 	r := l.run
 	if r == nil {
 		return filled(nil, w, h)
