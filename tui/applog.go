@@ -24,7 +24,7 @@ func (a *appLog) init() { a.end = true }
 // add takes in new lines.
 func (a *appLog) add(new []Line) {
 	for _, l := range new {
-		l.Text = logText(l.Text)
+		l.Text = logText(l.Text[:min(len(l.Text), logLineLimit)])
 		a.lines = append(a.lines, l)
 		a.size += len(l.Text)
 	}

@@ -62,7 +62,7 @@ type row struct {
 
 // add draws text, which has no styles of its own, or as much of it as fits.
 func (r *row) add(st brush, text string) {
-	text = visible(text)
+	text = visible(beginning(text, r.left))
 	n := width(text)
 	if n > r.left {
 		if r.left < 2 {
@@ -90,6 +90,7 @@ func (r *row) end() string {
 
 // ending returns the line with text at its right end.
 func (r *row) ending(st brush, text string) string {
+	text = visible(beginning(text, r.left))
 	n := width(text)
 	if text == "" || n >= r.left {
 		return r.end()
@@ -132,7 +133,8 @@ func (m *Model) headLine(w int) string {
 	if !run.Began.IsZero() && run.Ended == "" {
 		state += "  " + clock(m.now.Sub(run.Began))
 	}
-	line := row{left: max(0, w-width(visible(state))-1)}
+	state = visible(beginning(state, w))
+	line := row{left: max(0, w-width(state)-1)}
 	line.add(m.st.Title, "tcpsandbox ")
 	line.add(m.st.Accent, run.Source)
 	if run.Command != "" {
@@ -147,14 +149,15 @@ func (m *Model) headLine(w int) string {
 		} else if run.State != "" {
 			about = " (" + run.State + ")"
 		}
-		command := visible(run.Command)
-		if room := line.left - width(visible(about)); width(command) > room && room >= 12 {
+		about = visible(beginning(about, line.left))
+		command := visible(beginning(run.Command, line.left))
+		if room := line.left - width(about); width(command) > room && room >= 12 {
 			command = fit(command, room)
 		}
 		line.add(m.st.Title, command)
 		line.add(m.st.Label, about)
 	}
-	return line.end() + " " + st.paint(fit(state, min(w-1, width(visible(state)))))
+	return line.end() + " " + st.paint(fit(state, min(w-1, width(state))))
 }
 
 // rateLine: sessions, requests and bytes a second, now and in the last minute.

@@ -29,7 +29,7 @@ func assemble(cells int, whole *brush, segments ...segment) string {
 		}
 		text := p.text
 		if p.right {
-			if text = visible(text); width(text) < n {
+			if text = visible(beginning(text, n)); width(text) < n {
 				text = strings.Repeat(" ", n-width(text)) + text
 			}
 		}
@@ -59,7 +59,7 @@ func styled(look brush, lines []string) []string {
 // phrases breaks a sentence between words into at most n lines of exactly that
 // many cells; what is left over is cut.
 func phrases(s string, cells, n int) (all []string) {
-	rest := visible(s)
+	rest := visible(beginning(s, cells*max(n, 1)))
 	for len(all) < n-1 && width(rest) > cells {
 		end, _ := take(rest, cells+1)
 		at := strings.LastIndexByte(rest[:end], ' ')

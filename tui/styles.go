@@ -5,7 +5,8 @@ import (
 )
 
 // styles is how things look. Colours are of a palette that the common kinds of
-// colour blindness leave apart (blue, orange, and their lightness), and no
+// colour blindness leave apart (blue, orange, red, and their lightness; colour_test.go
+// has the figures), and no
 // colour stands alone: each verdict and state has a sign or a word as well, so
 // that without colours (NO_COLOR) nothing is lost. The zero value is plain.
 type styles struct {
@@ -35,13 +36,13 @@ func newStyles(dark bool) styles {
 		Label:    brushOf(color("#5a5a5a", "#a0a0a0")),
 		Faint:    brushOf(color("#6c6c6c", "#8a8a8a")),
 		Good:     brushOf(color("#005f9e", "#56b4e9")),
-		Warn:     brushOf(color("#a35200", "#e69f00")),
-		Bad:      brushOf(color("#b3261e", "#ff8a70").Bold(true)),
+		Warn:     brushOf(color("#a65e00", "#e69f00")),
+		Bad:      brushOf(color("#8b0000", "#ff4b4b").Bold(true)),
 		Accent:   brushOf(color("#005f9e", "#56b4e9").Bold(true)),
 		Selected: brushOf(lipgloss.NewStyle().Reverse(true)),
 		Header:   brushOf(lipgloss.NewStyle().Bold(true).Underline(true)),
 		Added:    brushOf(color("#005f9e", "#56b4e9")),
-		Removed:  brushOf(color("#a35200", "#e69f00")),
+		Removed:  brushOf(color("#a65e00", "#e69f00")),
 		Word:     brushOf(lipgloss.NewStyle().Reverse(true)),
 	}
 }

@@ -15,9 +15,12 @@ func (m *Model) View() tea.View {
 	v := tea.NewView(strings.Join(m.draw(), "\n"))
 	v.AltScreen = true
 	v.MouseMode = tea.MouseModeCellMotion
-	v.WindowTitle = "tcpsandbox " + visible(m.run.Source)
+	v.WindowTitle = strings.TrimRight(fit("tcpsandbox "+m.run.Source, titleWidth), " ")
 	return v
 }
+
+// titleWidth is what a window's title can be of use with.
+const titleWidth = 80
 
 // draw returns the screen's lines, each as wide as it is.
 func (m *Model) draw() []string {
