@@ -108,6 +108,10 @@ var hostileWays = [][]string{
 	{"?"}, {"w"}, {"y"}, {"R"}, {"+"}, {"p", "b"}, {"s", "s"}, {"/", "x", "é"}, {"b", "l", "x"},
 }
 
+// drawLimit is how long a screen may take to draw. With texts of a megabyte that
+// were looked at as a whole it was 35 ms to 288 ms.
+const drawLimit = 20 * time.Millisecond
+
 // Whatever the texts are: no line has a control character, each has its width, and
 // a screen takes no longer than a person would notice.
 func TestHostile(t *testing.T) {
@@ -135,19 +139,21 @@ func TestHostile(t *testing.T) {
 						t.Fatalf("%s, %v: %q is left in %q", name, keys, left, line)
 					}
 				}
-				best := time.Hour // of three, as others may use the processor
-				for range 3 {
+				best := time.Hour
+				for range 30 { // others may use the processor
 					began := time.Now()
 					s.draw()
-					best = min(best, time.Since(began))
+					if best = min(best, time.Since(began)); best <= drawLimit {
+						break
+					}
 				}
 				if best > slowest {
 					slowest, where = best, fmt.Sprint(keys)
 				}
 			}
 			t.Logf("%s at %v: at most %v, at %s", name, size, slowest, where)
-			if slowest > 20*time.Millisecond {
-				t.Errorf("%s at %v: %s takes %v to draw, want 20 ms at most", name, size, where, slowest)
+			if slowest > drawLimit {
+				t.Errorf("%s at %v: %s takes %v to draw, want %v at most", name, size, where, slowest, drawLimit)
 			}
 		}
 	}
