@@ -59,8 +59,8 @@ func notKept(cells, height int, st *styles, why string) []string {
 	return filled(out, cells, height)
 }
 
-// head says what happened, to whom, and where bytes were lost: at most a third of
-// the height.
+// head says what happened, to whom, the error, and where bytes were lost: half of
+// the height at most.
 func head(s *Story, now time.Time, cells, height int, st *styles) (out []string) {
 	said, m := headline(s, now)
 	out = styled(st.of(m), phrases(said, cells, max(1, min(3, height/4))))
@@ -68,6 +68,9 @@ func head(s *Story, now time.Time, cells, height int, st *styles) (out []string)
 		return out
 	}
 	out = append(out, assemble(cells, nil, segment{text: whoWords(s), cells: cells}))
+	if s.Failure != "" && height >= 10 && !strings.Contains(said, s.Failure) {
+		out = append(out, assemble(cells, nil, segment{"error ", 6, st.Label, false}, segment{s.Failure, cells - 6, lipgloss.Style{}, false}))
+	}
 	if words := ledgerWords(s); words != "" && height >= 10 {
 		out = append(out, assemble(cells, nil, segment{"bytes ", 6, st.Label, false}, segment{words, cells - 6, st.Warn, false}))
 	}

@@ -33,6 +33,10 @@ const (
 
 var exchangeModeNames = [...]string{"side by side", "unified", "hex"}
 
+// gutter is how many cells stand before each line for the sign of the difference
+// that was jumped to.
+const gutter = 1
+
 // sidesLeast is how many cells two answers side by side need; with fewer they
 // are unified.
 const sidesLeast = 60
@@ -55,7 +59,7 @@ type answers struct {
 	stop    int  // the line that was jumped to last; -1: none since
 
 	parts []exchangePart // laid out
-	width int            // that they are laid out for
+	width int            // cells that they are laid out for: all but the gutter's
 	// As drawn last:
 	height int // lines of the parts
 }
@@ -233,8 +237,8 @@ func (x *answers) view(width, height int, st styles, focused bool) []string {
 	if width <= 0 || height <= 0 {
 		return nil
 	}
-	if x.parts == nil || x.width != width {
-		x.width = width
+	if cells := max(width-gutter, 0); x.parts == nil || x.width != cells {
+		x.width, x.stop = cells, -1
 		x.layOut()
 	}
 	out := []string{x.headline(width, &st)}
@@ -254,7 +258,13 @@ func (x *answers) view(width, height int, st styles, focused bool) []string {
 		p := &x.parts[i]
 		from := max(x.top-first, 0)
 		if n := min(p.n-from, height-len(out)); from < p.n && n > 0 {
-			out = append(out, p.draw(from, n, width, x.left, &st)...)
+			for l, line := range p.draw(from, n, x.width, x.left, &st) {
+				mark := " "
+				if first+from+l == x.stop {
+					mark = "▸"
+				}
+				out = append(out, brushOf(st.Accent).paint(mark)+line)
+			}
 		}
 		first += p.n
 	}

@@ -108,7 +108,7 @@ func live(s *Story, now time.Time) (string, mood) {
 				since = sinceWords(now, s.Began.Add(m.At[replay.OfApplication]))
 			}
 		}
-		return "connecting: the application has not accepted yet" + since, moodPlain
+		return "connecting: the application has not accepted" + since, moodPlain
 	case replay.Failed:
 		because := ""
 		if s.Failure != "" {
