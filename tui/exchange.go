@@ -194,6 +194,7 @@ func (x *answers) nextDifference(by int) bool {
 // findStop returns the line of the difference next to a line, or -1, and how many
 // cells of text are before it.
 func (x *answers) findStop(at, by int) (line, column int) {
+	x.ready()
 	line, first := -1, 0
 	for i := range x.parts {
 		p := &x.parts[i]
@@ -224,8 +225,17 @@ func (x *answers) shownMode() exchangeMode {
 	return x.mode
 }
 
+// ready lays out what is new, once it is known how wide the panel is.
+func (x *answers) ready() {
+	if x.parts == nil && x.width > 0 {
+		x.layOut()
+		x.stop = -1
+	}
+}
+
 // lines is how many there are to be scrolled.
 func (x *answers) lines() (n int) {
+	x.ready()
 	for i := range x.parts {
 		n += x.parts[i].n
 	}
@@ -237,10 +247,10 @@ func (x *answers) view(width, height int, st styles, focused bool) []string {
 	if width <= 0 || height <= 0 {
 		return nil
 	}
-	if cells := max(width-gutter, 0); x.parts == nil || x.width != cells {
-		x.width, x.stop = cells, -1
-		x.layOut()
+	if cells := max(width-gutter, 0); x.width != cells {
+		x.width, x.parts = cells, nil
 	}
+	x.ready()
 	out := []string{x.headline(width, &st)}
 	switch {
 	case x.waits:

@@ -36,7 +36,7 @@ func assemble(cells int, whole *lipgloss.Style, segments ...segment) string {
 			}
 		}
 		text = fit(text, n)
-		if whole == nil {
+		if whole == nil && p.text != "" {
 			text = brushOf(p.look).paint(text)
 		}
 		b.WriteString(text)
