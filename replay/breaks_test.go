@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,20 +79,21 @@ func TestBreaks(t *testing.T) {
 					}
 					want = []Hit{*h}
 				}
-				for i := range w.hits {
-					if h := &w.hits[i]; h.Why == Late {
+				hits := w.struck()
+				for i := range hits {
+					if h := &hits[i]; h.Why == Late {
 						h.At = time.Time{}.Add(h.At.Sub(w.began))
 					} else {
 						h.At = time.Time{}
 					}
 				}
-				if diff := cmp.Diff(want, w.hits); diff != "" {
+				if diff := cmp.Diff(want, hits); diff != "" {
 					t.Errorf("hits (-want +got):\n%s", diff)
 				}
 				w.Resume()
 				w.end()
-				if len(w.hits) != len(want) {
-					t.Errorf("hit again: %+v", w.hits)
+				if len(w.struck()) != len(want) {
+					t.Errorf("hit again: %+v", w.struck())
 				}
 			})
 		})
@@ -113,8 +115,8 @@ func TestBreakStopsAll(t *testing.T) {
 		w.rest(time.Second)
 		w.Resume()
 		w.rest(time.Minute)
-		if len(w.hits) != 1 || !w.Paused() {
-			t.Errorf("hits %+v, paused is %v", w.hits, w.Paused())
+		if len(w.struck()) != 1 || !w.Paused() {
+			t.Errorf("hits %+v, paused is %v", w.struck(), w.Paused())
 		}
 		for _, said := range w.said() {
 			if strings.Count(said, "c") > 1 {
@@ -126,8 +128,8 @@ func TestBreakStopsAll(t *testing.T) {
 		}
 		w.BreakOn(Break{})
 		w.Resume()
-		if res := w.end(); res.Verdicts[compare.Different] != 50 || res.Finished != 50 || len(w.hits) != 1 {
-			t.Errorf("%+v, hits %+v", res, w.hits)
+		if res := w.end(); res.Verdicts[compare.Different] != 50 || res.Finished != 50 || len(w.struck()) != 1 {
+			t.Errorf("%+v, hits %+v", res, w.struck())
 		}
 	})
 }
@@ -142,16 +144,16 @@ func TestBreakWhilePaused(t *testing.T) {
 		w.Pause()
 		w.BreakOn(Break{Latency: 2 * time.Second, Difference: true})
 		w.rest(900 * time.Millisecond)
-		if len(w.hits) != 0 {
-			t.Errorf("hits %+v", w.hits)
+		if len(w.struck()) != 0 {
+			t.Errorf("hits %+v", w.struck())
 		}
 		w.rest(200 * time.Millisecond)
-		if len(w.hits) != 1 || w.hits[0].Why != Late {
-			t.Errorf("hits %+v", w.hits)
+		if len(w.struck()) != 1 || w.struck()[0].Why != Late {
+			t.Errorf("hits %+v", w.struck())
 		}
 		w.rest(time.Second)
-		if len(w.hits) != 2 || w.hits[1].Why != Differs {
-			t.Errorf("hits %+v", w.hits)
+		if len(w.struck()) != 2 || w.struck()[1].Why != Differs {
+			t.Errorf("hits %+v", w.struck())
 		}
 		w.Resume()
 		w.end()
@@ -178,8 +180,8 @@ func TestDatagramBreaks(t *testing.T) {
 			s.End(session.Idle)
 			w.Feed([]*session.Session{s})
 			w.rest(time.Minute)
-			if got := at.sockets[0].received; len(got) != 1 || len(w.hits) != 1 || w.hits[0].Why != tt.want || w.hits[0].Latency != tt.took {
-				t.Errorf("%+v: sent %q, hits %+v", tt.on, got, w.hits)
+			if got := at.sent(0); len(got) != 1 || len(w.struck()) != 1 || w.struck()[0].Why != tt.want || w.struck()[0].Latency != tt.took {
+				t.Errorf("%+v: sent %q, hits %+v", tt.on, got, w.struck())
 			}
 			w.Resume()
 			w.end()
@@ -232,8 +234,8 @@ func TestRestarting(t *testing.T) {
 				w.rest(time.Minute)
 				w.Resume()
 				w.rest(time.Minute)
-				if hit := len(w.hits) > 0; hit == tt.warned {
-					t.Errorf("hits %+v", w.hits)
+				if hit := len(w.struck()) > 0; hit == tt.warned {
+					t.Errorf("hits %+v", w.struck())
 				}
 				w.BreakOn(Break{})
 				w.Resume()
@@ -251,6 +253,32 @@ func TestRestarting(t *testing.T) {
 					t.Errorf("%+v", res)
 				}
 			})
+		})
+	}
+}
+
+// Datagrams that were under way when the application was restarted lack no
+// answer; those after it do.
+func TestRestartingDatagrams(t *testing.T) {
+	for warned, want := range map[bool]verdictCount{true: {compare.Uncompared: 1, compare.Missing: 1}, false: {compare.Missing: 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			at := &endpoint{serve: func(string) reply { return reply{} }}
+			w := newWorld(t, Config{DialUDP: at.dial}, nil, wire{})
+			s := &session.Session{ID: 1, Proto: session.UDP, Client: clientAddr, Server: serverAddr, Start: time.Now()}
+			s.Append(resume().client("one").answer("x").client("two").answer("x").events...)
+			s.End(session.Idle)
+			w.Feed([]*session.Session{s})
+			w.rest(time.Second)
+			w.Pause()
+			if warned {
+				w.Restarting()
+			}
+			w.rest(time.Minute)
+			w.Resume()
+			res := w.end()
+			if got := at.sent(0); len(got) != 2 || !maps.Equal(want, res.Verdicts) {
+				t.Errorf("warned is %v: sent %q, %v, want %v", warned, got, res.Verdicts, want)
+			}
 		})
 	}
 }

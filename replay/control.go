@@ -128,6 +128,9 @@ func (e *Engine) Restarting() {
 	e.order(func(sh *shard, _ time.Time) {
 		for p := range sh.live {
 			p.excused = p.conn != nil
+			if p.udp != nil {
+				p.udp.excuse()
+			}
 		}
 	})
 }

@@ -2,148 +2,13 @@ package replay
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"tcpsandbox/compare"
 	"tcpsandbox/session"
 )
-
-// world is an engine that plays in a bubble, and can be told things meanwhile.
-type world struct {
-	*Engine
-	t       *testing.T
-	net     *network
-	hits    []Hit
-	records []Record
-	began   time.Time
-	stop    func()
-	ran     chan struct{}
-}
-
-// newWorld runs an engine; it must be called in a bubble.
-func newWorld(t *testing.T, cfg Config, serve func(*peer), wire wire) *world {
-	w := &world{t: t, net: &network{serve: serve, wire: wire}, began: time.Now(), ran: make(chan struct{})}
-	cfg.Dial = w.net.dial
-	cfg.Broke = func(h Hit) { w.hits = append(w.hits, h) }
-	cfg.Ended = func(r *Record) { w.records = append(w.records, *r) }
-	if cfg.Pace != nil {
-		cfg.Pace.Start(w.began, w.began)
-	}
-	w.Engine = New(cfg)
-	ctx, stop := context.WithCancel(t.Context())
-	w.stop = stop
-	go func() { w.Run(ctx); close(w.ran) }()
-	return w
-}
-
-// play feeds sessions whole, numbered from 1.
-func (w *world) play(tapes ...*tape) {
-	for i, tp := range tapes {
-		s := &session.Session{ID: uint64(i + 1), Client: clientNumber(i), Server: serverAddr, Start: w.began}
-		s.Append(tp.events...)
-		s.End(session.Closed)
-		w.Feed([]*session.Session{s})
-	}
-}
-
-// rest sleeps in the bubble.
-func (w *world) rest(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
-// said returns the order of who spoke on each connection.
-func (w *world) said() (all []string) {
-	for _, p := range w.net.peers {
-		p.mu.Lock()
-		all = append(all, string(p.order))
-		p.mu.Unlock()
-	}
-	return all
-}
-
-func (w *world) wantSaid(when string, want ...string) {
-	w.t.Helper()
-	synctest.Wait()
-	if diff := cmp.Diff(want, w.said()); diff != "" {
-		w.t.Errorf("%s, was said (-want +got):\n%s", when, diff)
-	}
-}
-
-// end waits for the sessions, and returns the result.
-func (w *world) end() *Result {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Hour)
-	defer cancel()
-	if err := w.Drain(ctx); err != nil {
-		w.t.Errorf("drain: %v", err)
-	}
-	return w.cut()
-}
-
-// cut ends the run where it is.
-func (w *world) cut() *Result {
-	w.t.Helper()
-	w.stop()
-	<-w.ran
-	res := w.Finish()
-	if len(res.Defects) > 0 {
-		w.t.Errorf("defects %q", res.Defects)
-	}
-	time.Sleep(time.Hour) // of the bubble: what the application still sleeps through
-	return res
-}
-
-// sent is what a client has done to the application so far.
-type sent struct {
-	Bytes         int
-	FIN, RST, End bool
-}
-
-func (n *network) sent() (all []sent) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, p := range n.peers {
-		p.mu.Lock()
-		all = append(all, sent{len(p.received), p.fin, p.aborted, p.closed})
-		p.mu.Unlock()
-	}
-	return all
-}
-
-// meddleWith pauses and resumes the engine as the scene says, and looks that
-// nothing goes out meanwhile.
-func (s *scene) meddleWith(t errorer, e *Engine, n *network) {
-	for i := 0; i+1 < len(s.meddle); i += 2 {
-		time.Sleep(s.meddle[i]) // of the bubble, as all others
-		e.Pause()
-		time.Sleep(time.Nanosecond) // when everything else rests
-		before := n.sent()
-		time.Sleep(s.meddle[i+1])
-		if after := n.sent(); !slices.Equal(before, after) && e.cfg.MaxHeld == 0 && s.cut == 0 {
-			t.Errorf("sent while paused: %+v, before %+v", after, before)
-		}
-		e.Resume()
-	}
-}
-
-// spread asks n times, one second apart.
-func spread(n int) *tape {
-	tp := record()
-	for i := range n {
-		tp.now = time.Duration(i) * time.Second
-		tp.client(get(i + 1)).answer(ok("x"))
-	}
-	tp.now = time.Duration(n) * time.Second
-	return tp.clientFIN().serverFIN()
-}
-
-func answers(n int) []reply { return slices.Repeat([]reply{say(ok("x"))}, n) }
 
 // While paused nothing goes out; then everything goes on where it was, as much
 // later as the pause was long.
@@ -268,7 +133,7 @@ func TestPauseCostsNoDatagram(t *testing.T) {
 		w.rest(3 * time.Second)
 		w.Resume()
 		w.rest(2900 * time.Millisecond)
-		if got := at.sockets[0].received; len(got) != 1 {
+		if got := at.sent(0); len(got) != 1 {
 			t.Errorf("sent %q before the answer", got)
 		}
 		w.rest(time.Second)
@@ -292,15 +157,15 @@ func TestPauseStopsDatagrams(t *testing.T) {
 		s.End(session.Idle)
 		w.Feed([]*session.Session{s})
 		w.rest(time.Hour)
-		if at.dials != 0 {
-			t.Errorf("%d sockets were opened", at.dials)
+		if got := at.sent(0); got != nil {
+			t.Errorf("sent while paused: %q", got)
 		}
 		for i, want := range []int{1, 2} {
 			if !w.Step(1, 0) {
 				t.Error("nothing to step")
 			}
 			w.rest(time.Minute)
-			if got := at.sockets[0].received; len(got) != want {
+			if got := at.sent(0); len(got) != want {
 				t.Errorf("step %d: sent %q", i, got)
 			}
 		}
@@ -314,119 +179,88 @@ func TestPauseStopsDatagrams(t *testing.T) {
 	})
 }
 
-// Step lets one thing go, whatever its time; not before its cause, for which
-// the session's own clock runs.
-func TestStep(t *testing.T) {
+// While paused what is captured stays within the limit on memory: sessions are
+// shed, and those end of which nothing is left to play.
+func TestPauseKeepsTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := answers(3)
-		slow[1].after = 3 * time.Second
-		w := newWorld(t, Config{Pace: NewPace(1)}, web(slow...), wire{})
-		if w.Step(1, 0) {
-			t.Error("a step of a session that is not there")
-		}
+		const limit, n = 2 << 20, 5000
+		w := newWorld(t, Config{MaxHeld: limit}, web(say(ok("x"))), wire{})
 		w.Pause()
-		w.play(spread(3), spread(3))
-		w.rest(time.Minute)
-		step := func(want ...string) {
-			t.Helper()
-			if !w.Step(1, 0) {
-				t.Error("nothing to step")
+		for i := range n {
+			s := &session.Session{ID: uint64(i + 1), Client: clientNumber(i), Server: serverAddr, Start: w.began}
+			switch i % 2 {
+			case 0: // a scan that production refused
+				s.Append(session.Event{Kind: session.Open}, session.Event{Kind: session.RST, Side: session.Server})
+			case 1:
+				s.Append(record().client(get(1)).answer(ok("x")).clientFIN().serverFIN().events...)
 			}
-			w.wantSaid("after a step", want...)
+			s.End(session.Closed)
+			w.Feed([]*session.Session{s})
+			synctest.Wait()
 		}
-		w.wantSaid("before any step")
-		step("")
 		w.rest(time.Minute)
-		step("cs")
-		step("csc")
-		if !w.Step(1, 0) { // waits for the answer
-			t.Error("nothing to step")
+		if all, _ := w.Active(); all == 0 || all > limit/playerCost {
+			t.Errorf("%d sessions are left", all)
 		}
-		w.wantSaid("before the answer", "csc")
-		w.rest(3 * time.Second)
-		w.wantSaid("with the answer", "cscscs")
-		if w.Step(1, 1) || w.Step(7, 0) {
-			t.Error("a step of what is not there")
+		if _, peak := w.Held(); peak > limit+limit/8 {
+			t.Errorf("%d bytes were held", peak)
 		}
-		w.rest(time.Hour)
-		step("cscscsfe")
-		if w.Step(1, 0) {
-			t.Error("a step when all is played")
-		}
-		if all, _ := w.Active(); all != 2 {
-			t.Errorf("%d sessions are left of 2", all)
+		if got := w.net.sent(); len(got) != 0 {
+			t.Errorf("%d connections while paused", len(got))
 		}
 		w.Resume()
-		if w.Step(2, 0) {
-			t.Error("a step of what is not paused")
-		}
 		res := w.end()
-		if w.Step(2, 0) {
-			t.Error("a step after the end")
-		}
-		if res.Verdicts[compare.Identical] != 6 || res.Release[Timeout] != 0 {
+		if res.Seen != n || res.Skipped != n/2 || res.Shed+res.Finished != n/2 || res.Shed == 0 || res.Finished == 0 {
 			t.Errorf("%+v", res)
 		}
 	})
 }
 
-// A cause that is a silence comes to a session that is stepped, and its time-outs
-// do: its clock runs, and stands still again after the step.
-func TestStepWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		mute := func(p *peer) {
-			for {
-				if _, err := p.get(); err != nil {
-					p.end(true)
-					return
-				}
-			}
+// Pause, Resume, Step and breaks may come from anywhere at any time, on several
+// shards and with the real clock; nothing is lost, and nothing hangs.
+func TestControlRaces(t *testing.T) {
+	c := crowd{serve: func(p *peer) { serveBy(p, nil) }, config: Config{Shards: 3, Pace: NewPace(1)}}
+	const n = 300
+	for i := range n {
+		tp := record()
+		for k := range 5 {
+			tp.now = time.Duration(k) * 20 * time.Millisecond
+			tp.client(get(k)).answer(ok(""))
 		}
-		w := newWorld(t, Config{}, mute, wire{})
-		w.play(record().client("one").answer("x").client("two").answer("x").client("three").answer("x").clientFIN().serverFIN())
-		w.rest(2 * time.Second)
-		w.Pause() // of the 5 s that an answer may take, 3 are left
-		w.rest(time.Hour)
-		if !w.Step(1, 0) {
-			t.Error("nothing to step")
+		c.add(clientNumber(i), 0, tp.clientFIN().serverFIN())
+	}
+	net := &network{serve: c.serve}
+	var e *Engine
+	c.config.Dial, c.config.Broke = net.dial, func(Hit) { go e.Resume() }
+	e = New(c.config)
+	c.config.Pace.Start(c.sessions[0].Start, time.Now())
+	ctx, stop := context.WithCancel(t.Context())
+	ran, steered := make(chan struct{}), make(chan struct{})
+	go func() { e.Run(ctx); close(ran) }()
+	go func() {
+		defer close(steered)
+		for i := 0; ctx.Err() == nil; i++ {
+			e.Pause()
+			e.Step(uint64(i%n+1), 0)
+			c.config.Pace.SetSpeed(float64(1+i%3), time.Now())
+			e.BreakOn(Break{Difference: true, Latency: time.Millisecond})
+			e.Restarting()
+			e.Resume()
+			time.Sleep(time.Millisecond) // the engine gets its turn
 		}
-		w.rest(2900 * time.Millisecond)
-		if got := w.net.sent()[0].Bytes; got != len("one") {
-			t.Errorf("%d bytes were sent before the time-out", got)
-		}
-		w.rest(200 * time.Millisecond)
-		if got := w.net.sent()[0].Bytes; got != len("onetwo") {
-			t.Errorf("%d bytes were sent after the time-out", got)
-		}
-		w.rest(time.Hour)
-		w.Resume()
-		w.rest(4800 * time.Millisecond)
-		if got := w.net.sent()[0].Bytes; got != len("onetwo") {
-			t.Errorf("%d bytes were sent before the second time-out", got)
-		}
-		if res := w.end(); res.Release[Timeout] != 3 { // with that of FIN
-			t.Errorf("released %v", res.Release)
-		}
-	})
-}
-
-// A session behind a gap is stepped over its connections.
-func TestStepOverGap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, Config{}, web(answers(3)...), wire{})
-		w.Pause()
-		w.play(record().client(get(1)).answer(ok("x")).clientGap(9).client(get(2)).answer(ok("x")).clientFIN().serverFIN())
-		w.rest(time.Minute)
-		for i, want := range [][]string{{""}, {"cs"}, {"csr", ""}, {"csr", "cs"}, {"csr", "csfe"}} {
-			if !w.Step(1, 0) {
-				t.Errorf("step %d: nothing to step", i)
-			}
-			w.wantSaid("after a step", want...)
-		}
-		if w.Step(1, 0) {
-			t.Error("a step when all is played")
-		}
-		w.Resume()
-		w.end()
-	})
+	}()
+	for i, s := range c.sessions {
+		s.Append(c.tapes[i].events...)
+		s.End(session.Closed)
+	}
+	e.Feed(c.sessions)
+	if err := e.Drain(ctx); err != nil {
+		t.Error(err)
+	}
+	stop()
+	<-ran
+	<-steered
+	if res := e.Finish(); res.Finished != n || res.Verdicts[compare.Identical] != 5*n || len(res.Defects) > 0 {
+		t.Errorf("%+v", res)
+	}
 }

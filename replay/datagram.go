@@ -335,7 +335,7 @@ func (d *datagrams) giveUp(to int) {
 	x := &d.player.exchanges
 	for ; x.app < to; x.app++ {
 		if e := x.at(x.app); e != nil {
-			e.gone, e.appDone = !e.sent, true
+			e.gone, e.appDone = e.gone || !e.sent, true
 			if e.production.Complete && e.sent {
 				if len(d.late) == maxLate {
 					d.late = slices.Delete(d.late, 0, 1)

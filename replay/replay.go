@@ -47,7 +47,7 @@ import (
 )
 
 // Conn is a connection into the application that never blocks; netsim.Conn
-// says what each method does.
+// says what each method does. It may be Instrumented, too.
 type Conn interface {
 	Established() (bool, error)
 	Write(p []byte) (int, error)

@@ -318,7 +318,7 @@ func TestBreakShowsItsSession(t *testing.T) {
 	s.src.run.Paused = true
 	s.src.run.Hit = &Hit{Session: 3, Why: "the application reset the connection"}
 	s.poll()
-	s.sees("paused: the application reset the connection", "192.0.2.200:51000", "connection reset by the application")
+	s.sees("paused: the application reset the connection", "192.0.2.200:51000", "reset the connection after answering 0 of 1 request")
 	s.press("esc", "down")
 	s.poll() // the same hit is told of once
 	if s.depth != atList {

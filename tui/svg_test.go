@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -19,6 +20,14 @@ const picture = "../docs/screen.svg"
 
 func TestPicture(t *testing.T) {
 	s := newScreen(t, 120, 32)
+	for i := range 60 { // a minute of traffic
+		s.src.at = s.src.at.Add(time.Second)
+		s.src.run.Sessions.Seen += int64(90 + 11*(i*i%7))
+		s.src.run.Answers.Identical += int64(420 + 37*(i*i%11))
+		s.src.run.Answers.Compared = s.src.run.Answers.Identical + 210
+		s.src.run.Answered += int64(2_400_000 + 170_000*(i*3%13))
+		s.poll()
+	}
 	s.press("down", "enter", "]")
 	s.note = note{}
 	s.st = newStyles(true)

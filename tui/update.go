@@ -92,7 +92,7 @@ func (m *Model) take(s *Snapshot) tea.Cmd {
 	first := m.run.Began.IsZero()
 	m.run = s.Run
 	m.rates.add(s.At, &m.run)
-	m.sessions.apply(s.Sessions)
+	m.sessions.apply(s.Sessions, m.now)
 	if s.Findings != nil {
 		m.findings = *s.Findings
 		m.differences.set(s.Findings.Groups)
@@ -334,6 +334,8 @@ func (m *Model) wheel(x, y, by int) {
 		(*helpScroll)(m).move(by)
 	case l.Detail.has(x, y):
 		m.focus().move(by)
+	case l.List.has(x, y) && m.tab == tabSessions:
+		m.sessions.wheel(by)
 	case l.List.has(x, y):
 		at := m.depth
 		m.depth = atList

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,109 +16,6 @@ import (
 
 	"tcpsandbox/e2e/terminal"
 )
-
-// guardedVar makes the test binary a program with a full screen, which does what
-// keys say; see playGuarded.
-const guardedVar = "TCPSANDBOX_TEST_GUARDED"
-
-// init hands over as main does. It comes before any TestMain.
-func init() {
-	guardMain()
-	if os.Getenv(guardedVar) != "" {
-		playGuarded()
-		os.Exit(0)
-	}
-}
-
-// hostileCrash is a panic that quotes the network.
-const hostileCrash = "quoting \x1b[?1049h\x1b]0;title\x07 and \u202e"
-
-func playGuarded() {
-	check := func(err error) {
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(99)
-		}
-	}
-	g, err := guardTerminal(os.Stdin)
-	check(err)
-	was, err := terminalSettings(os.Stdin)
-	check(err)
-	raw := *was
-	raw.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	raw.Oflag &^= unix.OPOST
-	raw.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	raw.Cflag = raw.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
-	fmt.Println("before the screen")
-	check(unix.IoctlSetTermios(0, unix.TCSETS, &raw))
-	fmt.Print("\x1b[?1049h\x1b[?1000h\x1b[?1002h\x1b[?1003h\x1b[?1006h\x1b[?1004h\x1b[?2004h\x1b[?25l\x1b[1;31m")
-	fmt.Printf("guard %d up", g.cmd.Process.Pid)
-	in := bufio.NewReader(os.Stdin)
-	for {
-		key, err := in.ReadByte()
-		check(err)
-		switch key {
-		case 'q': // as the drawing library does
-			fmt.Print(leaveScreen)
-			check(unix.IoctlSetTermios(0, unix.TCSETS, was))
-			g.release()
-			fmt.Println("the result")
-			os.Exit(0)
-		case 'r':
-			g.restore()
-			g.release()
-			fmt.Println("ended at once")
-			os.Exit(7)
-		case 'l': // what somebody's library would log
-			os.Stderr.WriteString("a stray line\x1b[2J\n")
-			fmt.Print("logged")
-		case 'o': // nobody thought of the terminal, in the middle of a sequence
-			fmt.Print("\x1b]0;half a title")
-			os.Exit(8)
-		case 'p':
-			go func() { panic(hostileCrash) }()
-		case 'd':
-			go func() {
-				m := map[int]int{}
-				for range 2 {
-					go func() {
-						for {
-							m[0]++
-						}
-					}()
-				}
-			}()
-		case 'c': // a file that the one who started us left open
-			check(unix.Close(3))
-			fmt.Print("closed")
-		case 'x':
-			c := exec.Command("/proc/self/exe")
-			c.Env = []string{"PATH="}
-			c.Args = []string{guardName} // without the socket it is no guard, but the test binary
-			c.Args = append(c.Args, "-test.run=^TestGuardChild$")
-			c.Env = []string{guardChildVar + "=1"}
-			out, err := c.StdoutPipe()
-			check(err)
-			c.ExtraFiles = []*os.File{os.NewFile(3, "held by the test")}
-			check(c.Start())
-			_, err = bufio.NewReader(out).ReadString('\n')
-			check(err)
-			fmt.Print("child runs")
-		}
-	}
-}
-
-// guardChildVar makes TestGuardChild what a guarded program has started.
-const guardChildVar = "TCPSANDBOX_TEST_GUARD_CHILD"
-
-func TestGuardChild(t *testing.T) {
-	if os.Getenv(guardChildVar) == "" {
-		t.Skip("a part of TestGuard")
-	}
-	fmt.Println("child runs")
-	io.Copy(io.Discard, os.NewFile(3, "held by the test")) // until the test lets it go
-}
 
 // startGuarded runs the program with a full screen, and returns its guard's
 // process id and the test's end of the pipe that the program has as its file 3.
@@ -131,13 +28,6 @@ func startGuarded(t *testing.T, cmd *exec.Cmd) (term *terminal.Terminal, guard i
 		t.Fatalf("no guard: %q", words)
 	}
 	return term, guard
-}
-
-func guardedCommand(files ...*os.File) *exec.Cmd {
-	c := exec.Command("/proc/self/exe")
-	c.Env = append(os.Environ(), guardedVar+"=1", "GORACE=atexit_sleep_ms=0", "TERM=xterm-256color")
-	c.ExtraFiles = files
-	return c
 }
 
 // gone reports whether a process has ended; whoever inherited it may reap it
@@ -212,6 +102,22 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// The first signal is told on the full screen, the second ends it and the process.
+func TestSignalsGiveTerminalBack(t *testing.T) {
+	term, guard := startGuarded(t, guardedCommand())
+	term.Send("s")
+	term.WaitFor("listens")
+	term.Signal(unix.SIGTERM)
+	term.WaitFor("<say: terminated: finishing")
+	term.Signal(unix.SIGHUP)
+	if got, want := term.Exit().ExitCode(), exitSignal+int(unix.SIGHUP); got != want {
+		t.Errorf("exit code %d, want %d", got, want)
+	}
+	term.WaitFor("before the screen\ntcpsandbox: warning: missed\ntcpsandbox: ended by a second signal")
+	term.Untouched()
+	waitGone(t, guard)
+}
+
 // Lines that nobody expected do not disturb the screen, and come after it.
 func TestGuardHoldsStderr(t *testing.T) {
 	term, guard := startGuarded(t, guardedCommand())
@@ -245,9 +151,9 @@ func TestGuardStderrInFile(t *testing.T) {
 	}
 }
 
-// A program that crashes is gone only when the line settings are restored: bash
-// takes what it finds after an exit code for what was wanted. It is no matter of
-// luck: the guard is stopped while the program dies.
+// A program that crashes is not gone before the guard has noticed (TestWatch has
+// what it does then): bash takes what it finds after an exit code for what was
+// wanted. The guard is stopped here while the program dies.
 func TestGuardBeforeExit(t *testing.T) {
 	term, guard := startGuarded(t, guardedCommand())
 	if err := unix.Kill(guard, unix.SIGSTOP); err != nil {
@@ -259,9 +165,6 @@ func TestGuardBeforeExit(t *testing.T) {
 		t.Fatal(err)
 	}
 	term.Exit()
-	if now := term.Termios(); now.Lflag&unix.ICANON == 0 {
-		t.Error("the program was gone before the line settings were restored")
-	}
 	term.Untouched()
 	waitGone(t, guard)
 }
@@ -327,6 +230,68 @@ func TestGuardSignals(t *testing.T) {
 	term.Exit()
 	term.Untouched()
 	waitGone(t, guard)
+}
+
+// The prompt of a shell with job control, which sets the terminal up itself,
+// works after a program that died. What the shell says of a kill may be on the
+// alternate screen and gone with it.
+func TestGuardUnderShell(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		if os.Getenv("TCPSANDBOX_NEED") == "all" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	for _, tt := range []struct {
+		name string
+		die  func(term *terminal.Terminal, pid int)
+		says string
+	}{
+		{"panic", func(term *terminal.Terminal, _ int) { term.Send("p") }, "panic: quoting"},
+		{"killed", func(_ *terminal.Terminal, pid int) { unix.Kill(pid, unix.SIGKILL) }, "before"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			sh := exec.Command("bash", "--norc", "--noprofile", "-i")
+			sh.Env = append(os.Environ(), "PS1=ready> ", "PS2=", "HISTFILE=", "TERM=xterm-256color", "GORACE=atexit_sleep_ms=0")
+			term := terminal.Start(t, 100, 50, sh)
+			term.WaitFor("ready>")
+			term.Send(fmt.Sprintf("%s=1 /proc/%d/exe"+terminal.Enter, guardedVar, os.Getpid()))
+			words := strings.Fields(term.WaitFor(" up"))
+			guard, err := strconv.Atoi(words[1])
+			if err != nil {
+				t.Fatalf("no guard: %q", words)
+			}
+			tt.die(term, parentOf(t, guard))
+			waitGone(t, guard)
+			term.WaitUntil("the shell is back", func(string) bool { return strings.Contains(term.History(), tt.says) && !term.Alternate() })
+			term.Send(terminal.Enter + "stty -a; echo end of $((1+1)) settings" + terminal.Enter)
+			got := term.WaitFor("end of 2 settings")
+			for _, want := range []string{"icanon", "isig", "opost", "echo", "icrnl"} {
+				if !slices.Contains(strings.Fields(got), want) {
+					t.Errorf("the shell's commands do not have %s:\n%s", want, got)
+				}
+			}
+			term.Send("exit" + terminal.Enter)
+			term.Exit()
+		})
+	}
+}
+
+// parentOf returns a process's parent.
+func parentOf(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(status), "PPid:\t")
+	line, _, _ = strings.Cut(line, "\n")
+	parent, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parent
 }
 
 // ignores reports whether a process ignores a signal.
@@ -407,13 +372,21 @@ func TestWatch(t *testing.T) {
 			}
 			ends[i] = [2]*os.File{r, w}
 		}
+		noticed := make(chan struct{})
 		go func() { // the end of the standard error is not waited for, only what is there
 			ends[1][1].WriteString(tt.stderr)
 			ends[0][1].WriteString(tt.line)
+			if tt.begun > 0 { // the end comes only when the crash was noticed
+				select {
+				case <-noticed:
+				case <-time.After(30 * time.Second):
+					t.Errorf("%s: the crash was not noticed before the end", tt.name)
+				}
+			}
 			ends[0][1].Close()
 		}()
 		begun := 0
-		crash, stderr := watch(int(ends[0][0].Fd()), int(ends[1][0].Fd()), func() { begun++ })
+		crash, stderr := watch(int(ends[0][0].Fd()), int(ends[1][0].Fd()), func() { begun++; close(noticed) })
 		for _, e := range ends {
 			e[0].Close()
 			e[1].Close()

@@ -16,6 +16,9 @@ import (
 // knows nothing of the screen, which looks at it ten times a second; both end on
 // their own, and the result is printed when both have.
 
+// leaveTime is how long an end at once waits for the screen to stop drawing.
+const leaveTime = time.Second
+
 // outcome is what a run came to.
 type outcome struct {
 	result *report.Result // nil: it could not begin
@@ -36,15 +39,21 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 		con.warn("no screen: %v", err)
 		return play()
 	}
-	defer guard.release()
 	shown := newRunScreen(p)
 	steering := &steering{p: p}
 	shown.steering = steering
 	p.world.broke = steering.broke
-	defer con.onScreen(nil)
 
 	screen, leave := context.WithCancel(context.Background())
-	defer leave()
+	left := make(chan struct{})
+	con.hold(shown.log.message, func() { // an end at once
+		leave()
+		select {
+		case <-left:
+		case <-time.After(leaveTime):
+		}
+		guard.restore()
+	})
 	over := make(chan outcome, 1)
 	go func() {
 		out := play()
@@ -57,9 +66,12 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 		}
 	}()
 	if err := tui.Show(screen, tui.Options{Source: shown, Control: steering, Keeper: shown, Input: tty, Output: os.Stdout}); err != nil {
-		con.onScreen(nil)
 		con.warn("the screen has failed: %v", err)
 	}
+	leave()
+	close(left)
+	guard.release()
+	con.release(true)
 	return <-over
 }
 

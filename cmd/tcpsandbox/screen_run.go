@@ -60,8 +60,7 @@ type savedSession struct {
 	kept capture.Kept
 }
 
-// newRunScreen returns what shows a run that is open. From now on what is said
-// goes to the screen, until con.onScreen(nil). runOptions.screen must have been
+// newRunScreen returns what shows a run that is open. runOptions.screen must have been
 // set before the pipeline was opened.
 func newRunScreen(p *pipeline) *runScreen {
 	s := &runScreen{p: p, log: new(screenLog), saved: map[int]savedSession{}, noisy: map[sessionCopy]replay.View{}}
@@ -69,7 +68,6 @@ func newRunScreen(p *pipeline) *runScreen {
 	if p.old != nil {
 		s.run.Command = p.lines()
 	}
-	p.con.onScreen(s.log)
 	return s
 }
 

@@ -76,7 +76,12 @@ func screenMain() error {
 	over := make(chan error, 1)
 	go func() { over <- tui.Show(ctx, tui.Options{Source: src, Input: tty, Output: tty}) }()
 	<-src.given
-	time.Sleep(time.Second) // the first frames
+	drawn.await()
+	if _, err := terminal.WriteString("G"); err != nil { // to where all that is shown changes
+		return err
+	}
+	<-drawn.news
+	time.Sleep(time.Second)
 	var f screenFigures
 	f.Row = float64(heap()-before) / (screenEnded + screenLive)
 
@@ -87,9 +92,9 @@ func screenMain() error {
 
 	var took []float64
 	for i := range screenKeys {
-		key := "j"
+		key := "k"
 		if i%20 > 9 {
-			key = "k"
+			key = "j"
 		}
 		time.Sleep(time.Duration(5+i*7%40) * time.Millisecond) // anywhere between two frames
 		drawn.await()

@@ -222,6 +222,10 @@ func (s *Screen) sequence(params string, final byte) {
 		s.eraseScreen(arg(0, 0))
 	case 'K':
 		s.eraseLine(arg(0, 0))
+	case 'I':
+		s.moveTo((x/8+n)*8, y)
+	case 'Z':
+		s.moveTo(((x+7)/8-n)*8, y)
 	case 'X':
 		s.erase(y, x, x+n)
 	case '@':
@@ -302,6 +306,15 @@ func (s *Screen) setRegion(from, to int) {
 
 // privateSequence is one that ECMA-48 leaves to the terminal.
 func (s *Screen) privateSequence(params string, final byte) {
+	switch {
+	case params == "?5" && final == 'W': // tab stops where they are already
+		return
+	case final == 'u', params[0] == '>' && final == 'm': // more keys, which this terminal has not
+		return
+	case final == 'p' && strings.HasSuffix(params, "$"): // is there such a mode? No
+		s.answer("\x1b[" + strings.TrimSuffix(params, "$") + ";0$y")
+		return
+	}
 	modes, private := strings.CutPrefix(params, "?")
 	if !private || final != 'h' && final != 'l' {
 		s.notKnown("CSI %s %c", params, final)

@@ -118,9 +118,13 @@ func (tm *Tmux) Alternate() bool {
 }
 
 // Leftovers lists what differs from a fresh window, but for its text; empty
-// when a program has given everything back.
+// when a program has given everything back. When the command has ended tmux
+// hides the cursor itself.
 func (tm *Tmux) Leftovers() (all []string) {
-	const flags = "alternate_on=0 cursor_flag=1 mouse_any_flag=0 mouse_button_flag=0 mouse_standard_flag=0 mouse_all_flag=0 mouse_sgr_flag=0 keypad_cursor_flag=0 wrap_flag=1"
+	flags := "alternate_on=0 mouse_any_flag=0 mouse_button_flag=0 mouse_standard_flag=0 mouse_all_flag=0 mouse_sgr_flag=0 keypad_cursor_flag=0 wrap_flag=1"
+	if strings.TrimSpace(tm.ask("display-message", "-p", "-t", "test", "#{pane_dead}")) != "1" {
+		flags += " cursor_flag=1"
+	}
 	for flag := range strings.FieldsSeq(flags) {
 		name, fresh, _ := strings.Cut(flag, "=")
 		if is := strings.TrimSpace(tm.ask("display-message", "-p", "-t", "test", "#{"+name+"}")); is != fresh {
