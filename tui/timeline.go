@@ -70,9 +70,6 @@ func (m *moment) key() momentKey {
 	return k
 }
 
-// judged reports whether m shows an answer that has a verdict.
-func (m *moment) judged() bool { return m.kind == momentAnswer && m.played.Judged }
-
 // notable reports whether a reader who looks for what went wrong wants to see m.
 func (m *moment) notable() bool {
 	switch m.kind {
