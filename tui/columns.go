@@ -3,8 +3,8 @@ package tui
 import (
 	"encoding/binary"
 	"net/netip"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"charm.land/lipgloss/v2"
@@ -29,11 +29,12 @@ type column struct {
 	timed bool // time alone changes it
 	cell  func(r *sessionRow, now time.Time) string
 	key   func(r *sessionRow, now time.Time) entry
-	text  func(a, b *sessionRow) int // orders what have the same key; nil: nothing does
-	style func(r *sessionRow, st *styles) *lipgloss.Style
+	// routes: key has the beginning of the first route, and which list it is of.
+	routes bool
+	style  func(r *sessionRow, st *styles) *lipgloss.Style
 }
 
-// Columns that are spoken of by name.
+// The columns, from left to right.
 const (
 	numberColumn = iota
 	clientColumn
@@ -44,54 +45,61 @@ const (
 	requestsColumn
 	verdictColumn
 	behindColumn
+	latencyColumn
+	inProductionColumn
+	upColumn
+	downColumn
+	protoColumn
+	asColumn
+	routesColumn
 )
 
 // verdictWidth is that of the longest verdict with its sign.
 const verdictWidth = 12
 
-// columns stand from left to right. The first has a cell for the cursor.
+// columns is the table's make-up. The first column has a cell for the cursor.
 var columns = [...]column{
-	{title: "#", right: true, min: 7, grows: true, cell: numberCell, key: func(r *sessionRow, _ time.Time) entry {
+	numberColumn: {title: "#", right: true, min: 7, grows: true, cell: numberCell, key: func(r *sessionRow, _ time.Time) entry {
 		return entry{hi: r.view.ID, lo: uint64(r.view.Copy)}
 	}},
-	{title: "client", from: 35, min: 14, want: 20, grows: true,
+	clientColumn: {title: "client", from: 35, min: 14, want: 20, grows: true,
 		cell: func(r *sessionRow, _ time.Time) string { return r.text[:r.client] },
 		key:  func(r *sessionRow, _ time.Time) entry { return addressKey(r.view.Client) }},
-	{title: "server", from: 162, min: 21, grows: true,
+	serverColumn: {title: "server", from: 162, min: 21, grows: true,
 		cell: func(r *sessionRow, _ time.Time) string { return r.text[r.client+1 : r.server] },
 		key:  func(r *sessionRow, _ time.Time) entry { return addressKey(r.view.Server) }},
-	{title: "port", right: true, from: 48, min: 5,
+	portColumn: {title: "port", right: true, from: 48, min: 5,
 		cell: func(r *sessionRow, _ time.Time) string { return strconv.Itoa(int(r.view.Server.Port())) },
 		key:  func(r *sessionRow, _ time.Time) entry { return entry{hi: uint64(r.view.Server.Port())} }},
-	{title: "application", min: 10, want: 20, cell: stateCell, key: stateKey, style: stateStyle},
-	{title: "production", from: 99, min: 10, cell: productionCell,
+	stateColumn: {title: "application", min: 10, want: 20, cell: stateCell, key: stateKey, style: stateStyle},
+	productionColumn: {title: "production", from: 99, min: 10, cell: productionCell,
 		key: func(r *sessionRow, _ time.Time) entry { return entry{hi: uint64(r.view.Production)} }},
-	{title: "req", right: true, from: 53, min: 4, down: true,
+	requestsColumn: {title: "req", right: true, from: 53, min: 4, down: true,
 		cell: func(r *sessionRow, _ time.Time) string { return countCell(int64(r.view.Requests)) },
 		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(int64(r.view.Requests)) }},
-	{title: "verdict", min: 1, want: verdictWidth, down: true, cell: verdictCell,
+	verdictColumn: {title: "verdict", min: 1, want: verdictWidth, down: true, cell: verdictCell,
 		key: func(r *sessionRow, _ time.Time) entry { return entry{hi: verdictRanks[r.view.Verdict]} }, style: verdictStyle},
-	{title: "behind", right: true, from: 42, min: 6, down: true, timed: true,
+	behindColumn: {title: "behind", right: true, from: 42, min: 6, down: true, timed: true,
 		cell: func(r *sessionRow, now time.Time) string { return timeCell(r.behind(now)) },
 		key:  func(r *sessionRow, now time.Time) entry { return signedKey(int64(r.behind(now))) }},
-	{title: "latency", right: true, from: 88, min: 7, down: true,
+	latencyColumn: {title: "latency", right: true, from: 88, min: 7, down: true,
 		cell: func(r *sessionRow, _ time.Time) string { return measuredCell(r.view.FirstApplication) },
 		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(int64(r.view.FirstApplication)) }},
-	{title: "in prod", right: true, from: 119, min: 7, down: true,
+	inProductionColumn: {title: "in prod", right: true, from: 119, min: 7, down: true,
 		cell: func(r *sessionRow, _ time.Time) string { return measuredCell(r.view.FirstProduction) },
 		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(int64(r.view.FirstProduction)) }},
-	{title: "up", right: true, from: 105, min: 5, down: true,
+	upColumn: {title: "up", right: true, from: 105, min: 5, down: true,
 		cell: func(r *sessionRow, _ time.Time) string { return countCell(r.view.Delivered) },
 		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(r.view.Delivered) }},
-	{title: "down", right: true, from: 111, min: 5, down: true,
+	downColumn: {title: "down", right: true, from: 111, min: 5, down: true,
 		cell: func(r *sessionRow, _ time.Time) string { return countCell(r.view.Answered) },
 		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(r.view.Answered) }},
-	{title: "proto", from: 190, min: 5,
+	protoColumn: {title: "proto", from: 190, min: 5,
 		cell: func(r *sessionRow, _ time.Time) string { return r.view.Proto.String() },
 		key:  func(r *sessionRow, _ time.Time) entry { return entry{hi: uint64(r.view.Proto)} }},
-	{title: "as", from: 184, min: 21, grows: true, cell: asCell,
+	asColumn: {title: "as", from: 184, min: 21, grows: true, cell: asCell,
 		key: func(r *sessionRow, _ time.Time) entry { return addressKey(r.view.As) }},
-	{title: "routes", from: 140, min: 20, cell: routesCell, key: routesKey, text: compareRoutes},
+	routesColumn: {title: "routes", from: 140, min: 20, cell: routesCell, key: routesKey, routes: true},
 }
 
 // signedKey orders numbers.
@@ -210,37 +218,21 @@ func (r *sessionRow) behind(now time.Time) time.Duration {
 }
 
 func routesCell(r *sessionRow, _ time.Time) string {
-	switch len(r.routes) {
-	case 0:
-		return ""
-	case 1:
-		return r.routes[0].text
+	texts := make([]string, len(r.routes.routes))
+	for i, route := range r.routes.routes {
+		texts[i] = route.text
 	}
-	text := r.routes[0].text
-	for _, route := range r.routes[1:] {
-		text += ", " + route.text
-	}
-	return text
+	return strings.Join(texts, ", ")
 }
 
-// routesKey orders by the first route. compareRoutes knows what does not fit.
+// routesKey has the beginning of the first route, and which list it is.
 func routesKey(r *sessionRow, _ time.Time) entry {
-	if len(r.routes) == 0 {
-		return entry{}
+	var e entry
+	if len(r.routes.routes) > 0 {
+		e = prefixKey(r.routes.routes[0].text)
 	}
-	return prefixKey(r.routes[0].text)
-}
-
-func compareRoutes(a, b *sessionRow) int {
-	return slices.CompareFunc(a.routes, b.routes, func(a, b *route) int {
-		switch {
-		case a == b:
-			return 0
-		case a.text < b.text:
-			return -1
-		}
-		return 1
-	})
+	e.low = r.routes.number
+	return e
 }
 
 // countCell writes a number in four cells: 9999, 10k, 1.2M.
@@ -248,16 +240,15 @@ func countCell(n int64) string {
 	if n < 10_000 {
 		return strconv.FormatInt(n, 10)
 	}
-	for _, unit := range "kMGTP" {
+	for i := 0; ; i++ {
 		rest := n % 1000
 		if n /= 1000; n < 10 {
-			return strconv.FormatInt(n, 10) + "." + strconv.FormatInt(rest/100, 10) + string(unit)
+			return strconv.FormatInt(n, 10) + "." + strconv.FormatInt(rest/100, 10) + "kMGTPE"[i:i+1]
 		}
 		if n < 1000 {
-			return strconv.FormatInt(n, 10) + string(unit)
+			return strconv.FormatInt(n, 10) + "kMGTPE"[i:i+1]
 		}
 	}
-	return strconv.FormatInt(n, 10) + "E"
 }
 
 // timeCell writes a duration in six cells: 1.23ms, 12.3s, 12m05s. A negative
@@ -276,6 +267,8 @@ func timeCell(d time.Duration) string {
 	switch {
 	case d < 0:
 		return ""
+	case d == 0:
+		return "0"
 	case d < time.Millisecond:
 		return strconv.Itoa(int(d/time.Microsecond)) + "µs"
 	case d < time.Second:

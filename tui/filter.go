@@ -262,7 +262,7 @@ func plainWord(text string) func(r *sessionRow, now time.Time) bool {
 
 // passes tells whether a route has a text, in small letters, in it.
 func (r *sessionRow) passes(text string) bool {
-	for _, route := range r.routes {
+	for _, route := range r.routes.routes {
 		if strings.Contains(route.lower, text) {
 			return true
 		}

@@ -82,7 +82,6 @@ type Model struct {
 	note    note
 	hit     *Hit // the latest that was told of
 	leaving bool // the screen goes as soon as the run has ended
-	asked   bool // that was told to the run
 }
 
 // note is what the last line says for a while.

@@ -181,8 +181,11 @@ func (s *sessions) filterText() string { return s.text }
 func (s *sessions) view(width, height int, st styles, focused bool, now time.Time) []string {
 	width, height = max(width, 0), max(height, 0)
 	s.width, s.lines = width, max(height-1, 0)
-	filtered := s.text != "" && s.lines >= 3
-	if filtered {
+	footer := s.footer()
+	if s.lines < 3 {
+		footer = ""
+	}
+	if footer != "" {
 		s.lines--
 	}
 	s.scroll()
@@ -203,19 +206,35 @@ func (s *sessions) view(width, height int, st styles, focused bool, now time.Tim
 		}
 	}
 	all = filled(all, width, s.lines+1)
-	if filtered {
-		text := fmt.Sprintf(" %d of %d match %s (/ changes the filter, esc drops it)", len(s.rows.shown), s.rows.total, s.text)
-		all = append(all, st.Label.Render(fit(text, width)))
+	if footer != "" {
+		all = append(all, st.Label.Render(fit(footer, width)))
 	}
 	return all
+}
+
+// footer says why the table does not show all, or does not stand still; "": it
+// does.
+func (s *sessions) footer() string {
+	n := len(s.rows.shown)
+	switch {
+	case n == 0:
+		return "" // nothing says so
+	case s.text != "" && s.follow:
+		return fmt.Sprintf(" the newest (f) of %d of %d that match %s (/ changes the filter, esc drops it)", n, s.rows.total, s.text)
+	case s.text != "":
+		return fmt.Sprintf(" %d of %d match %s (/ changes the filter, esc drops it)", n, s.rows.total, s.text)
+	case s.follow:
+		return " follows the newest session (f)"
+	}
+	return ""
 }
 
 // nothing says why there are no rows.
 func (s *sessions) nothing() []string {
 	if s.rows.total == 0 {
-		return []string{"", " No session yet.", " It comes here with its first packet."}
+		return []string{"", " No session yet", " It comes here with its first packet"}
 	}
-	return []string{"", " No session matches " + s.text + ".", " / changes the filter, esc drops it."}
+	return []string{"", fmt.Sprintf(" None of %d matches %s", s.rows.total, s.text), " / changes the filter, esc drops it"}
 }
 
 // layout gives the columns their widths; 0: not shown.
@@ -293,6 +312,12 @@ func (s *sessions) line(slot int, cursor bool, cells [len(columns)]int, width in
 		}
 		text := c.cell(row, now)
 		switch {
+		case i == numberColumn:
+			mark := " "
+			if cursor {
+				mark = "▸"
+			}
+			text = mark + alignRight(text, room-1)
 		case c.right:
 			text = alignRight(text, room)
 		case i == verdictColumn && room < verdictWidth:
@@ -301,9 +326,6 @@ func (s *sessions) line(slot int, cursor bool, cells [len(columns)]int, width in
 			text = fit(cutLeft(text, len(text)-room), room)
 		default:
 			text = fit(text, room)
-		}
-		if i == numberColumn && cursor {
-			text = "▸" + strings.TrimPrefix(text, " ")
 		}
 		if c.style != nil && !(cursor && focused) {
 			text = c.style(row, st).Render(text)

@@ -29,13 +29,9 @@ func (m *Model) draw() []string {
 		return m.tooSmall()
 	}
 	screen := append(m.header(l.Header), m.tabLine(l.Tabs.W))
-	body := l.List.H
-	if l.Detail.H > 0 {
-		body = max(body, l.Detail.H)
-	}
 	switch {
 	case m.help:
-		body = m.height - l.Header.H - 2
+		body := m.height - l.Header.H - 2
 		screen = append(screen, m.helpView(m.width, body)...)
 	case l.Rule.W == 1: // beside each other
 		list, detail := m.listView(l.List.W, l.List.H), m.detailView(l.Detail.W, l.Detail.H)

@@ -61,7 +61,7 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 			shown.ended(out.result)
 		}
 		over <- out
-		if out.result == nil || ctx.Err() != nil { // nothing to be looked at, or somebody wants an end
+		if out.result == nil || p.beganAt.Load() == 0 || ctx.Err() != nil { // nothing to be looked at, or somebody wants an end
 			leave()
 		}
 	}()
