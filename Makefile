@@ -7,7 +7,7 @@ CORPUS       = $(abspath $(wildcard ../shared/corpus))
 
 # Packages that need no kernel of their own to be tested, and packages that
 # compile elsewhere than on Linux.
-PURE     = ./session ./protocol ./compare ./findings ./report ./replay ./capture/...
+PURE     = ./session ./protocol ./compare ./findings ./report ./replay ./tui ./capture/...
 PORTABLE = $(PURE) ./sandbox
 
 # One static file, which knows its revision unless git will not tell: it refuses
@@ -23,7 +23,7 @@ ifneq ($(TCPSANDBOX_CORPUS),)
 check: export TCPSANDBOX_NEED ?= all
 endif
 
-.PHONY: help build demo test check soak bench fuzz
+.PHONY: help build demo test check soak bench fuzz screen
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ soak: ## what check shows in small, at full size and rate: 4 minutes on a machin
 
 bench: ## the table of measurements against the kernel's own sockets (as root)
 	$(GO) run ./e2e/bench
+
+screen: ## docs/screen.svg, from a screen of the tests
+	$(GO) test ./tui -run '^TestPicture$$' -update
 
 fuzz: ## every fuzz target for FUZZTIME each, 60s if not set
 	@set -e; for package in $$($(GO) list ./...); do \

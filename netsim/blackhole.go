@@ -81,8 +81,8 @@ type destination struct {
 }
 
 // demux finds the connection that a packet from the application belongs to,
-// and notes what the application's kernel acknowledges. Without a connection
-// it returns where the packet was going.
+// and notes what the application's kernel acknowledges and says of itself.
+// Without a connection it returns where the packet was going.
 func (n *Net) demux(p []byte) (*Conn, *destination) {
 	var f flow
 	var t []byte
@@ -114,6 +114,7 @@ func (n *Net) demux(p []byte) (*Conn, *destination) {
 			c.acked.Store(have + uint64(delta))
 		}
 	}
+	c.heard.note(t)
 	return c, nil
 }
 

@@ -35,6 +35,9 @@ type Conn struct {
 	iss   atomic.Uint32 // our initial sequence number
 	acked atomic.Uint64 // sequence space the application's kernel has acknowledged, SYN not counted
 
+	syns  atomic.Uint32 // sent
+	heard heard
+
 	ack heldAck // an acknowledgement waiting for a packet to ride on
 
 	leaving atomic.Bool // aborted: it goes when its SYN is answered

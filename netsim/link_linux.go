@@ -223,6 +223,7 @@ func (l *link) write(pkt *stack.PacketBuffer) {
 		switch {
 		case flags&header.TCPFlagSyn != 0:
 			conn.iss.Store(binary.BigEndian.Uint32(t[4:]))
+			conn.syns.Add(1)
 		case flags == header.TCPFlagAck && payload == 0:
 			var whole [ackSize]byte
 			if n := gather(whole[:], vnet[:], head[:min(size, len(head))]); n == virtioHeader+size && l.net.acks.hold(conn, whole[:n], ack, l.ackMax) {

@@ -3,6 +3,7 @@ package replay
 import (
 	"time"
 
+	"tcpsandbox/compare"
 	"tcpsandbox/protocol"
 	"tcpsandbox/session"
 )
@@ -20,10 +21,13 @@ func (p *player) goOn(st *step) bool {
 	if st.Kind != session.Data || !st.framed || p.inMessage || p.offset > 0 {
 		return false
 	}
-	if p.fail.fate != session.Shed && (p.shard.cfg.StopEarly || p.answers == 0) {
+	if p.fail.fate != session.Shed && !p.excused && (p.shard.cfg.StopEarly || p.answers == 0) {
 		return false
 	}
 	p.exchanges.forgo(p.lastTurn, p.fail.fate)
+	if p.excused {
+		p.closings.application = compare.EndUnknown
+	}
 	p.leave(p.fail.fate)
 	if p.ledger[p.fail.fate] > 0 {
 		p.failed = p.fail
@@ -60,6 +64,7 @@ func (x *exchanges) forgo(turn int, fate session.Fate) {
 		if e == nil || e.appDone {
 			continue
 		}
+		e.gone = e.gone || x.player.excused
 		switch fate {
 		case session.Shed, session.Pending, session.Unsupported:
 			e.gone = e.gone || !e.sent || fate == session.Shed

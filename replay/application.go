@@ -32,6 +32,7 @@ func (x *exchanges) application(p []byte, now time.Time) {
 		}
 		if e.firstAt.IsZero() {
 			e.firstAt = now
+			p0.late(e, now)
 		}
 		n, m := len(p), protocol.More
 		if x.framed(protocol.Application) {

@@ -61,7 +61,7 @@ func (c *closings) anew() {
 // seen of one side only are not compared.
 func (p *player) judgeClose() {
 	c := &p.closings
-	if !p.record.Connected || p.udp != nil || p.record.Shed || p.record.Gaps > 0 || !p.serverHeard || p.cause == session.Live {
+	if !p.record.Connected || p.udp != nil || p.record.Shed || p.record.Gaps > 0 || p.excused || !p.serverHeard || p.cause == session.Live {
 		return
 	}
 	production, application := c.production, c.application

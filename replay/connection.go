@@ -66,6 +66,7 @@ func (p *player) read(now time.Time) {
 					p.closings.closedAt = now
 				}
 				p.exchanges.applicationEOF()
+				p.closedEarly()
 			}
 			return
 		}
@@ -79,6 +80,7 @@ func (p *player) read(now time.Time) {
 			}
 			p.closings.appEnds(compare.EndReset)
 			p.markPlayed(ServerResets, now)
+			p.hit(Reset, 0)
 			p.broke(err, fate)
 			return
 		}
@@ -181,7 +183,7 @@ func (p *player) leave(fate session.Fate) {
 	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
 	p.requests, p.answers, p.anyTurn = 0, 0, false
 	p.appEOF, p.finSent = false, false
-	p.closeUntil = time.Time{}
+	p.closeUntil, p.excused = time.Time{}, false
 }
 
 // send writes a chunk, as far as the connection takes it.
@@ -200,6 +202,7 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 			fate = session.ClosedEarly
 		}
 		p.closings.appEnds(compare.EndReset)
+		p.hit(Reset, 0)
 		p.broke(err, fate)
 		p.drop(st, fate)
 		return true, n > 0

@@ -151,6 +151,7 @@ func (d *datagrams) answer(b []byte, now time.Time) {
 	x.app++
 	if !d.answered {
 		ex.sentAt, ex.firstAt, ex.wholeAt = p.lastSent, now, now
+		p.late(ex, now)
 	}
 	d.answered = true
 	x.add(&ex.application, b)
@@ -193,7 +194,7 @@ func (d *datagrams) advance(now time.Time) {
 	for p.head < len(p.steps) && d.play(now) {
 		p.pop()
 	}
-	if p.head == len(p.steps) && p.cause != session.Live && d.over(now) {
+	if p.head == len(p.steps) && p.cause != session.Live && p.mayEnd() && d.over(now) {
 		d.finish()
 	}
 }
@@ -210,6 +211,9 @@ func (d *datagrams) receive(now time.Time) {
 func (d *datagrams) play(now time.Time) bool {
 	p := d.player
 	st := &p.steps[p.head]
+	if p.frozen() {
+		return false
+	}
 	if p.fail.err != nil {
 		p.drop(st, p.fail.fate)
 		return true
@@ -228,7 +232,9 @@ func (d *datagrams) play(now time.Time) bool {
 	if !st.free && !d.release(st, now) {
 		return false
 	}
-	st.free = true
+	if st.free = true; p.frozen() {
+		return false
+	}
 	if !p.shard.burst.take(len(st.Data), now, p.shard.cfg) {
 		p.shard.timers.set(p, now.Add(burstTime))
 		return false
@@ -329,7 +335,7 @@ func (d *datagrams) giveUp(to int) {
 	x := &d.player.exchanges
 	for ; x.app < to; x.app++ {
 		if e := x.at(x.app); e != nil {
-			e.gone, e.appDone = !e.sent, true
+			e.gone, e.appDone = e.gone || !e.sent, true
 			if e.production.Complete && e.sent {
 				if len(d.late) == maxLate {
 					d.late = slices.Delete(d.late, 0, 1)

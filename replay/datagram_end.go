@@ -119,6 +119,21 @@ func (d *datagrams) shed() {
 	d.asked = false
 }
 
+// excuse tells that answers which are awaited now may not come, for no fault of
+// the application's: they are not compared.
+func (d *datagrams) excuse() {
+	p, x := d.player, &d.player.exchanges
+	to := x.prod
+	if p.head < len(p.steps) {
+		to = int(p.steps[p.head].Seen) // later ones were not asked for yet
+	}
+	for n := x.app; n < to && d.open > 0; n++ {
+		if e := x.at(n); e != nil {
+			e.gone = true
+		}
+	}
+}
+
 func (d *datagrams) refusals() (datagrams, bytes uint64) {
 	if d.socket == nil {
 		return 0, 0

@@ -260,6 +260,7 @@ func (x *exchanges) verdict(e *exchange) {
 	p.shard.asked = compare.Exchange{}
 	p.record.judged(e, out)
 	p.shard.tally.judged(e, out)
+	p.differs(e, out.Verdict)
 }
 
 // pair says what is known of an exchange.
@@ -335,7 +336,7 @@ func (x *exchanges) abandon() {
 	x.resolve(true)
 	for len(x.queue) > 0 {
 		e := x.queue[0]
-		e.gone = !e.sent && !x.player.denied()
+		e.gone = !e.sent && !x.player.denied() || x.player.excused && !e.appDone
 		x.verdict(e)
 		x.pop()
 	}

@@ -106,6 +106,7 @@ type player struct {
 	delivered uint64 // acknowledged on earlier connections of this session
 	record    *Record
 	watched   *watched // nil: nobody watches
+	controlled
 }
 
 // step is a client's event, ready to play.
@@ -163,6 +164,7 @@ func (p *player) step(now time.Time) {
 			p.advance(now)
 		}
 		p.setBusy(!p.ended && (p.head < len(p.steps) || p.cause != session.Live))
+		p.watchLate(now)
 	}
 	p.settleHeld()
 }
@@ -180,14 +182,16 @@ func (p *player) advance(now time.Time) {
 			}
 			p.pop()
 		}
-		if p.next == nil || p.head < len(p.steps) || !p.part(now) {
+		if p.next == nil || p.head < len(p.steps) || p.frozen() || !p.part(now) {
 			break
 		}
 	}
 	if p.established && !wrote && p.written == 0 && p.conn != nil {
 		p.conn.Flush() // the application may wait for the handshake's end, to speak first
 	}
-	p.maybeEnd(now)
+	if p.mayEnd() {
+		p.maybeEnd(now)
+	}
 }
 
 func (p *player) setBusy(b bool) {
@@ -204,6 +208,7 @@ func (p *player) setBusy(b bool) {
 
 // pop forgets the step that was played.
 func (p *player) pop() {
+	p.did()
 	st := &p.steps[p.head]
 	if st.Kind == session.Data {
 		p.inMessage, p.lastTurn = st.tail > 0, st.turn
@@ -227,6 +232,9 @@ func (p *player) pop() {
 // went out.
 func (p *player) play(now time.Time) (ok, sent bool) {
 	st := &p.steps[p.head]
+	if p.frozen() {
+		return false, false
+	}
 	if p.fail.err != nil && !st.fresh && !p.goOn(st) {
 		p.drop(st, p.fail.fate)
 		return true, false
@@ -248,13 +256,16 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 		return false, false
 	}
 	if st.Kind == session.Data && p.appEOF && !st.afterFIN {
+		p.hit(EarlyClose, 0)
 		p.broke(errClosed, session.ClosedEarly)
 		return p.play(now)
 	}
 	if !st.free && !p.release(st, now) {
 		return false, false
 	}
-	st.free = true
+	if st.free = true; p.frozen() { // an answer that ended here hit a break
+		return false, false
+	}
 	switch st.Kind {
 	case session.Data:
 		p.exchanges.sending(st)
@@ -270,7 +281,7 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 // due reports whether the time of a step has come.
 func (p *player) due(st *step, now time.Time) bool {
 	pace := p.shard.cfg.Pace
-	if pace == nil {
+	if pace == nil || p.allowed > 0 {
 		return true
 	}
 	due := pace.Due(p.s.Start.Add(st.At))

@@ -43,6 +43,14 @@ func drawDelay(t *rapid.T, label string) time.Duration {
 	return rapid.SampledFrom([]time.Duration{0, 0, time.Millisecond, 30 * time.Millisecond, 900 * time.Millisecond}).Draw(t, label)
 }
 
+// drawMeddling has the engine paused up to three times.
+func drawMeddling(t *rapid.T) (all []time.Duration) {
+	for range rapid.IntRange(0, 3).Draw(t, "pauses") {
+		all = append(all, drawDelay(t, "playing"), rapid.SampledFrom([]time.Duration{0, time.Millisecond, time.Second, time.Hour}).Draw(t, "paused"))
+	}
+	return all
+}
+
 // drawPieces cuts s into up to four.
 func drawPieces(t *rapid.T, s, label string) (pieces []string) {
 	for range rapid.IntRange(0, 3).Draw(t, label+" cuts") {
@@ -73,7 +81,7 @@ func drawFeeding(t *rapid.T, events int) feeding {
 // followed in production is complete, and each answer is judged.
 func TestKeepAliveProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := scene{tape: record(), wire: drawWire(rt), verdicts: verdictCount{}, release: nil}
+		s := scene{tape: record(), wire: drawWire(rt), meddle: drawMeddling(rt), verdicts: verdictCount{}, release: nil}
 		var replies []reply
 		var bounds []int // bytes of the client's that may be here before the answer is
 		stream := ""
@@ -245,7 +253,7 @@ func TestChaosProperty(t *testing.T) {
 		"HTTP/1.1 200 OK\r\n\r\nuntil the close", "+OK\r\n", "banner\n", "x"})
 	then := rapid.SampledFrom([]string{"", "", "", "", "close", "shut", "reset", "hang"})
 	rapid.Check(t, func(rt *rapid.T) {
-		s := scene{tape: record(), wire: drawWire(rt)}
+		s := scene{tape: record(), wire: drawWire(rt), meddle: drawMeddling(rt)}
 		if s.joined = rapid.Bool().Draw(rt, "joined"); s.joined {
 			s.tape = resume()
 		}
@@ -320,8 +328,8 @@ func TestChaosProperty(t *testing.T) {
 			f.parts = []int{0}
 		}
 		if c := bubble(t, func(c *complaints) { s.invariants(c, s.run(c, f)) }); len(c) > 0 {
-			rt.Fatalf("%s\nfed %v: %v\njoined %v, ended %v, cut after %v, paced %v, %+v, replies %+v",
-				strings.Join(c, "\n"), f.parts, s.tape, s.joined, s.end, s.cut, s.config != nil, s.wire, replies)
+			rt.Fatalf("%s\nfed %v: %v\njoined %v, ended %v, cut after %v, paced %v, %+v, meddling %v, replies %+v",
+				strings.Join(c, "\n"), f.parts, s.tape, s.joined, s.end, s.cut, s.config != nil, s.wire, s.meddle, replies)
 		}
 	})
 }

@@ -23,6 +23,7 @@
 //	datagram.go    all that for UDP, which has no connections; burst.go says
 //	               how much of it goes out at once
 //	record.go      the result: what became of each byte, and the verdicts
+//	control.go     pause, resume, step; breaks.go says what pauses by itself
 //	outlook.go     the same of a session that nobody plays, for `show`
 //	watch.go       what can be seen of all that from outside: view.go of each
 //	               session, story.go what happened in it
@@ -46,7 +47,7 @@ import (
 )
 
 // Conn is a connection into the application that never blocks; netsim.Conn
-// says what each method does.
+// says what each method does. It may be Instrumented, too.
 type Conn interface {
 	Established() (bool, error)
 	Write(p []byte) (int, error)
@@ -119,6 +120,9 @@ type Config struct {
 	Ended func(*Record)
 	// Watch lets the sessions be watched; nil: nobody wants to. See Changes.
 	Watch *Watch
+	// Broke is told of each break that was hit, when the engine is paused already;
+	// it must be quick, and may be nil. See Engine.BreakOn.
+	Broke func(Hit)
 }
 
 // Engine plays sessions. Make it with New, run it in one goroutine, and feed
@@ -143,6 +147,8 @@ type Engine struct {
 	busy   atomic.Int64 // of those, the ones with something to play
 	queued atomic.Int64 // players with news that nobody has looked at yet
 	idle   chan struct{}
+
+	control control
 }
 
 // New returns an engine that is ready to be fed. It starts nothing.
@@ -171,6 +177,9 @@ func New(cfg Config) *Engine {
 	e.begun.Store(!cfg.Hold)
 	for range cfg.Shards {
 		e.shards = append(e.shards, newShard(e))
+	}
+	if cfg.Pace != nil {
+		cfg.Pace.onChange(e.again)
 	}
 	return e
 }

@@ -129,7 +129,8 @@ type scene struct {
 	wire   wire
 	dialed func(int) error
 	config func(*Config)
-	cut    time.Duration // Finish after this long, instead of draining
+	cut    time.Duration   // Finish after this long, instead of draining
+	meddle []time.Duration // play this long, be paused this long, and so on
 
 	received []string // by each connection
 	// order tells for each connection who spoke: c client, s application, f
@@ -270,11 +271,13 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	go func() { e.Run(ctx); close(ran) }()
 
 	one := &session.Session{ID: 1, Client: clientAddr, Server: serverAddr, Start: began, Joined: s.joined}
+	meddled := make(chan struct{})
+	go func() { s.meddleWith(t, e, n); close(meddled) }()
 	f.feed(e, one, s.tape.events, max(s.end, session.Closed))
 	if s.cut > 0 {
 		time.Sleep(s.cut) // of the bubble: the run ends in the middle
 	} else {
-		drain, cancel := context.WithTimeout(ctx, 10*time.Minute)
+		drain, cancel := context.WithTimeout(ctx, 10*time.Minute+time.Duration(len(s.meddle))*time.Hour)
 		defer cancel()
 		if err := e.Drain(drain); err != nil {
 			t.Errorf("drain: %v", err)
@@ -285,6 +288,7 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	<-ran
 	o.engine, o.result = e, e.Finish()
 	time.Sleep(time.Hour) // of the bubble: what the application still sleeps through
+	<-meddled
 	return o
 }
 

@@ -33,6 +33,7 @@ type shard struct {
 	burst    burst
 	asked    compare.Exchange // what the judge is asked about
 	changed  []*player        // have news for those who watch; each once
+	orders
 }
 
 func newShard(e *Engine) *shard {
@@ -74,6 +75,7 @@ func (sh *shard) run(ctx context.Context) {
 		if !sh.begun && sh.engine.begun.Load() {
 			sh.begin(now)
 		}
+		sh.listen(now)
 		for i, p := range ready {
 			ready[i] = nil
 			p.queued.Store(false)
@@ -120,6 +122,7 @@ func (sh *shard) begin(now time.Time) {
 func (sh *shard) finish() {
 	sh.still.Lock()
 	defer sh.still.Unlock()
+	sh.catchUp(time.Now())
 	for p := range sh.live {
 		p.take()
 		p.cutShort()

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"sync"
 	"time"
 
@@ -20,7 +21,10 @@ type Story struct {
 	Missing int64 // client bytes that were not captured
 	Failure string
 	Wire    session.Totals // what was captured of the connection
-	Packets session.Wire   // what its packets tell beside, if the capture was asked to note that
+	// Place is where the first answer that differs does: "$.items[3].price"; "" if
+	// none does, or that is not known.
+	Place   string
+	Packets session.Wire // what its packets tell beside, if the capture was asked to note that
 }
 
 // Mark is something that happened to the connection, on both sides or on one.
@@ -306,6 +310,9 @@ func (p *player) tellAll(now time.Time, with bool) *Story {
 		View: p.view(now), Began: t.began, Marks: append([]Mark(nil), t.marks...), Omitted: t.lost,
 		Bytes: p.ledger, Missing: totals.Missing[session.Client], Wire: totals,
 		Packets: p.s.Wire(),
+	}
+	if d := p.record.First; d != nil {
+		s.Place = cmp.Or(d.Path, d.Place.String())
 	}
 	for _, f := range []failure{p.fail, p.failed} {
 		if f.err != nil && s.Failure == "" {

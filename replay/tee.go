@@ -86,6 +86,29 @@ func (t *Tee) Begin() {
 	}
 }
 
+// Pause pauses all engines; see Engine.Pause.
+func (t *Tee) Pause() {
+	for _, e := range t.engines {
+		e.Pause()
+	}
+}
+
+// Resume resumes all engines; see Engine.Resume.
+func (t *Tee) Resume() {
+	for _, e := range t.engines {
+		e.Resume()
+	}
+}
+
+// Step lets all engines do the next thing of a session, and reports whether
+// any of them had something to do; see Engine.Step.
+func (t *Tee) Step(session uint64, copy int) (ok bool) {
+	for _, e := range t.engines {
+		ok = e.Step(session, copy) || ok
+	}
+	return ok
+}
+
 // Run runs all engines until ctx ends.
 func (t *Tee) Run(ctx context.Context) {
 	var wg sync.WaitGroup

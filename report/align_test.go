@@ -60,8 +60,9 @@ func TestAlignKeepsAll(t *testing.T) {
 			return slices.Repeat(few, rapid.SampledFrom([]int{1, 1, 60}).Draw(t, name+" times"))
 		}
 		p, a := text("production"), text("application")
+		align := rapid.SampledFrom([]func(p, a []string) []Aligned{Align, AlignLines}).Draw(t, "of lines or parts")
 		i, j := 0, 0
-		for _, x := range Align(p, a) {
+		for _, x := range align(p, a) {
 			if x.Same && (x.Production < 0 || x.Application < 0 || p[x.Production] != a[x.Application]) {
 				t.Fatalf("%+v is not the same", x)
 			}
@@ -84,12 +85,49 @@ func TestAlignKeepsAll(t *testing.T) {
 	})
 }
 
+// Lines that changed are beside what they were, whatever came in between.
+func TestAlignLines(t *testing.T) {
+	for _, tt := range []struct{ name, production, application, want string }{
+		{"one came before", "total: 178.2", "note: x/total: 198", "-/note: x total: 178.2/total: 198"},
+		{"one came after", "total: 178.2", "total: 198/note: x", "total: 178.2/total: 198 -/note: x"},
+		{"one went", "note: x/total: 178.2", "total: 198", "note: x/- total: 178.2/total: 198"},
+		{"as many", "aa/bb", "bc/ax", "aa/bc bb/ax"},
+		{"none is alike", "a", "x/y", "a/x -/y"},
+		{"nothing is there", "", "x/y", "/x -/y"},
+		{"what is the same stays", "same/total: 1", "same/x/total: 2/same", "same/same -/x total: 1/total: 2 -/same"},
+	} {
+		p, a := strings.Split(tt.production, "/"), strings.Split(tt.application, "/")
+		line := func(text []string, i int) string {
+			if i < 0 {
+				return "-"
+			}
+			return text[i]
+		}
+		var got []string
+		for _, x := range AlignLines(p, a) {
+			got = append(got, line(p, x.Production)+"/"+line(a, x.Application))
+		}
+		if got := strings.Join(got, " "); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 func BenchmarkAlign(b *testing.B) {
 	const n = 10_000
 	texts := map[string]func(i, side int) string{
 		"nothing equal": func(i, side int) string { return fmt.Sprint(side, i) },
 		"all moved":     func(i, side int) string { return fmt.Sprint((i + side*n/2) % n) },
-		"reversed":      func(i, side int) string { return fmt.Sprint(i + side*(n-1-2*i)) },
+		"most alike": func(i, side int) string {
+			if i%64 == 0 {
+				return fmt.Sprint(i)
+			}
+			if side == 1 && i%64 == 63 {
+				return ""
+			}
+			return strings.Repeat("=", 250) + fmt.Sprint(side, i)
+		},
+		"reversed": func(i, side int) string { return fmt.Sprint(i + side*(n-1-2*i)) },
 		"blocks": func(i, side int) string { // tables of the largest size between the anchors
 			if i%1000 == 0 {
 				return fmt.Sprint(i)
@@ -101,12 +139,14 @@ func BenchmarkAlign(b *testing.B) {
 		var sides [2][]string
 		for side := range sides {
 			for i := range n {
-				sides[side] = append(sides[side], line(i, side))
+				if text := line(i, side); text != "" {
+					sides[side] = append(sides[side], text)
+				}
 			}
 		}
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				Align(sides[0], sides[1])
+				AlignLines(sides[0], sides[1])
 			}
 		})
 	}

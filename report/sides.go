@@ -80,7 +80,7 @@ func sides(production, application *Body) (parts []part) {
 func pairs(production, application string) []run {
 	p, a := splitLines(production), splitLines(application)
 	var all []pair
-	for _, both := range Align(p, a) {
+	for _, both := range AlignLines(p, a) {
 		x := pair{Differs: !both.Same}
 		beside := func(text []string, i int) *line {
 			if i < 0 {

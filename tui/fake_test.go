@@ -14,9 +14,9 @@ import (
 // epoch is when the runs of the tests began.
 var epoch = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
-// shop is a run for the tests: a shop whose new version has a wrong total, breaks
+// shopRun is a run for the tests: a shop whose new version has a wrong total, breaks
 // one connection and is slow to answer another.
-func shop() *fakeSource {
+func shopRun() *fakeSource {
 	f := &fakeSource{at: epoch.Add(12345 * time.Millisecond), stories: map[int]*Story{}, explained: map[[2]int]*Explanation{}}
 	f.run = Run{
 		Source: "eth0:80", Command: "./shop-1.1 --port 80", Pid: 4242, State: "listens on :80", Began: epoch,

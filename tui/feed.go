@@ -47,7 +47,7 @@ type Run struct {
 	Paused   bool
 	Speed    float64 // times the captured one; 0: there is no pace that could be changed
 	Breaks   replay.Break
-	Hit      *replay.Hit // the latest break that came; the same pointer as long as it is
+	Hit      *Hit // the latest break that came; the same pointer as long as it is
 
 	Sessions report.Sessions // those that have ended, but for Seen; Active have not
 	Active   int64
@@ -65,6 +65,13 @@ type Run struct {
 	Memory   int64              // resident
 	Warnings []string
 	Latency  report.Latency
+}
+
+// Hit is a break that came.
+type Hit struct {
+	Session uint64
+	Copy    int
+	Why     string // "GET /cart: the answer differs"
 }
 
 // Findings is what differs.

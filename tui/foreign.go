@@ -130,48 +130,59 @@ func width(s string) (cells int) {
 	return cells
 }
 
-// fit cuts or pads text to a number of cells; what was cut ends in "…". It takes
-// as long as what it returns, however long s is. Text that is not visible yet
-// becomes so; text with styles is not for this.
+// take returns how many bytes of s fit into a number of cells, and what to write
+// behind them: "…" if that was not all, and spaces.
+func take(s string, cells int) (n int, after string) {
+	used := 0
+	last, lastUsed := 0, 0 // where there is still a cell left for more
+	for n < len(s) {
+		size, w := cell(s[n:])
+		if used+w > cells {
+			return last, more + strings.Repeat(" ", cells-lastUsed-1)
+		}
+		n, used = n+size, used+w
+		if used < cells {
+			last, lastUsed = n, used
+		}
+	}
+	return n, strings.Repeat(" ", cells-used)
+}
+
+// skip returns how many bytes to leave out so that the first cells are not shown,
+// and what to write before the rest: "…", in the first cell that is left, and a
+// space for half of a wide character. Both are nothing if there is nothing to
+// leave out.
+func skip(s string, cells int) (n int, before string) {
+	if cells <= 0 || s == "" {
+		return 0, ""
+	}
+	used := 0
+	for n < len(s) && used <= cells {
+		size, w := cell(s[n:])
+		n, used = n+size, used+w
+	}
+	return n, more + strings.Repeat(" ", max(0, used-cells-1))
+}
+
+// fit cuts or pads visible text to a number of cells; what was cut ends in "…".
+// It takes as long as what it returns, however long s is. Should foreign text get
+// here as it came, it is made visible. Text with styles is not for this.
 func fit(s string, cells int) string {
 	if cells <= 0 {
 		return ""
 	}
-	at, used := 0, 0
-	last, lastUsed := 0, 0 // where there is still a cell left for more
-	for at < len(s) {
-		n, w := cell(s[at:])
-		if used+w > cells {
-			s, used = s[:last]+more, lastUsed+1
-			break
-		}
-		at, used = at+n, used+w
-		if used < cells {
-			last, lastUsed = at, used
-		}
+	n, after := take(s, cells)
+	if safe := visible(s[:n]); safe != s[:n] {
+		return fit(visible(s), cells)
 	}
-	if safe := visible(s); safe != s {
-		return fit(safe, cells)
-	}
-	return s + strings.Repeat(" ", cells-used)
+	return s[:n] + after
 }
 
-// cutLeft leaves out the first cells of visible text. If there were any, the
-// first one that is left shows "…" instead, so that nothing is missed. Of a wide
-// character that is cut in the middle a space is left.
+// cutLeft leaves out the first cells of visible text, for scrolling sideways. If
+// there were any, "…" stands in the first cell that is left.
 func cutLeft(s string, cells int) string {
-	if cells <= 0 || s == "" {
-		return s
-	}
-	used := 0
-	for s != "" && used <= cells {
-		n, w := cell(s)
-		s, used = s[n:], used+w
-	}
-	if used <= cells {
-		return more // it ends left of here
-	}
-	return more + strings.Repeat(" ", used-cells-1) + s
+	n, before := skip(s, cells)
+	return before + s[n:]
 }
 
 // lines makes foreign text of many lines visible and wraps it. Each line is

@@ -161,12 +161,12 @@ func (m *Model) headLine(w int) string {
 
 // rateLine: sessions, requests and bytes a second, now and in the last minute.
 func (m *Model) rateLine(w int) string {
-	spark := 6
+	bars := 6
 	if w >= 110 {
-		spark = 16
+		bars = 16
 	}
 	if w >= 170 {
-		spark = 30
+		bars = 30
 	}
 	line := row{left: w}
 	for _, x := range []struct {
@@ -179,12 +179,12 @@ func (m *Model) rateLine(w int) string {
 		{"MB/s", fmt.Sprintf("%.1f", m.rates.data.now()/1e6), &m.rates.data},
 	} {
 		text := x.name + " " + x.now + " "
-		if line.left < width(text)+spark {
+		if line.left < width(text)+bars {
 			break
 		}
 		line.add(m.st.Label, x.name+" ")
 		line.add(m.st.Title, x.now+" ")
-		line.add(m.st.Good, sparkline(x.of.values, spark))
+		line.add(m.st.Good, spark(x.of.values, bars))
 		line.add(m.st.Label, "  ")
 	}
 	line.whole(m.st.Label, fmt.Sprintf("open %s  ", tight(m.run.Active)))
@@ -244,6 +244,6 @@ func (m *Model) verdictLine(w int) string {
 }
 
 // tight and the others write a figure without padding.
-func tight(n int64) string                { return strings.TrimSpace(narrowCount(n)) }
-func tightBytes(n int64) string           { return strings.TrimSpace(narrowBytes(n)) }
+func tight(n int64) string                { return strings.TrimSpace(shortCount(n)) }
+func tightBytes(n int64) string           { return strings.TrimSpace(shortBytes(n)) }
 func narrowRate(perSecond float64) string { return tight(int64(perSecond + 0.5)) }

@@ -11,7 +11,7 @@ import (
 // line and the help are made of the same table, so they cannot differ.
 type action struct {
 	key.Binding
-	group string            // in the help
+	group string            // in the help; empty: not listed
 	hint  bool              // it is among the hints of the last line
 	on    func(*Model) bool // whether it can be done now
 	do    func(*Model) tea.Cmd
@@ -47,6 +47,7 @@ func hinted(a action) action {
 
 // When actions are possible.
 func always(*Model) bool         { return true }
+func (m *Model) canQuit() bool   { return !m.help && !m.menu }
 func (m *Model) inSession() bool { return m.depth == atSession }
 func (m *Model) inAnswers() bool { return m.depth == atAnswers }
 func (m *Model) inTable() bool   { return m.tab == tabSessions && m.depth == atList }
@@ -73,7 +74,7 @@ func newKeys() []action {
 		bind(groupBreak, "c", "c", "the first early close by the application", menu, (*Model).breakClose),
 		bind(groupBreak, "l", "l", "the first answer that takes longer than …", menu, (*Model).breakLatency),
 		bind(groupBreak, "x", "x", "nothing", menu, (*Model).breakNothing),
-		bind(groupBreak, "esc b enter q", "esc", "close the menu", menu, one(func(m *Model) { m.menu = false })),
+		bind(groupBreak, "esc b enter", "esc", "close the menu", menu, one(func(m *Model) { m.menu = false })),
 
 		bind(groupMove, "up k", "↑ k", "one up", not(menu), one(func(m *Model) { m.focus().move(-1) })),
 		bind(groupMove, "down j", "↓ j", "one down", not(menu), one(func(m *Model) { m.focus().move(1) })),
@@ -84,6 +85,7 @@ func newKeys() []action {
 		bind(groupMove, "left h", "← h", "sideways", (*Model).inAnswers, one(func(m *Model) { m.answers.sideways(-8) })),
 		bind(groupMove, "right l", "→ l", "sideways", (*Model).inAnswers, one(func(m *Model) { m.answers.sideways(8) })),
 		hinted(bind(groupMove, "enter", "enter", "open", (*Model).canOpen, (*Model).open)),
+		bind("", "q", "q", "leave the help", func(m *Model) bool { return m.help }, one(func(m *Model) { m.help = false })),
 		hinted(bind(groupMove, "esc backspace", "esc", "back", (*Model).canBack, (*Model).back)),
 		bind(groupMove, "J shift+down", "J", "next session", (*Model).inSession, func(m *Model) tea.Cmd { return m.otherSession(1) }),
 		bind(groupMove, "K shift+up", "K", "previous session", (*Model).inSession, func(m *Model) tea.Cmd { return m.otherSession(-1) }),
@@ -94,6 +96,7 @@ func newKeys() []action {
 		bind(groupShow, "shift+tab", "shift+tab", "previous tab", not(menu), func(m *Model) tea.Cmd { return m.show((m.tab + tabs - 1) % tabs) }),
 		bind(groupShow, "d", "d", "answers side by side, unified, or hex", (*Model).inAnswers, one(func(m *Model) { m.answers.nextMode() })),
 		bind(groupShow, "i", "i", "the request", (*Model).canRequest, one(func(m *Model) { m.answers.toggleRequest() })),
+		bind(groupShow, "a", "a", "all differences, or the first ones", (*Model).inAnswers, one(func(m *Model) { m.answers.toggleDifferences() })),
 		bind(groupShow, "v", "v", "packet-level facts", (*Model).inSession, one(func(m *Model) { m.detail.toggleFacts() })),
 		bind(groupShow, "o", "o", "the example's session", (*Model).canExample, (*Model).openExample),
 		hinted(bind(groupShow, "?", "?", "help", not(menu), one(func(m *Model) { m.help = !m.help }))),
@@ -114,7 +117,8 @@ func newKeys() []action {
 		bind(groupWorld, "+ =", "+", "twice as fast", control, (*Model).faster),
 		bind(groupWorld, "-", "-", "half as fast", control, (*Model).slower),
 
-		hinted(bind(groupLeave, "q ctrl+c", "q", "quit, and show the result", always, (*Model).quit)),
+		hinted(bind(groupLeave, "q", "q", "quit, and show the result", (*Model).canQuit, (*Model).quit)),
+		bind(groupLeave, "ctrl+c", "ctrl+c", "the same, wherever one is", always, (*Model).quit),
 		bind(groupLeave, "Q", "Q", "quit at once, without draining", always, (*Model).quitNow),
 	}
 	for i := range tabs {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"charm.land/lipgloss/v2"
+
+	"tcpsandbox/report"
 )
 
 // ledger is the tab of where each captured client byte ended, and of what else
@@ -132,3 +134,5 @@ func grouped(n int64) string {
 	}
 	return s
 }
+
+func ms(d report.Milliseconds) float64 { return float64(d) / 1e6 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"tcpsandbox/replay"
 )
 
 // Options says what is shown, and where.
@@ -82,9 +80,9 @@ type Model struct {
 	help    bool
 	helpTop int
 	note    note
-	hit     *replay.Hit // the latest that was told of
-	leaving bool        // the screen goes as soon as the run has ended
-	asked   bool        // that was told to the run
+	hit     *Hit // the latest that was told of
+	leaving bool // the screen goes as soon as the run has ended
+	asked   bool // that was told to the run
 }
 
 // note is what the last line says for a while.

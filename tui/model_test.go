@@ -8,8 +8,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
-
-	"tcpsandbox/replay"
 )
 
 // screen is a model under test, without a terminal.
@@ -20,7 +18,7 @@ type screen struct {
 }
 
 func newScreen(t *testing.T, w, h int) *screen {
-	src := shop()
+	src := shopRun()
 	s := &screen{newModel(Options{Source: src, Control: src, Keeper: src}), t, src}
 	s.st = styles{}
 	s.send(tea.WindowSizeMsg{Width: w, Height: h})
@@ -185,7 +183,7 @@ func TestKeys(t *testing.T) {
 	keys := newKeys()
 	for i := range keys {
 		a := &keys[i]
-		if a.on == nil || a.do == nil || len(a.Keys()) == 0 || a.Help().Key == "" || a.Help().Desc == "" || a.group == "" {
+		if a.on == nil || a.do == nil || len(a.Keys()) == 0 || a.Help().Key == "" || a.Help().Desc == "" {
 			t.Errorf("action %d (%s %s) is not whole", i, a.Help().Key, a.Help().Desc)
 		}
 	}
@@ -318,9 +316,9 @@ func TestBreakShowsItsSession(t *testing.T) {
 	s := newScreen(t, 120, 40)
 	s.press("3")
 	s.src.run.Paused = true
-	s.src.run.Hit = &replay.Hit{Session: 3, Why: "the application reset the connection"}
+	s.src.run.Hit = &Hit{Session: 3, Why: "the application reset the connection"}
 	s.poll()
-	s.sees("paused: the application reset the connection", "192.0.2.200:51000", "connection reset by the application")
+	s.sees("paused: the application reset the connection", "192.0.2.200:51000", "reset the connection after answering 0 of 1 request")
 	s.press("esc", "down")
 	s.poll() // the same hit is told of once
 	if s.depth != atList {
@@ -341,6 +339,7 @@ func TestMouse(t *testing.T) {
 	if s.tab != tabDifferences {
 		t.Errorf("a click on the second tab opens %d", s.tab)
 	}
+	s.text()
 	click(5, 6)
 	if s.differences.at != 1 {
 		t.Errorf("a click chose group %d", s.differences.at)

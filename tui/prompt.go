@@ -55,10 +55,9 @@ func (m *Model) promptKey(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	}
-	var cmd tea.Cmd
-	p.input, cmd = p.input.Update(msg)
+	p.input, _ = p.input.Update(msg)
 	m.prompted()
-	return cmd
+	return nil
 }
 
 func (p *prompt) paste(msg tea.PasteMsg) { p.input, _ = p.input.Update(msg) }

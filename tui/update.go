@@ -5,8 +5,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"tcpsandbox/replay"
 )
 
 // What comes from outside.
@@ -41,11 +39,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.fetching = false
 		if msg.slot == m.slot && m.depth != atList && !m.group {
 			m.story = msg.story
-			m.detail.set(msg.story)
+			m.detail.set(msg.story, m.now)
 		}
 	case explainedMsg:
 		if msg.slot == m.slot && msg.number == m.number && m.depth == atAnswers {
-			m.answers.set(msg.what)
+			m.answers.set(m.detail.played(msg.number), msg.what)
 		}
 	case doneMsg:
 		if msg.text != "" {
@@ -81,13 +79,6 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 	if m.prompt != nil && msg.String() != "ctrl+c" {
 		return m.promptKey(msg)
 	}
-	if m.help {
-		switch msg.String() {
-		case "esc", "q", "enter":
-			m.help = false
-			return nil
-		}
-	}
 	cmd, done := m.pressed(msg.String())
 	if !done && !m.menu {
 		m.say(fmt.Sprintf("%s does nothing here; ? for help", visible(msg.String())), false)
@@ -101,7 +92,7 @@ func (m *Model) take(s *Snapshot) tea.Cmd {
 	first := m.run.Began.IsZero()
 	m.run = s.Run
 	m.rates.add(s.At, &m.run)
-	m.sessions.apply(s.Sessions)
+	m.sessions.apply(s.Sessions, m.now)
 	if s.Findings != nil {
 		m.findings = *s.Findings
 		m.differences.set(s.Findings.Groups)
@@ -128,7 +119,7 @@ func (m *Model) take(s *Snapshot) tea.Cmd {
 }
 
 // stopped shows where a break has come.
-func (m *Model) stopped(h *replay.Hit) tea.Cmd {
+func (m *Model) stopped(h *Hit) tea.Cmd {
 	m.say("paused: "+h.Why+"; p resumes", false)
 	m.note.till = m.note.till.Add(time.Hour) // until something else is to be said
 	m.tab, m.help = tabSessions, false
@@ -183,7 +174,7 @@ func (m *Model) openSession() tea.Cmd {
 	}
 	if m.slot != v.Slot || m.depth == atList {
 		m.slot, m.story = v.Slot, nil
-		m.detail = detail{}
+		m.detail = detail{now: m.now, folded: m.detail.folded}
 		m.detail.loading(v)
 	}
 	m.depth, m.group = atSession, false
@@ -199,7 +190,8 @@ func (m *Model) openExchange() tea.Cmd {
 		return nil
 	}
 	m.depth, m.group, m.number = atAnswers, false, number
-	m.answers = answers{mode: m.answers.mode}
+	m.answers = answers{mode: m.answers.mode, all: m.answers.all}
+	m.answers.loading(m.detail.played(number))
 	return m.explain()
 }
 
@@ -342,6 +334,8 @@ func (m *Model) wheel(x, y, by int) {
 		(*helpScroll)(m).move(by)
 	case l.Detail.has(x, y):
 		m.focus().move(by)
+	case l.List.has(x, y) && m.tab == tabSessions:
+		m.sessions.wheel(by)
 	case l.List.has(x, y):
 		at := m.depth
 		m.depth = atList

@@ -132,7 +132,7 @@ func (m *Model) tabName(t tab, w int) string {
 		text = fmt.Sprint(int(t + 1))
 	}
 	if n > 0 && !short {
-		text += " " + strings.TrimSpace(narrowCount(n))
+		text += " " + strings.TrimSpace(shortCount(n))
 	}
 	if t == m.tab {
 		return "[" + text + "]"
@@ -165,7 +165,7 @@ func (m *Model) status(w int) string {
 		}
 		return m.st.Accent.Render(fit(m.note.text, w))
 	case m.leaving && m.run.Ended == "":
-		return m.st.Warn.Render(fit(fmt.Sprintf("finishing: %s sessions are open; Q ends at once", strings.TrimSpace(narrowCount(m.run.Active))), w))
+		return m.st.Warn.Render(fit(fmt.Sprintf("finishing: %s sessions are open; Q ends at once", strings.TrimSpace(shortCount(m.run.Active))), w))
 	}
 	var b strings.Builder
 	used := 0

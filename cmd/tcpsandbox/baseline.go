@@ -75,7 +75,7 @@ func (b *baseline) watch() (stop func()) {
 			}
 		}
 		b.lives.Store(false)
-		b.warn(fmt.Sprintf("%s died during the replay: %s; only what it answered before tells what is noise", b.name, b.app.Status()))
+		b.warn(fmt.Sprintf("%s died during the replay: %s; only what it answered before tells what is noise", b.name, b.app.Load().Status()))
 	}()
 	return func() {
 		close(quit)

@@ -25,13 +25,15 @@ var demoClientAddrs = []string{"10.77.0.2", "10.77.0.3", "10.77.0.4"}
 
 func demoCommand(code *int) *cobra.Command {
 	var duration time.Duration
+	var noTUI bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show it at work: production, clients and a test application, all on this machine",
 		Long: `Builds a small production with clients in network namespaces of its own, replays
 its traffic into a test application with one planted bug, and shows that the
-result names the bug. It prints each command that it runs. Nothing leaves the
-namespaces, and nothing is left behind. It needs root.
+result names the bug. It prints each command that it runs. On a terminal run
+opens its screen: press ? there for the keys, q for the result. Nothing leaves
+the namespaces, and nothing is left behind. It needs root.
 
 Exit: 0 the bug was found and all that was captured was delivered, 1 not so,
 2 misuse, 3 cannot run here.`,
@@ -40,12 +42,13 @@ Exit: 0 the bug was found and all that was captured was delivered, 1 not so,
 			if duration < time.Second || duration > time.Minute {
 				return misuse(cmd, "--duration must lie between 1s and 1m, not %v", duration)
 			}
-			c, err := demo(os.Stdout, duration)
+			c, err := demo(os.Stdout, duration, noTUI)
 			*code = c
 			return err
 		},
 	}
 	cmd.Flags().DurationVar(&duration, "duration", 8*time.Second, "replay this much of the traffic")
+	cmd.Flags().BoolVar(&noTUI, "no-tui", false, "do not open the screen")
 	cmd.AddCommand(demoServerCommand(), demoClientsCommand())
 	return cmd
 }
@@ -70,8 +73,12 @@ func demoClientsStep() demoStep {
 
 // demoRunStep is the main job. The test application is the production server
 // with a bug.
-func demoRunStep(program string, duration time.Duration) demoStep {
-	args := []string{"run", "--capture", "eth0:" + demoPort, "--duration", duration.String(), "--", program}
+func demoRunStep(program string, duration time.Duration, noTUI bool) demoStep {
+	args := []string{"run", "--capture", "eth0:" + demoPort, "--duration", duration.String()}
+	if noTUI {
+		args = append(args, "--no-tui")
+	}
+	args = append(args, "--", program)
 	args = append(args, demoServerStep().args...)
 	return demoStep{"prod", append(args, "--bug")}
 }

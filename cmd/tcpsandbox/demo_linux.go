@@ -21,13 +21,13 @@ import (
 const demoGrace = 10 * time.Second
 
 // demo makes the demo and returns the exit code.
-func demo(out io.Writer, duration time.Duration) (int, error) {
+func demo(out io.Writer, duration time.Duration, noTUI bool) (int, error) {
 	if os.Geteuid() != 0 {
 		return exitCannot, cannot(notRootError{})
 	}
 	ctx, stop := interruptible(newConsole(false))
 	defer stop()
-	d := &demonstration{out: out, program: os.Args[0]}
+	d := &demonstration{out: out, program: os.Args[0], noTUI: noTUI}
 	defer d.close()
 	r, err := d.play(ctx, duration)
 	var sig signalError
@@ -58,6 +58,7 @@ func (notRootError) Hint() string { return "sudo " + commandLine(os.Args) }
 type demonstration struct {
 	out     io.Writer
 	program string // as the user typed it
+	noTUI   bool   // run does not open its screen, though there may be a terminal
 	spaces  map[string]*demoNamespace
 	running []*demoProcess
 }
@@ -104,7 +105,7 @@ func (d *demonstration) run(ctx context.Context, duration time.Duration) (*repor
 	if err != nil {
 		return nil, err
 	}
-	p, err := d.start(demoRunStep(d.program, duration), d.out, theirs, false)
+	p, err := d.start(demoRunStep(d.program, duration, d.noTUI), d.out, theirs, false)
 	theirs.Close()
 	if err != nil {
 		reports.Close()
@@ -161,6 +162,9 @@ func (d *demonstration) start(step demoStep, out io.Writer, result *os.File, bac
 	// A process group of its own: Ctrl-C is for the demo to answer, by ending
 	// run first and production last.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if result != nil && !d.noTUI && hasTerminal() { // it reads the terminal, which is for the group in the foreground
+		cmd.SysProcAttr.Setpgid, cmd.Stdin = false, os.Stdin
+	}
 	if err := d.spaces[step.where].call(cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %s: %w", step.args[0], err)
 	}

@@ -9,6 +9,6 @@ import (
 	"time"
 )
 
-func demo(io.Writer, time.Duration) (int, error) {
+func demo(io.Writer, time.Duration, bool) (int, error) {
 	return exitCannot, cannot(fmt.Errorf("make the demo's network namespaces: %w", errors.ErrUnsupported))
 }

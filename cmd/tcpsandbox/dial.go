@@ -21,7 +21,21 @@ func (s *stand) dial(client, server netip.AddrPort, wake func()) (replay.Conn, e
 	if err != nil {
 		return nil, dialError(err)
 	}
-	return conn, nil
+	return injected{conn}, nil
+}
+
+// injected is netsim's connection, with its facts in replay's words.
+type injected struct{ *netsim.Conn }
+
+// Facts implements replay.Instrumented.
+func (c injected) Facts() replay.LinkFacts { return linkFacts(c.Conn.Facts()) }
+
+func linkFacts(f netsim.Facts) replay.LinkFacts {
+	return replay.LinkFacts{
+		RTT: f.RTT, RTTVar: f.RTTVar,
+		Retransmits: f.Retransmits, Timeouts: f.Timeouts, SegmentsIn: f.SegmentsIn, SegmentsOut: f.SegmentsOut,
+		Window: f.Window, ZeroWindows: f.ZeroWindows, Reset: f.Reset,
+	}
 }
 
 // dialUDP is dial for the clients of UDP.

@@ -223,7 +223,7 @@ func (p *pipeline) holdBack(ctx context.Context, f *feed, maxBusy int) error {
 			switch {
 			case room != last:
 				last, since = room, time.Now()
-			case time.Since(since) >= standstill:
+			case time.Since(since) >= standstill && !p.isPaused():
 				return nil
 			}
 		}

@@ -29,6 +29,7 @@ const (
 
 func main() {
 	sandbox.Main() // does not return in the re-executed child
+	guardMain()    // nor does this in the terminal's guard
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -35,8 +35,9 @@ type console struct {
 	err      io.Writer
 	terminal bool
 	quiet    bool
-	line     bool       // a progress line stands on the terminal
-	screen   *screenLog // what takes all lines instead; nil: nothing does
+	line     bool // a progress line stands on the terminal
+
+	screen holder // may own the terminal
 }
 
 func newConsole(quiet bool) *console {
@@ -47,61 +48,38 @@ func newConsole(quiet bool) *console {
 // say tells what is going on.
 func (c *console) say(format string, args ...any) {
 	if !c.quiet {
-		c.print("tcpsandbox: " + fmt.Sprintf(format, args...))
+		c.print(kindSay, "tcpsandbox: ", fmt.Sprintf(format, args...))
 	}
 }
 
 // warn tells what the user should know even with --quiet.
 func (c *console) warn(format string, args ...any) {
-	c.print("tcpsandbox: warning: " + fmt.Sprintf(format, args...))
+	c.print(kindWarning, "tcpsandbox: warning: ", fmt.Sprintf(format, args...))
 }
 
 // fail tells an error and how to mend it.
 func (c *console) fail(err error) {
-	text := "tcpsandbox: " + err.Error()
+	text := err.Error()
 	var h hinter
 	if errors.As(err, &h) && h.Hint() != "" {
 		const prefix = "\n  hint: " // what follows stays below what it begins with: a caret points up
 		text += prefix + strings.ReplaceAll(h.Hint(), "\n", "\n"+strings.Repeat(" ", len(prefix)-1))
 	}
-	c.print(text)
+	c.print(kindError, "tcpsandbox: ", text)
 }
 
 // app passes on a line that an application wrote; who says which.
-func (c *console) app(who string, line []byte) {
-	if !c.shown(who, line) {
-		c.print(who + ": " + string(line))
-	}
-}
+func (c *console) app(who string, line []byte) { c.print(who, who+": ", string(line)) }
 
-// shown passes on a line to a screen; false: there is none.
-func (c *console) shown(who string, line []byte) bool {
+// print writes a message of some kind, with what stands before it on a terminal.
+func (c *console) print(kind, prefix, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.screen == nil {
-		return false
-	}
-	c.screen.add(who, string(line))
-	return true
-}
-
-// onScreen has l take all lines from now on; nil: nothing does any more.
-func (c *console) onScreen(l *screenLog) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.clear()
-	c.screen = l
-}
-
-func (c *console) print(text string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.screen != nil {
-		c.screen.add("tcpsandbox", strings.TrimPrefix(text, "tcpsandbox: "))
+	if c.screen.takes(kind, prefix, text) && c.terminal {
 		return
 	}
 	c.clear()
-	fmt.Fprintln(c.err, text)
+	fmt.Fprintln(c.err, prefix+text)
 }
 
 // progress shows one line that replaces the one before; without a terminal it
@@ -112,11 +90,11 @@ func (c *console) progress(text string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.screen != nil {
-		return // it has all that
-	}
 	if !c.terminal {
 		fmt.Fprintln(c.err, "tcpsandbox: "+text)
+		return
+	}
+	if c.screen.sink != nil { // it shows progress itself
 		return
 	}
 	if size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 1 {

@@ -42,6 +42,7 @@ type pipeline struct {
 	app     *stand
 	old     *baseline // nil without --baseline
 	stands  []*stand  // app, and old's
+	world   world     // steers the run
 
 	mu      sync.Mutex
 	result  report.Result // details, as they come
@@ -58,6 +59,7 @@ type pipeline struct {
 // newPipeline returns a run that holds nothing yet.
 func newPipeline(o *runOptions, con *console) *pipeline {
 	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
+	p.world.init()
 	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Memory: o.findingsLimit(), Wanted: func(session uint64) {
 		if p.store != nil {
 			p.store.Want(session)
@@ -65,7 +67,7 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 	}})
 	p.app = &stand{
 		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
-		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.judge, ended: p.sessionEnded,
+		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.judge, ended: p.sessionEnded, broke: p.hit,
 	}
 	p.stands = []*stand{p.app}
 	if o.baseline != "" {
@@ -234,21 +236,11 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	stopProgress := p.showProgress()
 	defer stopProgress()
 
-	select {
-	case <-exhausted:
-		ended = report.EndedCapture
-	case <-ctx.Done():
-		ended = report.EndedSignal
-	case <-timeUp:
-		ended = report.EndedDuration
-	case <-p.enough:
-		ended = report.EndedMaxSessions
-	case <-p.app.exited():
-		ended = report.EndedAppExited
-	}
+	ended = p.awaitEnd(ctx, exhausted, timeUp)
 	stopFeeds()
 	feeding.Wait()
 	p.flushAll()
+	ended = p.awaitResumed(ctx, ended)
 	p.drain(ctx, ended)
 	select {
 	case <-p.app.exited(): // nobody asked it to
@@ -258,6 +250,9 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	finish()
 	if err := p.feedError(); err != nil {
 		return ended, cannot(err)
+	}
+	if err := p.world.failed; err != nil {
+		return report.EndedAppExited, exitError{exitApp, err}
 	}
 	return ended, nil
 }
@@ -304,13 +299,11 @@ func (p *pipeline) drain(ctx context.Context, ended string) {
 	case report.EndedSignal: // that it had already
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
 	p.drains.Store(true)
-	if active, _ := p.players.Active(); active > 0 {
+	if active, _ := p.players.Active(); active > 0 && p.world.now.Err() == nil {
 		p.con.say("draining %s (at most %v)", count(active, "session"), d)
 	}
-	p.players.Drain(ctx)
+	p.drainFor(ctx, d)
 }
 
 // close frees what is left; it may be called in any state.

@@ -117,7 +117,7 @@ if a signal came before there was a result.`,
 	f.IntVar(&opt.cpus, "cpus", 1, "processors that tcpsandbox itself may use; the application is not limited")
 	f.StringVar(&opt.cpuProfile, "cpuprofile", "", "write a CPU profile of tcpsandbox to this file")
 	f.MarkHidden("cpuprofile")
-	f.BoolVar(&opt.noTUI, "no-tui", false, "plain progress on the standard error (so far the only display)")
+	f.BoolVar(&opt.noTUI, "no-tui", false, "no screen: plain progress on the standard error (default without a terminal)")
 	f.BoolVar(&opt.quiet, "quiet", false, "only warnings, errors and the result")
 	return cmd
 }
@@ -279,6 +279,7 @@ func (o *runOptions) openLogs() (close func(), err error) {
 // replayInto makes a run and returns the exit code.
 func replayInto(o *runOptions) (int, error) {
 	con := newConsole(o.quiet)
+	o.screen = !o.noTUI && !o.quiet && hasTerminal()
 	if (o.speed != 1 || o.skipIdle > 0) && o.newPace() == nil {
 		con.warn("--speed and --skip-idle have no effect: only files are played at a pace, and with --pace live")
 	}
@@ -330,15 +331,32 @@ func replayInto(o *runOptions) (int, error) {
 
 	p := newPipeline(o, con)
 	defer p.close()
+	ctx, release := p.world.steered(ctx)
+	defer release()
 	begun := time.Now()
 	if err := p.open(); err != nil {
 		return exitCannot, err
 	}
 	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
+	play := func() outcome { return o.play(ctx, con, p, begun) }
+	var out outcome
+	if o.screen {
+		out = o.watchOnScreen(ctx, con, p, play)
+	} else {
+		out = play()
+	}
+	if out.result == nil {
+		return out.code, out.err
+	}
+	return o.publish(con, out.result)
+}
+
+// play runs an open pipeline and judges what it came to.
+func (o *runOptions) play(ctx context.Context, con *console, p *pipeline, begun time.Time) outcome {
 	ended, err := p.run(ctx)
 	con.done()
 	if ended == "" { // it could not begin
-		return exitCannot, err
+		return outcome{code: exitCannot, err: err}
 	}
 	result := p.assemble(begun, ended)
 	result.ExitCode = o.exitCode(result)
@@ -362,10 +380,10 @@ func replayInto(o *runOptions) (int, error) {
 		p.note(err.Error())
 		result.ExitCode = exitCannot
 	}
-	if ended == report.EndedAppExited {
-		con.fail(&diedError{command: o.command[0], status: p.app.app.Status(), lines: p.app.app.LastLines()})
+	if app := p.app.app.Load(); ended == report.EndedAppExited && p.world.failed == nil {
+		con.fail(&diedError{command: o.command[0], status: app.Status(), lines: app.LastLines()})
 	}
-	return o.publish(con, result)
+	return outcome{result: result}
 }
 
 // yieldMemory makes this process, and the application with it, the first that

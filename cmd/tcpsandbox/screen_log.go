@@ -28,6 +28,18 @@ const (
 	maxLogLine  = 16 << 10
 )
 
+// message takes in what the console was told to print.
+func (l *screenLog) message(kind, text string) {
+	switch kind {
+	case kindSay:
+		l.add("tcpsandbox", text)
+	case kindWarning, kindError:
+		l.add("tcpsandbox", kind+": "+text)
+	default: // an application's tag
+		l.add(kind, text)
+	}
+}
+
 // add takes in what somebody wrote, which may be several lines.
 func (l *screenLog) add(from, text string) {
 	l.mu.Lock()

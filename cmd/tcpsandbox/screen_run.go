@@ -19,8 +19,9 @@ import (
 //
 // Poll belongs to one goroutine; all else may be called by any.
 type runScreen struct {
-	p   *pipeline
-	log *screenLog
+	p        *pipeline
+	log      *screenLog
+	steering *steering // nil: nobody steers
 
 	// Poll's own.
 	run      tui.Run
@@ -60,8 +61,7 @@ type savedSession struct {
 	kept capture.Kept
 }
 
-// newRunScreen returns what shows a run that is open. From now on what is said
-// goes to the screen, until con.onScreen(nil). runOptions.screen must have been
+// newRunScreen returns what shows a run that is open. runOptions.screen must have been
 // set before the pipeline was opened.
 func newRunScreen(p *pipeline) *runScreen {
 	s := &runScreen{p: p, log: new(screenLog), saved: map[int]savedSession{}, noisy: map[sessionCopy]replay.View{}}
@@ -69,7 +69,6 @@ func newRunScreen(p *pipeline) *runScreen {
 	if p.old != nil {
 		s.run.Command = p.lines()
 	}
-	p.con.onScreen(s.log)
 	return s
 }
 
@@ -161,6 +160,9 @@ func (s *runScreen) progress() {
 		run.Began = time.Unix(0, at)
 	}
 	run.Draining = p.drains.Load()
+	if s.steering != nil {
+		s.steering.stands(run)
+	}
 	run.Warnings = p.warned()
 	run.Packets, run.Captured, run.Drops = 0, 0, 0
 	for _, f := range p.sources {

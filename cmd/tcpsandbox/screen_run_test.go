@@ -130,7 +130,9 @@ func newScreened(t *testing.T, o *runOptions, reply func(asked string) string, p
 		},
 	})
 	p.players = replay.NewTee(p.app.engine)
-	return &screened{runScreen: newRunScreen(p), t: t, views: map[int]replay.View{}}
+	shown := newRunScreen(p)
+	p.con.hold(shown.log.message, nil)
+	return &screened{runScreen: shown, t: t, views: map[int]replay.View{}}
 }
 
 // play plays all, and looks at it meanwhile from two goroutines.

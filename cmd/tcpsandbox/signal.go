@@ -16,7 +16,8 @@ func (e signalError) Error() string { return "ended by " + e.String() }
 
 // interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends, with
 // a signalError as its cause. The second ends the process at once; that leaves
-// nothing behind, since the kernel ends the application with it.
+// nothing behind, since the kernel ends the application with it, and a full
+// screen is left before.
 func interruptible(con *console) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -28,8 +29,7 @@ func interruptible(con *console) (context.Context, func()) {
 			select {
 			case sig := <-signals:
 				if n > 0 {
-					con.fail(errors.New("ended by a second signal; nothing more is written"))
-					os.Exit(exitSignal + int(sig.(syscall.Signal)))
+					con.exit(exitSignal+int(sig.(syscall.Signal)), errors.New("ended by a second signal; nothing more is written"))
 				}
 				con.say("%v: finishing what is under way; once more to end at once", sig)
 				cancel(signalError{sig})

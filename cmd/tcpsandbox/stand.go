@@ -34,21 +34,19 @@ type stand struct {
 	line    string // the command as the user wrote it
 	judge   compare.Judge
 	ended   func(*replay.Record) // is told of sessions; may be nil
+	broke   func(replay.Hit)     // is told of breaks; may be nil
 
 	box    *sandbox.Sandbox
 	net    *netsim.Net
 	engine *replay.Engine
-	app    *sandbox.App
-	played *replay.Result // when the engine has stopped
+	app    atomic.Pointer[sandbox.App] // another one after a restart
+	played *replay.Result              // when the engine has stopped
 
 	warned       int // of the sandbox's warnings
 	listen       sandbox.Listener
 	loopbackOnly netip.Addr // where the application listens, if only there
 	stoodIn      atomic.Bool
-
-	// For who looks from another goroutine; nil: not yet.
-	running atomic.Pointer[sandbox.App]
-	where   atomic.Pointer[string] // it listens
+	where        atomic.Pointer[string] // it listens, for who looks from another goroutine; nil: not yet
 }
 
 // open builds everything up to the application's start. play says how to play;
@@ -66,7 +64,7 @@ func (s *stand) open(play replay.Config) (err error) {
 		return err
 	}
 	play.Dial, play.DialUDP, play.Room = s.dial, s.dialUDP, s.datagramRoom()
-	play.Judge, play.Ended = s.judge, s.ended
+	play.Judge, play.Ended, play.Broke = s.judge, s.ended, s.broke
 	s.engine = replay.New(play)
 	return nil
 }
@@ -93,20 +91,20 @@ func (s *stand) connect() (disconnect func() error) {
 	}
 }
 
-// start runs the application and waits until it listens. Also after an error
-// it is stop that ends it.
-func (s *stand) start(ctx context.Context) (err error) {
-	s.app, err = s.box.Start(ctx, sandbox.AppConfig{
+// start runs the application and waits until it listens; after stop, again. Also
+// after an error it is stop that ends it.
+func (s *stand) start(ctx context.Context) error {
+	app, err := s.box.Start(ctx, sandbox.AppConfig{
 		Command: s.command, User: s.opt.user, KeepCaps: s.opt.keepCaps, Env: s.opt.env,
 		Output: s.output(),
 	})
+	s.app.Store(app)
 	if err != nil {
 		return err
 	}
 	s.where.Store(nil)
-	s.running.Store(s.app)
 	s.passWarnings()
-	listeners, err := s.app.WaitListen(ctx, s.opt.listenTimeout, s.opt.appPorts())
+	listeners, err := app.WaitListen(ctx, s.opt.listenTimeout, s.opt.appPorts())
 	if err != nil {
 		return err
 	}
@@ -151,7 +149,7 @@ func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 	begun := time.Now()
 	changed, known := begun, 0
 	for ctx.Err() == nil {
-		now, err := s.app.Listening()
+		now, err := s.app.Load().Listening()
 		if err != nil {
 			return
 		}
@@ -173,7 +171,7 @@ func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 		}
 		select {
 		case <-time.After(poll):
-		case <-s.app.Exited():
+		case <-s.app.Load().Exited():
 			return
 		case <-ctx.Done():
 		}
@@ -183,7 +181,7 @@ func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 // stillListens reports whether the application listens where it did when it had
 // started, as far as the kernel tells.
 func (s *stand) stillListens() bool {
-	now, err := s.app.Listening()
+	now, err := s.app.Load().Listening()
 	return err != nil || slices.Contains(now, s.listen)
 }
 
@@ -199,7 +197,7 @@ func (s *stand) warnLoopback() {
 // state says how the application stands: its process, 0 if there is none, and a
 // few words. Any goroutine may ask.
 func (s *stand) state() (pid int, words string) {
-	app := s.running.Load()
+	app := s.app.Load()
 	if app == nil {
 		return 0, "starting"
 	}
@@ -221,16 +219,16 @@ func (s *stand) state() (pid int, words string) {
 
 // exited is closed once the application has ended; nil before it was started.
 func (s *stand) exited() <-chan struct{} {
-	if s.app == nil {
-		return nil
+	if app := s.app.Load(); app != nil {
+		return app.Exited()
 	}
-	return s.app.Exited()
+	return nil
 }
 
 // stop ends the application, if there is one.
 func (s *stand) stop() {
-	if s.app != nil {
-		s.app.Stop(s.opt.grace)
+	if app := s.app.Load(); app != nil {
+		app.Stop(s.opt.grace)
 	}
 }
 
@@ -250,8 +248,8 @@ func (s *stand) fared() report.App {
 	if s.listen.Addr.IsValid() {
 		r.Listen = s.listen.String()
 	}
-	if s.app != nil {
-		status := s.app.Status()
+	if app := s.app.Load(); app != nil {
+		status := app.Status()
 		r.ExitCode, r.Signal = status.Code, status.Signal
 	}
 	return r

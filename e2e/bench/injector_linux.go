@@ -20,6 +20,7 @@ var measurements = []measurement{
 	{"memory", memory},
 	{"capture", captureRows},
 	{"pacing", pacing},
+	{"screen", screenRows},
 }
 
 // Rounds and lengths of one measurement. On two cores that others kept busy

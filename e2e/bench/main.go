@@ -23,6 +23,7 @@
 //	injector_linux.go      the rows about both clients
 //	replay_linux.go        the rows about the whole replay: memory, pacing
 //	capture.go             the rows about reading captures
+//	screen_linux.go        the rows about the terminal UI
 //
 // Servers and kernel clients are this program again, as processes of their
 // own. The exit code is 1 if something could not be measured; a value below
@@ -50,6 +51,7 @@ const (
 	roleClient  = "client"
 	roleMemory  = "memory-process"
 	roleCapture = "capture-process"
+	roleScreen  = "screen-process"
 )
 
 // measurement makes some rows of the table.
@@ -95,6 +97,8 @@ func act(args []string) error {
 		return memoryMain(args[1:])
 	case roleCapture:
 		return captureMain(args[1:])
+	case roleScreen:
+		return screenMain()
 	}
 	return measure(args)
 }
