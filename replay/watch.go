@@ -2,7 +2,6 @@ package replay
 
 import (
 	"strings"
-	"sync"
 	"time"
 
 	"tcpsandbox/session"
@@ -60,9 +59,6 @@ func (m *mean) mean() time.Duration {
 type watching struct {
 	cfg     Watch
 	stories library
-
-	mu      sync.Mutex
-	changes []View // collected, and asked for by nobody yet
 }
 
 // newsworthy notes that something of the player may have changed.

@@ -36,7 +36,6 @@ type fileScreen struct {
 	changed map[int]replay.View
 	run     tui.Run
 	slots   []screenSlot
-	lines   []tui.Line
 
 	reading sync.Mutex // a story, one at a time
 	told    *replay.Story
