@@ -179,6 +179,7 @@ func (p *player) leave(fate session.Fate) {
 	p.ledger[fate] += int64(p.written - acked)
 	p.conn.Abort()
 	p.hold(-connCost)
+	p.askLink()
 	p.conn, p.connecting, p.established = nil, false, false
 	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
 	p.requests, p.answers, p.anyTurn = 0, 0, false

@@ -25,6 +25,7 @@ type Story struct {
 	// none does, or that is not known.
 	Place   string
 	Packets session.Wire // what its packets tell beside, if the capture was asked to note that
+	Link    *LinkFacts   // what those of the latest connection to the application tell, and Reset of any; nil: nothing
 }
 
 // Mark is something that happened to the connection, on both sides or on one.
@@ -304,12 +305,13 @@ func (p *player) tellEnd(now time.Time) {
 
 // tellAll is the story so far; with is that of the exchanges, too.
 func (p *player) tellAll(now time.Time, with bool) *Story {
+	p.askLink()
 	t := p.watched.story
 	totals, _ := p.s.Totals()
 	s := &Story{
 		View: p.view(now), Began: t.began, Marks: append([]Mark(nil), t.marks...), Omitted: t.lost,
 		Bytes: p.ledger, Missing: totals.Missing[session.Client], Wire: totals,
-		Packets: p.s.Wire(),
+		Packets: p.s.Wire(), Link: p.watched.link,
 	}
 	if d := p.record.First; d != nil {
 		s.Place = cmp.Or(d.Path, d.Place.String())

@@ -31,7 +31,7 @@ type View struct {
 	Behind time.Duration
 
 	Requests  int   // begun: requests, or client turns
-	Delivered int64 // client bytes that the application has acknowledged
+	Delivered int64 // client bytes that the application has acknowledged; -1: nobody plays them
 	Captured  int64 // client bytes
 	Answered  int64 // bytes that the application has sent; -1: it is not known
 	Served    int64 // bytes that production's server sent, as far as captured; -1: it is not known

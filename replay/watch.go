@@ -34,6 +34,7 @@ type watched struct {
 	first   [2]mean // of production, of the application
 	routes  []string
 	story   *story
+	link    *LinkFacts // of the connection, when it was last asked; never written to
 }
 
 // maxRoutes bounds View.Routes.
@@ -166,6 +167,19 @@ func (p *player) noteBehind(st *step, now time.Time) {
 		w.behind = max(0, now.Sub(pace.Due(p.s.Start.Add(st.At))))
 	case p.shard.engine.watch.cfg.Clock:
 		w.behind = max(0, now.Sub(p.s.Start.Add(st.At)))
+	}
+}
+
+// askLink asks the connection what its packets tell. That an earlier one of the
+// session was reset is not forgotten.
+func (p *player) askLink() {
+	if p.watched == nil {
+		return
+	}
+	if c, ok := p.conn.(Instrumented); ok {
+		facts := c.Facts()
+		facts.Reset = facts.Reset || p.watched.link != nil && p.watched.link.Reset
+		p.watched.link = &facts
 	}
 }
 
