@@ -9,24 +9,30 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"tcpsandbox/capture"
 	"tcpsandbox/report"
 	"tcpsandbox/tui"
 )
 
-// onTerminal shows a screen until the user leaves it; tests have none.
-var onTerminal = tui.Show
+// onTerminal shows a screen until the user leaves it, and terminals reports
+// whether that is possible; tests have none.
+var onTerminal, terminals = onGuardedTerminal, hasTerminal
 
-// terminals reports whether keys can be read and a screen be drawn.
-var terminals = func() bool {
-	for _, f := range []*os.File{os.Stdin, os.Stdout} {
-		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
-			return false
-		}
+// onGuardedTerminal gives the terminal back whatever happens.
+func onGuardedTerminal(ctx context.Context, opt tui.Options) error {
+	tty, err := keyboard()
+	if err != nil {
+		return err
 	}
-	return true
+	defer tty.Close()
+	guard, err := guardTerminal(tty)
+	if err != nil {
+		return err
+	}
+	defer guard.release()
+	opt.Input = tty
+	return tui.Show(ctx, opt)
 }
 
 // browse shows a capture file or a report on the terminal.
@@ -36,7 +42,7 @@ func browse(cmd *cobra.Command, name string, spec capture.Spec, pick *picked) er
 		return hinted{misuse(cmd, "--tui cannot browse the standard input: that is where the keys come from, and it can be read only once"),
 			"write it to a file first: … > shop.pcapng; tcpsandbox show --tui shop.pcapng"}
 	case !terminals():
-		return hinted{misuse(cmd, "--tui needs a terminal on the standard input and output"),
+		return hinted{misuse(cmd, "--tui needs a terminal on the standard output, and one to read keys from"),
 			"without --tui the sessions are listed as text, with --json as JSON"}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

@@ -107,7 +107,7 @@ func (s *fileScreen) read(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.run.Packets, s.run.Captured, s.run.Drops = int64(stats.Packets), int64(stats.Bytes), int64(stats.KernelDrops)
-	s.run.Ended = "a capture: " + count(s.run.Sessions.Seen, "session")
+	s.run.Ended = "a capture: nothing was played"
 	if stats.Truncated != "" {
 		s.run.Warnings = append(s.run.Warnings, s.name+": the capture is cut off: "+stats.Truncated)
 	}

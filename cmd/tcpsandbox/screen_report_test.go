@@ -78,7 +78,7 @@ func TestReportScreen(t *testing.T) {
 
 // What browse is told, and which screen it opens.
 func TestBrowse(t *testing.T) {
-	t.Cleanup(func() { onTerminal = tui.Show })
+	t.Cleanup(func() { onTerminal = onGuardedTerminal })
 	had := terminals
 	t.Cleanup(func() { terminals = had })
 	golden, err := os.ReadFile(written)
