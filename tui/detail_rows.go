@@ -305,7 +305,7 @@ func (m *moment) requestTold(cells int, st *styles) []segment {
 		if p.Cause == replay.Timeout {
 			look = st.Warn
 		}
-	case p.Sent < 0:
+	case p.Sent < 0 && !m.unplayed:
 		state = "not sent"
 	}
 	n := min(causeCells, cells/2)
@@ -327,6 +327,8 @@ func (m *moment) answerTold(cells int, st *styles) []segment {
 		verdict, look = verdictWord(p.Verdict), st.verdictLook(p.Verdict)
 	case p.First[replay.OfApplication] >= 0:
 		verdict, look = "under way", st.Faint
+	case m.unplayed:
+		verdict = ""
 	case p.Sent < 0:
 		verdict, look = "to be asked", st.Faint
 	}

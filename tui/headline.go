@@ -30,7 +30,7 @@ const (
 // It holds foreign text.
 func headline(s *Story, now time.Time) (string, mood) {
 	said, m := live(s, now)
-	if s.State != "" {
+	if s.State != "" && s.Application != replay.Unplayed {
 		said, m = ended(s)
 	}
 	if wrong := differs(s); wrong != "" && s.State == "finished" {

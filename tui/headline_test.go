@@ -100,6 +100,7 @@ func TestHeadline(t *testing.T) {
 		{of(set(func(s *Story) {
 			s.Application, s.Marks = replay.Connecting, []replay.Mark{{What: replay.ClientOpens, At: at(0, 9000)}}
 		})), "connecting: the application has not accepted for 1.00 s", moodPlain},
+		{of(state("skipped"), set(func(s *Story) { s.Application = replay.Unplayed })), "captured: 3 requests, 234 bytes from the client and 0 bytes from the server", moodPlain},
 		{of(set(func(s *Story) { s.Application = replay.Unplayed })), "captured: 3 requests, 234 bytes from the client and 0 bytes from the server", moodPlain},
 	} {
 		if got, m := headline(tt.story, now); got != tt.want || m != tt.mood {

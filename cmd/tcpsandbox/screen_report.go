@@ -105,7 +105,7 @@ func (s *reportScreen) Story(slot int) *tui.Story {
 	}}
 	if f := d.FirstDifference; f != nil {
 		never := [2]time.Duration{replay.Never, replay.Never}
-		told.Omitted = max(0, told.Omitted-1)
+		told.Omitted, told.Place = max(0, told.Omitted-1), f.Path
 		told.Played = []replay.Played{{
 			Label: f.Request, Asked: replay.Never, Sent: replay.Never, First: never, Whole: never,
 			Judged: true, Verdict: compare.Different,
