@@ -136,6 +136,7 @@ func (p *player) open(now time.Time) bool {
 		p.failed, p.fail = p.fail, failure{}
 	}
 	p.lastSent, p.lastByte = now, now
+	p.begins(now)
 	p.markPlayed(ClientOpens, now)
 	return true
 }
@@ -200,6 +201,7 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 			fate = session.ClosedEarly
 		}
 		p.closings.appEnds(compare.EndReset)
+		p.markPlayed(ServerResets, now)
 		p.broke(err, fate)
 		p.drop(st, fate)
 		return true, n > 0

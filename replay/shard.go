@@ -32,7 +32,9 @@ type shard struct {
 	free     []*exchange
 	burst    burst
 	asked    compare.Exchange // what the judge is asked about
-	changed  []*player        // have news for those who watch; each once
+	// For those who watch:
+	changed []*player // those that have news and go on, each once
+	over    []View    // of those that have ended, and were not asked for yet
 }
 
 func newShard(e *Engine) *shard {
@@ -81,6 +83,7 @@ func (sh *shard) run(ctx context.Context) {
 			sh.engine.queued.Add(-1)
 			if i%64 == 63 {
 				now = time.Now()
+				sh.answerAsks()
 			}
 		}
 		sh.spare = ready
