@@ -12,12 +12,13 @@ import (
 const (
 	maxPlayed  = 256       // exchanges of a session
 	firstKept  = 16        // of those, the session's first ones
+	maxRoom    = 1 << 10   // of a request that was let go, and of which the room is used again, in bytes
 	maxMarks   = 64        // of a session; the first quarter stays, of the rest the latest
 	plainText  = 16 << 10  // of a request, and of each answer that is as production's, in bytes
 	tellsText  = 256 << 10 // of each answer that differs
 	storyText  = 1 << 20   // of a session
 	playedCost = 512       // of an exchange without its texts
-	storyCost  = 1 << 10   // of a session that has ended, without its exchanges and marks
+	storyCost  = 1600      // of a session that has ended, without its exchanges and marks
 	markCost   = 40
 )
 
@@ -40,7 +41,7 @@ func (t *story) drop(l *library, n int) {
 
 // reserve makes room for an exchange with so much text in its answers. whole:
 // the text, too, may be kept. Room is made of older exchanges that do not
-// differ; for one that differs they go even if it is the library that is full.
+// differ, also where it is the library that is full: what came last is kept.
 func (t *story) reserve(l *library, text int, differs bool) (ok, whole bool) {
 	if len(t.played) >= maxPlayed && !t.forgetPlain(l) {
 		t.forget(l, firstKept)
@@ -60,13 +61,25 @@ func (t *story) reserve(l *library, text int, differs bool) (ok, whole bool) {
 				t.text += text
 			}
 			return true, whole
-		case differs && t.forgetPlain(l):
+		case t.forgetPlain(l):
 		case whole:
 			whole = false
 		default:
 			return false, false
 		}
 	}
+}
+
+// fitting returns n bytes for a text for which room was reserved: old, if that
+// is about as long, or else new ones.
+func (t *story) fitting(l *library, old []byte, n int) []byte {
+	if n == 0 {
+		return nil
+	}
+	if more := cap(old) - n; more == 0 || more > 0 && more <= n && t.hold(l, more) {
+		return old[:n]
+	}
+	return make([]byte, n) // bytes.Clone would take more than was reserved
 }
 
 // forgetPlain lets go of the oldest exchange that does not differ, but for the
@@ -88,13 +101,18 @@ func (k *kept) differs() bool { return k.Verdict == compare.Different || k.Verdi
 
 // text is the memory that its texts take, in bytes.
 func (k *kept) text() int {
-	return cap(k.Request) + len(k.answers[OfProduction].Head) + len(k.answers[OfApplication].Head)
+	return cap(k.Request) + cap(k.answers[OfProduction].Head) + cap(k.answers[OfApplication].Head)
 }
 
 // forget lets go of the i-th exchange.
 func (t *story) forget(l *library, i int) {
-	text := t.played[i].text()
-	t.drop(l, text)
+	k := t.played[i]
+	t.drop(l, k.text())
+	if !k.shown {
+		if t.spare = k; cap(k.Request) <= maxRoom {
+			t.room = k.Request
+		}
+	}
 	t.size -= playedCost
 	l.give(playedCost)
 	copy(t.played[i:], t.played[i+1:])
@@ -204,7 +222,7 @@ func (l *library) of(slot int) (*Story, bool) {
 	if t == nil {
 		return nil, false
 	}
-	s := *t.final
+	s := t.final
 	s.Played = t.copies()
 	return &s, true
 }

@@ -34,6 +34,7 @@ type shard struct {
 	asked    compare.Exchange // what the judge is asked about
 	// For those who watch:
 	changed []*player // those that have news and go on, each once
+	routes  []string  // of the session that began one last, the first one
 	over    []View    // of those that have ended, and were not asked for yet
 }
 

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"tcpsandbox/compare"
@@ -105,14 +106,23 @@ type story struct {
 	notable bool  // something in it differs, or went wrong
 
 	// Once it has ended, in the library:
-	final         *Story // without Played
+	final         Story // without Played
 	before, after *story
+
+	// Room for a session of one request, so that it takes one allocation.
+	fewMarks  [4]Mark
+	fewPlayed [1]*kept
+
+	// What was let go of last, if nobody has seen it, for the next one.
+	spare *kept
+	room  []byte // of its request
 }
 
 // kept is a Played with room for its answers.
 type kept struct {
 	Played
 	answers [2]compare.Answer
+	shown   bool // somebody may hold what it points to
 }
 
 // mark notes that something happened on one side; where the other side's is
@@ -139,7 +149,10 @@ func (t *story) mark(what What, side int, at time.Duration) *Mark {
 		m.At[side^1], t.marks[paired].At[side^1] = t.marks[paired].At[side^1], Never
 	}
 	m.At[side] = at
-	if len(t.marks) == maxMarks {
+	switch len(t.marks) {
+	case 0:
+		t.marks = t.fewMarks[:0]
+	case maxMarks:
 		t.marks = append(t.marks[:maxMarks/4], t.marks[maxMarks/4+1:]...)
 	}
 	t.marks = append(t.marks, m)
@@ -154,7 +167,7 @@ func (p *player) markCaptured(e *session.Event) {
 	if p.watched == nil || p.udp != nil || e.Kind == session.Data {
 		return
 	}
-	t := p.watched.story
+	t := &p.watched.story
 	server := What(e.Side) // the server's stands behind the client's
 	switch e.Kind {
 	case session.Open:
@@ -179,7 +192,7 @@ func (p *player) markCaptured(e *session.Event) {
 func (p *player) markPlayed(what What, now time.Time) {
 	if w := p.watched; w != nil {
 		since := time.Duration(0)
-		if t := w.story; !t.began.IsZero() {
+		if t := &w.story; !t.began.IsZero() {
 			since = now.Sub(t.began)
 		}
 		w.story.mark(what, OfApplication, since)
@@ -204,6 +217,9 @@ func (x *exchanges) requested(e *exchange, data []byte) {
 	n := min(len(data), plainText-len(e.request))
 	if n <= 0 || at != int64(len(e.request)) { // or not all of what comes before was kept
 		return
+	}
+	if t := &w.story; at == 0 && e.request == nil && n <= cap(t.room) && t.hold(x.stories(), cap(t.room)) {
+		e.request, t.room = t.room[:0], nil
 	}
 	if need := len(e.request) + n; need > cap(e.request) {
 		room := need
@@ -241,7 +257,7 @@ func (x *exchanges) tell(e *exchange, asked *compare.Exchange, out compare.Outco
 		w.first[OfApplication].add(t)
 	}
 	differs := out.Verdict == compare.Different || out.Verdict == compare.Missing
-	t, limit := w.story, plainText
+	t, limit := &w.story, plainText
 	if differs {
 		t.notable, limit = true, tellsText
 	}
@@ -253,36 +269,47 @@ func (x *exchanges) tell(e *exchange, asked *compare.Exchange, out compare.Outco
 	ok, whole := t.reserve(x.stories(), len(texts[0])+len(texts[1]), differs)
 	if !ok {
 		t.drop(x.stories(), cap(e.request))
+		t.spare = nil
 		t.lost++
 		return
 	}
-	k := new(kept)
+	k := t.spare
+	if t.spare = nil; k == nil {
+		k = new(kept)
+	}
+	heads := [2][]byte{k.answers[0].Head, k.answers[1].Head}
+	*k = kept{}
 	x.playedAs(e, x.base, &k.Played)
 	k.Judged, k.Verdict, k.Why = true, out.Verdict, asked.Why
 	k.Extra, k.Part, k.Cut = asked.Extra, asked.Part, asked.Cut
 	if whole {
-		k.keep(OfProduction, &e.production, texts[0])
+		for side, text := range texts {
+			heads[side] = t.fitting(x.stories(), heads[side], len(text))
+			copy(heads[side], text)
+		}
+		k.keep(OfProduction, &e.production, heads[OfProduction])
 		switch {
 		case same:
 			k.Answers[OfApplication] = k.Answers[OfProduction]
 		case asked.Application != nil:
-			k.keep(OfApplication, &e.application, texts[1])
+			k.keep(OfApplication, &e.application, heads[OfApplication])
 		}
+	}
+	if t.played == nil {
+		t.played = t.fewPlayed[:0]
 	}
 	t.played = append(t.played, k)
 }
 
-// keep keeps the beginning of an answer.
-func (k *kept) keep(side int, a *compare.Answer, text []byte) {
-	head := make([]byte, len(text)) // bytes.Clone would take more than was reserved
-	copy(head, text)
+// keep keeps an answer, of which head is the beginning.
+func (k *kept) keep(side int, a *compare.Answer, head []byte) {
 	k.answers[side] = compare.Answer{Head: head, Len: a.Len, Complete: a.Complete, Keep: a.Keep, HTTP: a.HTTP}
 	k.Answers[side] = &k.answers[side]
 }
 
 // playedAs describes an exchange as it stands.
 func (x *exchanges) playedAs(e *exchange, number int, to *Played) {
-	t := x.player.watched.story
+	t := &x.player.watched.story
 	since := func(at time.Time) time.Duration {
 		if at.IsZero() || t.began.IsZero() {
 			return Never
@@ -311,20 +338,20 @@ func (p *player) tellEnd(now time.Time) {
 	if p.watched == nil {
 		return
 	}
-	t := p.watched.story
-	t.final = p.tellAll(now)
+	t := &p.watched.story
+	p.tellAll(now, &t.final)
+	t.spare, t.room = nil, nil
 	t.notable = t.notable || t.final.Application == Failed || t.final.Verdict == compare.Different
-	t.marks = nil // final has them
 	p.unwatch(t.final.View)
 	p.shard.engine.watch.stories.shelve(t)
 }
 
 // tellAll is the story so far, without the exchanges.
-func (p *player) tellAll(now time.Time) *Story {
-	t := p.watched.story
+func (p *player) tellAll(now time.Time, s *Story) {
+	t := &p.watched.story
 	totals, _ := p.s.Totals()
-	s := &Story{
-		View: p.view(now), Began: t.began, Marks: append([]Mark(nil), t.marks...), Omitted: t.lost,
+	*s = Story{
+		View: p.view(now), Began: t.began, Marks: t.marks, Omitted: t.lost,
 		Bytes: p.ledger, Missing: totals.Missing[session.Client], Wire: totals,
 	}
 	if !p.ended {
@@ -336,12 +363,13 @@ func (p *player) tellAll(now time.Time) *Story {
 			s.Failure = f.err.Error()
 		}
 	}
-	return s
 }
 
 // tellNow is the story of a session that goes on.
 func (p *player) tellNow(now time.Time) *Story {
-	s, x := p.tellAll(now), &p.exchanges
+	s, x := new(Story), &p.exchanges
+	p.tellAll(now, s)
+	s.Marks = slices.Clone(s.Marks)
 	s.Played = p.watched.story.copies()
 	text := 0
 	for i, e := range x.queue {
@@ -355,7 +383,7 @@ func (p *player) tellNow(now time.Time) *Story {
 		for side, a := range []*compare.Answer{&e.production, &e.application} {
 			head := a.Head[:min(len(a.Head), plainText)]
 			if text += len(head); a.Len > 0 && text <= storyText {
-				k.keep(side, a, head)
+				k.keep(side, a, bytes.Clone(head))
 			}
 		}
 		s.Played = append(s.Played, k.Played)
@@ -368,7 +396,7 @@ func (p *player) tellNow(now time.Time) *Story {
 func (t *story) copies() []Played {
 	all := make([]Played, len(t.played))
 	for i, k := range t.played {
-		all[i] = k.Played
+		all[i], k.shown = k.Played, true
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -445,6 +446,23 @@ func TestStoryOfManyDatagrams(t *testing.T) {
 			t.Errorf("%v, %d kept", s.Answers, len(s.Played))
 		}
 	})
+}
+
+// What a story is counted with is what it takes.
+func TestCosts(t *testing.T) {
+	if size := unsafe.Sizeof(watched{}) + unsafe.Sizeof(map[int]*story{}) + 24; size > storyCost {
+		t.Errorf("a story takes %d bytes, and is counted with %d", size, storyCost)
+	}
+	if size := unsafe.Sizeof(kept{}) + 120 + 8; size > playedCost { // its label, and its place
+		t.Errorf("an exchange takes %d bytes, and is counted with %d", size, playedCost)
+	}
+	if size := unsafe.Sizeof(Mark{}); size > markCost {
+		t.Errorf("a mark takes %d bytes, and is counted with %d", size, markCost)
+	}
+	if size := unsafe.Sizeof(View{}); size > 400 {
+		t.Errorf("a view takes %d bytes", size)
+	}
+	t.Logf("watched %d, kept %d, view %d", unsafe.Sizeof(watched{}), unsafe.Sizeof(kept{}), unsafe.Sizeof(View{}))
 }
 
 // The stories that are kept are those that tell something.

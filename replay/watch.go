@@ -35,7 +35,7 @@ type watched struct {
 	down   int64
 	first  [2]mean // of production, of the application
 	routes []string
-	story  *story
+	story  story
 }
 
 // maxRoutes bounds View.Routes.
@@ -174,10 +174,10 @@ func (e *Engine) Changes(buf []View) []View {
 			}
 			sh.changed = sh.changed[:0]
 			buf = append(buf, sh.over...)
-			clear(sh.over)
-			if sh.over = sh.over[:0]; cap(sh.over) > maxEnded/16 {
-				sh.over = nil
+			if clear(sh.over); len(sh.over) < cap(sh.over)/4 {
+				sh.over = nil // many ended once
 			}
+			sh.over = sh.over[:0]
 		})
 	}
 	return buf
@@ -197,7 +197,7 @@ func (e *Engine) watched() *watched {
 	if e.watch == nil {
 		return nil
 	}
-	return &watched{slot: int(e.seen.Load()), behind: -1, story: &story{}}
+	return &watched{slot: int(e.seen.Load()), behind: -1}
 }
 
 // dueAt returns when a step is to be played, if that is known.
@@ -234,10 +234,23 @@ func (p *player) passes(label string) {
 	target, _, _ = strings.Cut(target, " ")
 	target, _, _ = strings.Cut(target, "?")
 	for _, r := range w.routes {
-		if len(r) == len(method)+1+len(target) && strings.HasPrefix(r, method) && strings.HasSuffix(r, target) {
+		if isRoute(r, method, target) {
 			return
 		}
 	}
+	sh := p.shard
+	if last := sh.routes; len(w.routes) == 0 && len(last) > 0 && isRoute(last[0], method, target) {
+		w.routes = last[:1:1] // most sessions begin as the one before
+		return
+	}
 	// Views share what was there, so it is never written to.
 	w.routes = append(w.routes[:len(w.routes):len(w.routes)], method+" "+target)
+	if len(w.routes) == 1 {
+		sh.routes = w.routes
+	}
+}
+
+// isRoute reports whether a route is this one.
+func isRoute(r, method, target string) bool {
+	return len(r) == len(method)+1+len(target) && strings.HasPrefix(r, method) && strings.HasSuffix(r, target)
 }
