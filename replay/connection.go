@@ -181,7 +181,7 @@ func (p *player) leave(fate session.Fate) {
 	p.conn, p.connecting, p.established = nil, false, false
 	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
 	p.requests, p.answers, p.anyTurn = 0, 0, false
-	p.appEOF, p.finSent = false, false
+	p.appEOF, p.finSent, p.blocked = false, false, false
 	p.closeUntil = time.Time{}
 }
 
