@@ -299,7 +299,6 @@ func (p *player) end(state string, acked uint64) {
 	}
 	p.shard.tally.record(r, totals)
 	p.tellEnd(time.Now())
-	p.newsworthy()
 	if done := p.shard.cfg.Ended; done != nil {
 		done(r)
 	}

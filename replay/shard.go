@@ -32,8 +32,11 @@ type shard struct {
 	free     []*exchange
 	burst    burst
 	asked    compare.Exchange // what the judge is asked about
-	changed  []*player        // have news for those who watch; each once
 	orders
+	// For those who watch:
+	changed []*player // those that have news and go on, each once
+	routes  []string  // of the session that began one last, the first one
+	over    []View    // of those that have ended, and were not asked for yet
 }
 
 func newShard(e *Engine) *shard {
@@ -83,6 +86,7 @@ func (sh *shard) run(ctx context.Context) {
 			sh.engine.queued.Add(-1)
 			if i%64 == 63 {
 				now = time.Now()
+				sh.answerAsks()
 			}
 		}
 		sh.spare = ready
