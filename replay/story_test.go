@@ -153,6 +153,25 @@ func TestStoryOfDatagrams(t *testing.T) {
 	})
 }
 
+// Why a datagram was sent is known also where production's answer is captured
+// later than the application's.
+func TestStoryOfLiveDatagrams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &endpoint{serve: asked(map[string]reply{"a": in(0, "A")})}
+		a := watch(t, Config{DialUDP: at.dial})
+		defer a.stop()
+		one := oneSession(false)
+		one.Proto = session.UDP
+		for _, e := range resume().client("a").answer("A").events {
+			a.feed(one, e)
+			time.Sleep(ms) // of the bubble
+		}
+		if p := a.story(0).Played; len(p) != 1 || !p[0].Released || p[0].Cause != Exact || p[0].Verdict != compare.Identical || string(p[0].Request) != "a" {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
 // Requests are kept as they were sent, however they came.
 func TestStoryRequests(t *testing.T) {
 	long := post(1, strings.Repeat("u", 40_000))
@@ -367,6 +386,66 @@ func TestStoryMarks(t *testing.T) {
 }
 
 func sameMarks(got, want []string) bool { return cmp.Diff(want, got) == "" }
+
+// Of several connections that the application closed the last one's end is
+// production's, whichever side is seen first.
+func TestEndsPair(t *testing.T) {
+	alone := Mark{What: ServerCloses, At: [2]time.Duration{Never, 1}}
+	pair := Mark{What: ServerCloses, At: [2]time.Duration{5, 2}}
+	for _, order := range []string{"paa", "apa", "aap"} {
+		s, at := &story{}, time.Duration(0)
+		for _, side := range order {
+			if side == 'p' {
+				s.mark(ServerCloses, OfProduction, 5)
+				continue
+			}
+			at++
+			s.mark(ServerCloses, OfApplication, at)
+		}
+		if diff := cmp.Diff([]Mark{alone, pair}, s.marks); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", order, diff)
+		}
+	}
+}
+
+// What a story tells does not change while the session goes on, although room
+// is used again.
+func TestStoryIsACopy(t *testing.T) {
+	t.Run("of the queue", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { storyStays(t, true) }) })
+	t.Run("of what is over", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { storyStays(t, false) }) })
+}
+
+func storyStays(t *testing.T, early bool) {
+	n := &network{serve: func(p *peer) { serveBy(p, nil) }}
+	a := watch(t, Config{Dial: n.dial})
+	defer a.stop()
+	one, tape := oneSession(false), record()
+	answer := ok("")
+	type told struct{ request, answer []byte }
+	was := map[string]told{}
+	a.feed(one, tape.events...)
+	for i := range 3 * maxPlayed {
+		request := fmt.Sprintf("GET /%09d HTTP/1.1\r\nHost: a\r\n\r\n", i)
+		seen := uint64(i * len(answer))
+		a.feed(one, session.Event{Kind: session.Data, Data: []byte(request), Seen: seen})
+		if i == 100 && early { // in the queue: production has not answered
+			played := a.story(0).Played
+			was[request] = told{request: played[len(played)-1].Request}
+		}
+		a.feed(one, session.Event{Kind: session.Data, Side: session.Server, Data: []byte(answer)})
+		synctest.Wait()
+		if i == 100 && !early {
+			played := a.story(0).Played
+			last := played[len(played)-1]
+			was[request] = told{last.Request, last.Answers[0].Head}
+		}
+	}
+	for want, s := range was {
+		if string(s.request) != want || s.answer != nil && string(s.answer) != answer {
+			t.Errorf("%q became %q, %q", want, s.request, s.answer)
+		}
+	}
+}
 
 // However many marks there are, the first and the latest stay.
 func TestMarksAreBounded(t *testing.T) {
