@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tcpsandbox/compare"
@@ -17,7 +18,9 @@ type shard struct {
 	mu    sync.Mutex
 	ready []*player // with news; each once
 	wake  chan struct{}
-	asks  []question // questions of those who watch
+	asks  []question // of those who watch, or steer
+	// asking: there are some, and a look need not lock.
+	asking atomic.Bool
 	// running: asks are answered. still is held by who may touch the players.
 	running bool
 	still   sync.Mutex

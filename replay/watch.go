@@ -109,6 +109,7 @@ func (sh *shard) ask(f func()) {
 		if sh.running {
 			q := question{f, make(chan struct{})}
 			sh.asks = append(sh.asks, q)
+			sh.asking.Store(true)
 			sh.mu.Unlock()
 			sh.signal()
 			<-q.done
@@ -127,12 +128,13 @@ func (sh *shard) ask(f func()) {
 
 // answerAsks runs what was asked.
 func (sh *shard) answerAsks() {
-	if sh.engine.watch == nil {
+	if !sh.asking.Load() {
 		return
 	}
 	sh.mu.Lock()
 	asks := sh.asks
 	sh.asks = nil
+	sh.asking.Store(false)
 	sh.mu.Unlock()
 	for _, q := range asks {
 		q.do()
