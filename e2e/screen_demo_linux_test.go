@@ -39,8 +39,8 @@ func screenDemo(t *testing.T, w *world) {
 	s.Send("p")
 	s.WaitFor("PAUSED")
 	s.Send("/pause up>0" + terminal.Enter)
-	s.WaitUntil("held sessions are shown", func(screen string) bool {
-		return len(tableRows(screen)) > 1 && !strings.Contains(lastLine(screen), "▏")
+	s.WaitUntil("only held sessions are shown", func(screen string) bool {
+		return strings.Contains(screen, "match pause up>0") && len(tableRows(screen)) > 1
 	})
 	s.Send(terminal.Home + terminal.Enter)
 	answers := regexp.MustCompile(`differs in \d+ of (\d+) answers`)

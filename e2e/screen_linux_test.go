@@ -52,8 +52,9 @@ func TestScreen(t *testing.T) {
 // shown is a tcpsandbox on a terminal.
 type shown struct {
 	*terminal.Terminal
-	w    *world
-	name string
+	w     *world
+	name  string
+	guard []int // processes that guard the terminal, once run has opened its screen
 }
 
 // screen runs tcpsandbox in production's namespace, on a terminal of 120x40.
@@ -154,9 +155,24 @@ func (w *world) conditions(name string, conditions ...string) {
 }
 
 // running waits until sessions are played.
-func (s *shown) running() {
+func (s *shown) running() { s.w.t.Helper(); s.opened("▶ running") }
+
+// finished waits until the run is over, and the screen is still there.
+func (s *shown) finished() { s.w.t.Helper(); s.opened("the run is over") }
+
+// opened waits for a text on the screen, and notes who guards the terminal.
+func (s *shown) opened(text string) {
 	s.w.t.Helper()
-	s.WaitFor("▶ running")
+	s.WaitFor(text)
+	if s.guard != nil {
+		return
+	}
+	for _, pid := range s.w.descendants(s.name) {
+		s.guard = append(s.guard, guards(pid)...)
+	}
+	if len(s.guard) != 1 || !s.Alternate() {
+		s.w.t.Errorf("%s: the screen is not the alternate one, or has not one guard but %s", s.name, describe(s.guard))
+	}
 }
 
 // over waits for the end, and checks its code and that nothing is left: the
@@ -179,26 +195,30 @@ func (s *shown) over(code int, texts ...string) string {
 func (s *shown) gone() {
 	s.w.t.Helper()
 	s.Untouched()
-	err := await(s.name+" has no descendants", func() bool { return len(s.w.descendants(s.name)) == 0 })
-	if err != nil {
+	if err := await(s.name+" has no descendants", func() bool { return len(s.w.descendants(s.name)) == 0 }); err != nil {
 		s.w.t.Errorf("%v: %s", err, describe(s.w.descendants(s.name)))
 	}
-	s.w.await("the terminal's guard is gone", func() bool { return len(guards(s.Terminal)) == 0 })
+	s.w.await("the terminal's guard is gone", func() bool {
+		return !slices.ContainsFunc(s.guard, isGuard)
+	})
 }
 
-// guards returns the processes that guard the terminal: other than the run they
-// have no mark in their environment, but the terminal open.
-func guards(term *terminal.Terminal) (pids []int) {
-	files, _ := filepath.Glob("/proc/[0-9]*/fd/4")
+// guards returns the children of a process that guard its terminal. They have no
+// mark in their environment.
+func guards(parent int) (pids []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 	for _, f := range files {
-		line, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(f)), "cmdline"))
-		to, err := os.Readlink(f)
-		if err == nil && strings.HasPrefix(string(line), "tcpsandbox-terminal-guard\x00") && to == term.Name() {
-			pid, _ := strconv.Atoi(strings.Split(f, "/")[2])
-			pids = append(pids, pid)
+		for child := range strings.FieldsSeq(readText(f)) {
+			if pid, err := strconv.Atoi(child); err == nil && isGuard(pid) {
+				pids = append(pids, pid)
+			}
 		}
 	}
 	return pids
+}
+
+func isGuard(pid int) bool {
+	return strings.HasPrefix(readText(fmt.Sprintf("/proc/%d/cmdline", pid)), "tcpsandbox-terminal-guard\x00")
 }
 
 // figure returns the number after a word on a screen, such as "packets 1.20k";
@@ -236,7 +256,7 @@ func tableRows(screen string) map[string][]string {
 	rows := map[string][]string{}
 	for l := range strings.SplitSeq(screen, "\n") {
 		words := strings.Fields(strings.TrimPrefix(l, "▸"))
-		if len(words) < 5 || !strings.Contains(words[1], ":") {
+		if len(words) < 4 || !strings.Contains(words[1], ":") {
 			continue
 		}
 		if _, err := strconv.Atoi(words[0]); err == nil {

@@ -26,14 +26,11 @@ func screenEnds(t *testing.T, w *world) {
 	w.load("-requests", "5", "http")
 	s.WaitFor("answers = 5 identical")
 	s.Signal(syscall.SIGTERM)
-	s.over(0, "(100 %)", "5 answers")
+	s.over(0, "(100 %)", "5 identical")
 
 	// Nobody can clean up after SIGKILL, but the guard.
 	s = w.screen("kill", listens...)
 	s.running()
-	if len(guards(s.Terminal)) != 1 || !s.Alternate() {
-		t.Errorf("the screen has %d guards", len(guards(s.Terminal)))
-	}
 	s.Kill()
 	s.gone()
 
@@ -47,7 +44,7 @@ func screenEnds(t *testing.T, w *world) {
 		code    int
 		printed []string
 	}{
-		{"interrupts", func() { s.Send(terminal.Interrupt) }, "finishing: 2 sessions are open", 0, []string{"ended by hand", "2 sessions"}},
+		{"interrupts", func() { s.Send(terminal.Interrupt) }, "finishing: 2 sessions are open", 0, []string{"signal", "of those failed: 2 pending"}},
 		{"signals", func() { s.Signal(syscall.SIGTERM) }, "draining", 143, []string{"ended by a second signal"}},
 	} {
 		s = w.screen(test.name, hangs...)
@@ -69,7 +66,7 @@ func screenApplication(t *testing.T, w *world) {
 	w.load("-requests", "5", "http")
 	s.WaitFor("over: the application ended")
 	s.WaitFor("exited with 3")
-	s.WaitFor("the run is over")
+	s.finished()
 	s.Send("4")
 	s.WaitFor("testapp: crashing now")
 	if !s.Alternate() {
@@ -94,7 +91,7 @@ func screenApplication(t *testing.T, w *world) {
 func screenSize(t *testing.T, w *world) {
 	w.capture("shop.pcap", 30, time.Second)
 	s := w.screen("size", "run", "--capture", "shop.pcap:80", "--pace", "asap", "--", "testapp", "-listen", ":80")
-	s.WaitFor("the run is over")
+	s.finished()
 	s.WaitFor("answers = 150 identical")
 	for _, size := range [][2]int{{80, 24}, {39, 24}, {200, 60}, {80, 9}, {40, 10}, {120, 40}} {
 		cols, rows := size[0], size[1]
@@ -104,11 +101,10 @@ func screenSize(t *testing.T, w *world) {
 			continue
 		}
 		s.WaitUntil("the whole screen is used", func(screen string) bool {
-			// Each line is as wide as the screen, or ends with blanks; the first
-			// one has the state at its right end.
+			// The state stands at the right end of the first line.
 			lines := strings.Split(screen, "\n")
-			return strings.HasPrefix(screen, "tcpsandbox ") && strings.Contains(lastLine(screen), "the run is over") &&
-				len(tableRows(screen)) >= min(30, rows-6) && len(lines) == rows && (cols < 80 || len([]rune(lines[0])) == cols)
+			return strings.Contains(lastLine(screen), "the run is over") &&
+				len(tableRows(screen)) >= min(30, rows-6) && len(lines) == rows && len([]rune(lines[0])) == cols
 		})
 	}
 	s.Send("q")
@@ -119,11 +115,11 @@ func screenSize(t *testing.T, w *world) {
 func screenPlain(t *testing.T, w *world) {
 	w.capture("shop.pcap", 2, 100*time.Millisecond)
 	run := []string{"run", "--capture", "shop.pcap:80", "--pace", "asap"}
-	app := []string{"--", "testapp", "-listen", ":80", "-plant", "/item/0-0", "-say", "\x1b[13;37Happ"}
+	app := []string{"--", "testapp", "-listen", ":80", "-plant", "/item/0-0"}
 	args := func(more ...string) []string { return append(append(run[:len(run):len(run)], more...), app...) }
 
 	s := w.screenOf("dumb", 80, 24, func(c *exec.Cmd) { c.Env = append(c.Env, "TERM=dumb") }, args()...)
-	s.over(1, "listens on", "(100 %)", "app: ")
+	s.over(1, "listens on", "(100 %)", "app: testapp is ready")
 	if bytes.ContainsRune(s.Output(), '\x1b') {
 		t.Errorf("a dumb terminal got an escape sequence: %q", s.Output())
 	}
@@ -153,7 +149,7 @@ func screenPlain(t *testing.T, w *world) {
 	colour := regexp.MustCompile(`\x1b\[([0-9;:]*;)?(3[0-8]|4[0-8]|9[0-7]|10[0-7])[0-9;:]*m`)
 	for _, env := range []string{"NO_COLOR=1", "NONE=1"} {
 		s = w.screenOf(env, 80, 24, func(c *exec.Cmd) { c.Env = append(c.Env, env) }, args()...)
-		s.WaitFor("the run is over")
+		s.finished()
 		s.Send("2" + terminal.Enter)
 		s.WaitFor("a planted bug")
 		s.Send("q")
@@ -193,20 +189,32 @@ var foreign = []string{"\x1b]0;owned\x07", "\x1b[13;37H", "\x1b]52;c;b3duZWQ=\x0
 // screenForeign has an application and a network that write escape sequences.
 func screenForeign(t *testing.T, w *world) {
 	said := "said " + strings.Join(foreign, "") + " so"
-	w.captureOf("foreign.pcap", capturetest.New("10.77.0.2:40000", "10.77.0.1:80").Handshake().
-		Client("GET /item/"+strings.Join(foreign, "")+" HTTP/1.1\r\nHost: shop.test\r\n\r\n").
-		Server("HTTP/1.1 200 OK\r\nX-Said: "+said+"\r\nContent-Length: "+strconv.Itoa(len(said))+"\r\n\r\n"+said).ClientACK().Close())
-	run := []string{"run", "--capture", "foreign.pcap:80", "--app-log", "app.log", "--", "testapp", "-listen", ":80", "-say", said + "|the end of it"}
-	s := w.screen("screen", run...)
-	s.WaitFor("the run is over")
+	if err := os.WriteFile(filepath.Join(w.dir, "said"), []byte(said+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	answer := "HTTP/1.1 200 OK\r\nX-Said: " + said + "\r\nContent-Length: " + strconv.Itoa(len(said)) + "\r\n\r\n" + said
+	conn := func(pause time.Duration) *capturetest.Conn {
+		return capturetest.New("10.77.0.2:40000", "10.77.0.1:80").Handshake().
+			Client("GET /item/0 HTTP/1.1\r\nHost: shop.test\r\n\r\n").Server(answer).Wait(pause).
+			Client("GET /item/" + strings.Join(foreign, "") + " HTTP/1.1\r\nHost: shop.test\r\n\r\n").Server(answer).ClientACK().Close()
+	}
+	w.captureOf("foreign.pcap", conn(0))
+	w.captureOf("slow.pcap", conn(time.Hour)) // the run has not ended when the application does
+	app := func(serve string) []string {
+		return []string{"--", "sh", "-c", "cat said; exec testapp -listen :80 " + serve}
+	}
+
+	s := w.screen("screen", append([]string{"run", "--capture", "foreign.pcap:80", "--app-log", "app.log"}, app("")...)...)
+	s.finished()
 	s.Send("4")
-	s.WaitFor("the end of it")
+	s.WaitFor("testapp is ready")
 	s.Send("2")
 	s.WaitFor("GET /item/")
 	s.Send(terminal.Enter)
 	s.WaitFor("X-Said")
-	s.Send("o" + terminal.Enter)
+	s.Send("o")
 	s.WaitFor("10.77.0.2:40000 →")
+	s.Send(terminal.End + terminal.Enter)
 	s.Send("q")
 	s.over(1, "(100 %)")
 	s.unharmed()
@@ -214,18 +222,15 @@ func screenForeign(t *testing.T, w *world) {
 		t.Errorf("--app-log has %q", got)
 	}
 
-	// In plain mode its lines go to the terminal, and its last ones again when
-	// it has died.
-	plain := []string{"run", "--no-tui", "--capture", "foreign.pcap:80", "--", "testapp", "-listen", ":80", "-say", said + "|the end of it", "-crash-after", "1"}
-	s = w.screen("plain", plain...)
-	s.over(4, "app: the end of it", "died during the replay")
+	// Without a screen its lines go to the terminal, and the last ones again
+	// when it has died.
+	s = w.screen("plain", append([]string{"run", "--capture", "slow.pcap:80", "--no-tui"}, app("-crash-after 1")...)...)
+	s.over(4, "app: said ", "app: testapp is ready", "died during the replay")
 	s.unharmed()
-
-	// So they do where a screen has ended.
-	s = w.screen("died", append(plain[:1:1], plain[2:]...)...)
-	s.WaitFor("the run is over")
+	s = w.screen("died", append([]string{"run", "--capture", "slow.pcap:80"}, app("-crash-after 1")...)...)
+	s.finished()
 	s.Send("q")
-	s.over(4, "the end of it", "died during the replay")
+	s.over(4, "testapp is ready", "died during the replay")
 	s.unharmed()
 }
 

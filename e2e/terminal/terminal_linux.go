@@ -332,9 +332,6 @@ func (term *Terminal) Untouched() {
 	}
 }
 
-// Name returns the terminal's file.
-func (term *Terminal) Name() string { return term.slave.Name() }
-
 // Pid returns the command's process id.
 func (term *Terminal) Pid() int { return term.cmd.Process.Pid }
 
