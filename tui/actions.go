@@ -202,7 +202,7 @@ func (m *Model) copyCommand() tea.Cmd {
 	}
 	k := m.opt.Keeper
 	return func() tea.Msg {
-		command := k.Command(v.Slot)
+		command := visible(k.Command(v.Slot)) // what is copied is what is shown
 		if command == "" {
 			return doneMsg{text: "nothing can replay this session alone yet: w writes it to a file first", bad: true}
 		}

@@ -24,7 +24,7 @@ func (a *appLog) init() { a.end = true }
 // add takes in new lines.
 func (a *appLog) add(new []Line) {
 	for _, l := range new {
-		l.Text = logText(l.Text)
+		l.Text = logText(l.Text[:min(len(l.Text), logLineLimit)])
 		a.lines = append(a.lines, l)
 		a.size += len(l.Text)
 	}
@@ -69,9 +69,9 @@ func (a *appLog) view(w, h int, st styles, focused bool) []string {
 		text := fit(mark+at+who+l.Text, w)
 		switch {
 		case i == a.at && !a.end && focused:
-			text = st.Selected.Render(text)
+			text = st.Selected.paint(text)
 		case l.From == "tcpsandbox":
-			text = st.Accent.Render(text)
+			text = st.Accent.paint(text)
 		}
 		all = append(all, text)
 	}

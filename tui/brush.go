@@ -8,8 +8,10 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// brush is what a style writes before and after a text. Style.Render itself
-// underlines each character by itself, and so tears marks off their letters.
+// brush is what a style writes before and after a text. The zero value is plain.
+// Style.Render itself looks at each character: with it a frame took four to
+// eight times as long (BenchmarkDraw). It also underlines each by itself, and so
+// tears marks off their letters.
 type brush struct{ on, off string }
 
 func brushOf(s lipgloss.Style) brush {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/lipgloss/v2"
-
 	"tcpsandbox/compare"
 	"tcpsandbox/replay"
 )
@@ -31,7 +29,7 @@ type column struct {
 	key   func(r *sessionRow, now time.Time) entry
 	// routes: key has the beginning of the first route, and which list it is of.
 	routes bool
-	style  func(r *sessionRow, st *styles) *lipgloss.Style
+	style  func(r *sessionRow, st *styles) *brush
 }
 
 // The columns, from left to right.
@@ -164,7 +162,7 @@ func stateKey(r *sessionRow, _ time.Time) entry {
 	return e
 }
 
-func stateStyle(r *sessionRow, st *styles) *lipgloss.Style {
+func stateStyle(r *sessionRow, st *styles) *brush {
 	switch r.view.Application {
 	case replay.Failed:
 		return &st.Bad
@@ -196,7 +194,7 @@ func verdictCell(r *sessionRow, _ time.Time) string {
 	return verdictSigns[r.view.Verdict] + " " + r.view.Verdict.String()
 }
 
-func verdictStyle(r *sessionRow, st *styles) *lipgloss.Style {
+func verdictStyle(r *sessionRow, st *styles) *brush {
 	switch r.view.Verdict {
 	case compare.Different:
 		return &st.Warn

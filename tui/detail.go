@@ -15,8 +15,6 @@ package tui
 import (
 	"time"
 
-	"charm.land/lipgloss/v2"
-
 	"tcpsandbox/replay"
 )
 
@@ -162,7 +160,7 @@ func (d *detail) view(width, height int, st styles, focused bool) []string {
 	d.from, d.height = len(out), max(height-len(out), 0)
 	d.scroll()
 	for i := d.top; i < len(d.rows) && len(out) < height; i++ {
-		var whole *lipgloss.Style
+		var whole *brush
 		if i == d.at {
 			whole = selection(&st, focused)
 		}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/lipgloss/v2"
-
 	"tcpsandbox/compare"
 	"tcpsandbox/replay"
 	"tcpsandbox/session"
@@ -17,19 +15,19 @@ import (
 
 // selection is the look of the row under the cursor, which is marked by a sign,
 // too.
-func selection(st *styles, focused bool) *lipgloss.Style {
+func selection(st *styles, focused bool) *brush {
 	if focused {
 		return &st.Selected
 	}
 	return &st.Title
 }
 
-func (st *styles) of(m mood) lipgloss.Style {
-	return [...]lipgloss.Style{moodPlain: st.Title, moodGood: st.Good, moodWarn: st.Warn, moodBad: st.Bad}[m]
+func (st *styles) of(m mood) brush {
+	return [...]brush{moodPlain: st.Title, moodGood: st.Good, moodWarn: st.Warn, moodBad: st.Bad}[m]
 }
 
 // verdictLook is a verdict's colour.
-func (st *styles) verdictLook(v compare.Verdict) lipgloss.Style {
+func (st *styles) verdictLook(v compare.Verdict) brush {
 	switch v {
 	case compare.Different:
 		return st.Warn
@@ -69,7 +67,7 @@ func head(s *Story, now time.Time, cells, height int, st *styles) (out []string)
 	}
 	out = append(out, assemble(cells, nil, segment{text: whoWords(s), cells: cells}))
 	if s.Failure != "" && height >= 10 && !strings.Contains(said, s.Failure) {
-		out = append(out, assemble(cells, nil, segment{"error ", 6, st.Label, false}, segment{s.Failure, cells - 6, lipgloss.Style{}, false}))
+		out = append(out, assemble(cells, nil, segment{"error ", 6, st.Label, false}, segment{s.Failure, cells - 6, brush{}, false}))
 	}
 	if words := ledgerWords(s); words != "" && height >= 10 {
 		out = append(out, assemble(cells, nil, segment{"bytes ", 6, st.Label, false}, segment{words, cells - 6, st.Warn, false}))
@@ -133,7 +131,7 @@ func (d *detail) facts(cells, height int, st *styles) (out []string) {
 	lines := min((len(facts)+columns-1)/columns, height-1)
 	name := min(24, each*2/5)
 	value := (each - name) / 2
-	row := func(segments []segment, f [3]string, looks [3]lipgloss.Style, column int) []segment {
+	row := func(segments []segment, f [3]string, looks [3]brush, column int) []segment {
 		if column > 0 {
 			segments = append(segments, segment{cells: 2})
 		}
@@ -144,7 +142,7 @@ func (d *detail) facts(cells, height int, st *styles) (out []string) {
 	}
 	var header []segment
 	for c := range columns {
-		header = row(header, [3]string{"fact", "production", "application"}, [3]lipgloss.Style{st.Header, st.Header, st.Header}, c)
+		header = row(header, [3]string{"fact", "production", "application"}, [3]brush{st.Header, st.Header, st.Header}, c)
 	}
 	out = append(out, assemble(cells, nil, header...))
 	for l := range lines {
@@ -158,7 +156,7 @@ func (d *detail) facts(cells, height int, st *styles) (out []string) {
 			if left := len(facts) - i; c == columns-1 && l == lines-1 && left > 1 {
 				f = [3]string{fmt.Sprintf("… %d more", left)}
 			}
-			segments = row(segments, f, [3]lipgloss.Style{st.Label}, c)
+			segments = row(segments, f, [3]brush{st.Label}, c)
 		}
 		out = append(out, assemble(cells, nil, segments...))
 	}
@@ -209,7 +207,7 @@ func clocks(cells int, s *Story, st *styles) string {
 }
 
 // row draws a row of the timeline.
-func (d *detail) row(m *moment, cells int, st *styles, whole *lipgloss.Style) string {
+func (d *detail) row(m *moment, cells int, st *styles, whole *brush) string {
 	c := timelineLayout(cells)
 	marker := "  "
 	if whole != nil {

@@ -168,14 +168,15 @@ func TestDiffHunks(t *testing.T) {
 
 // colours are styles that all differ, on a terminal with colours.
 func colours() diffStyles {
-	c := func(n string) lipgloss.Style { return lipgloss.NewStyle().Foreground(lipgloss.Color(n)) }
-	return diffStyles{Same: c("1"), Changed: c("2"), Removed: c("3"), Added: c("4"), Word: c("5").Underline(true), Fold: c("6"), Number: c("7")}
+	c := func(n string) brush { return brushOf(lipgloss.NewStyle().Foreground(lipgloss.Color(n))) }
+	word := brushOf(lipgloss.NewStyle().Foreground(lipgloss.Color("5")).Underline(true))
+	return diffStyles{Same: c("1"), Changed: c("2"), Removed: c("3"), Added: c("4"), Word: word, Fold: c("6"), Number: c("7")}
 }
 
 func TestDiffStyles(t *testing.T) {
 	v := unified(diffRows("keep 1 a", "keep 2 a"), 0)
 	s := colours()
-	want := s.Number.Render("1") + " " + "  " + s.Removed.Render("<") + " " + s.Removed.Render("keep ") + s.Word.Render("1") + s.Removed.Render(" a"+strings.Repeat(" ", 6))
+	want := s.Number.paint("1") + " " + "  " + s.Removed.paint("<") + " " + s.Removed.paint("keep ") + s.Word.paint("1") + s.Removed.paint(" a"+strings.Repeat(" ", 6))
 	if got := v.draw(0, 1, 20, 0, s); len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -205,10 +206,10 @@ func FuzzDiff(f *testing.F) {
 				if rest := steers(line); rest != "" {
 					t.Errorf("%q: %q is left", line, rest)
 				}
-				if got := ansi.StringWidth("|" + line + "|"); got != cells+2 {
+				if got := method.StringWidth("|" + line + "|"); got != cells+2 {
 					t.Errorf("%q takes %d cells, want %d", line, got-2, cells)
 				}
-				if got := ansi.Strip(styled[i]); got != line || ansi.StringWidth(styled[i]) != cells {
+				if got := ansi.Strip(styled[i]); got != line || method.StringWidth(styled[i]) != cells {
 					t.Errorf("styled %q, plain %q", styled[i], line)
 				}
 			}

@@ -55,7 +55,7 @@ func (d *differences) view(w, h int, st styles, focused bool, run *Run, noise in
 	if !narrow {
 		head += fmt.Sprintf(" %8s", "session")
 	}
-	all = append(all, st.Header.Render(fit(head, w)))
+	all = append(all, st.Header.paint(fit(head, w)))
 	d.of(len(d.groups))
 	from, to := d.window(h - 1)
 	for i := from; i < to; i++ {
@@ -75,9 +75,9 @@ func (d *differences) view(w, h int, st styles, focused bool, run *Run, noise in
 		line = fit(line, w)
 		switch {
 		case i == d.at && focused:
-			line = st.Selected.Render(line)
+			line = st.Selected.paint(line)
 		case g.Missing > 0:
-			line = st.Bad.Render(line)
+			line = st.Bad.paint(line)
 		}
 		all = append(all, line)
 	}

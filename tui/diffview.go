@@ -13,8 +13,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"charm.land/lipgloss/v2"
 )
 
 const (
@@ -30,10 +28,10 @@ const (
 // diffStyles are the looks of a difference. The zero value is plain. They may have
 // colours and attributes, but nothing that adds or changes text.
 type diffStyles struct {
-	Same, Changed  lipgloss.Style
-	Removed, Added lipgloss.Style // lines that only production has, or the application
-	Word           lipgloss.Style // what differs within a line
-	Fold, Number   lipgloss.Style
+	Same, Changed  brush
+	Removed, Added brush // lines that only production has, or the application
+	Word           brush // what differs within a line
+	Fold, Number   brush
 }
 
 // diffBrushes are the same, ready to draw with.
@@ -44,10 +42,10 @@ type diffBrushes struct {
 
 func (s *diffStyles) brushes() *diffBrushes {
 	return &diffBrushes{
-		row:    [...]brush{rowSame: brushOf(s.Same), rowChanged: brushOf(s.Changed), rowLeft: brushOf(s.Removed), rowRight: brushOf(s.Added)},
-		word:   brushOf(s.Word),
-		fold:   brushOf(s.Fold),
-		number: brushOf(s.Number),
+		row:    [...]brush{rowSame: s.Same, rowChanged: s.Changed, rowLeft: s.Removed, rowRight: s.Added},
+		word:   s.Word,
+		fold:   s.Fold,
+		number: s.Number,
 	}
 }
 

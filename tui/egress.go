@@ -48,7 +48,7 @@ func (e *egress) view(w, h int, st styles, focused bool) []string {
 		}
 		return fit(text, w)
 	}
-	all = append(all, st.Header.Render(line(" ", "proto", "destination", "packets", "bytes", "what", "name asked for")))
+	all = append(all, st.Header.paint(line(" ", "proto", "destination", "packets", "bytes", "what", "name asked for")))
 	e.of(len(e.rows))
 	from, to := e.window(h - 1)
 	for i := from; i < to; i++ {
@@ -66,7 +66,7 @@ func (e *egress) view(w, h int, st styles, focused bool) []string {
 		}
 		text := line(mark, r.Proto, dst, tight(r.Packets), tightBytes(r.Bytes), cmp.Or(done[r.Policy], r.Policy), r.Name)
 		if i == e.at && focused {
-			text = st.Selected.Render(text)
+			text = st.Selected.paint(text)
 		}
 		all = append(all, text)
 	}

@@ -273,7 +273,7 @@ func (x *answers) view(width, height int, st styles, focused bool) []string {
 				if first+from+l == x.stop {
 					mark = "▸"
 				}
-				out = append(out, brushOf(st.Accent).paint(mark)+line)
+				out = append(out, st.Accent.paint(mark)+line)
 			}
 		}
 		first += p.n

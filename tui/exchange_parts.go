@@ -15,8 +15,6 @@ import (
 	"fmt"
 	"strings"
 
-	"charm.land/lipgloss/v2"
-
 	"tcpsandbox/compare"
 	"tcpsandbox/report"
 )
@@ -68,7 +66,7 @@ func (x *answers) layOut() {
 }
 
 // text appends lines that are drawn by themselves.
-func (x *answers) text(look func(st *styles) lipgloss.Style, lines ...string) {
+func (x *answers) text(look func(st *styles) brush, lines ...string) {
 	widest := 0
 	for i, l := range lines {
 		lines[i] = visible(l)
@@ -83,8 +81,8 @@ func (x *answers) text(look func(st *styles) lipgloss.Style, lines ...string) {
 	}})
 }
 
-func faint(st *styles) lipgloss.Style { return st.Faint }
-func warn(st *styles) lipgloss.Style  { return st.Warn }
+func faint(st *styles) brush { return st.Faint }
+func warn(st *styles) brush  { return st.Warn }
 
 // heading appends a line that says what follows; it is not scrolled sideways.
 func (x *answers) heading(words string) {

@@ -5,7 +5,13 @@ package tui
 //	visible, lines    escape what would steer the terminal or could not be seen
 //	fit, cutLeft      cut and pad it to a number of cells
 //
-// Widths are those of ansi.StringWidth, which the renderer counts by, too.
+// Terminals do not agree on how wide it is when several characters make up one
+// letter: some count cells a character, as wcwidth does, others a letter. Those
+// of Hindi's न्दी come to 3, or to 1. The renderer would go over to the second way
+// where the terminal says that it knows both (mode 2027). Then neither a terminal
+// that says so and means something else, nor tmux in between, would be where the
+// renderer believes the cursor to be, so it is held to the first way (widthsMsg),
+// and so is what is measured here. Letters stay in one piece either way.
 
 import (
 	"strconv"
@@ -19,6 +25,13 @@ import (
 // clusterLimit is how many characters may share a cell, or two. Written
 // languages need four; without a limit, one cell could take a megabyte.
 const clusterLimit = 8
+
+// method is how cells are counted.
+const method = ansi.WcWidth
+
+// halfFlag are the letters that make a flag in pairs. One alone has one cell, or
+// two.
+var halfFlag = unicode.Regional_Indicator
 
 // more stands for what was cut off. It is one cell wide.
 const more = "…"
@@ -67,17 +80,22 @@ func visible(s string) string {
 			s, on = s[at:], true
 			continue
 		}
-		cluster, _ := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+		cluster, _ := ansi.FirstGraphemeCluster(s, method)
 		s = s[len(cluster):]
 		kept := 0
 		for cluster != "" {
 			r, n := utf8.DecodeRuneInString(cluster)
+			half := false
+			if kept == 0 && unicode.Is(halfFlag, r) {
+				other, _ := utf8.DecodeRuneInString(cluster[n:])
+				half = !unicode.Is(halfFlag, other)
+			}
 			if r == utf8.RuneError && n == 1 {
 				b.WriteString(`\x`)
 				b.WriteByte("0123456789abcdef"[cluster[0]>>4])
 				b.WriteByte("0123456789abcdef"[cluster[0]&15])
 				kept, on = 0, false
-			} else if unseen(r) || !on && unicode.In(r, unicode.M, joining) || kept == clusterLimit {
+			} else if unseen(r) || half || !on && unicode.In(r, unicode.M, joining) || kept == clusterLimit {
 				quoted := strconv.QuoteRuneToASCII(r)
 				b.WriteString(quoted[1 : len(quoted)-1])
 				kept, on = 0, false
@@ -117,7 +135,7 @@ func cell(s string) (n, width int) {
 	if s[0] < utf8.RuneSelf && (len(s) == 1 || s[1] < utf8.RuneSelf) {
 		return 1, 1
 	}
-	cluster, width := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+	cluster, width := ansi.FirstGraphemeCluster(s, method)
 	return len(cluster), width
 }
 
@@ -164,17 +182,23 @@ func skip(s string, cells int) (n int, before string) {
 	return n, more + strings.Repeat(" ", max(0, used-cells-1))
 }
 
-// fit cuts or pads visible text to a number of cells; what was cut ends in "…".
-// It takes as long as what it returns, however long s is. Should foreign text get
-// here as it came, it is made visible. Text with styles is not for this.
+// beginning returns as much of foreign text as can be of interest where there are
+// so many cells: more than fills them, if there is more.
+func beginning(s string, cells int) string {
+	// What is visible has clusterLimit characters a cell at most, and what is not
+	// has at least four cells each.
+	return s[:min(len(s), (max(cells, 0)+2)*(clusterLimit+1)*utf8.UTFMax)]
+}
+
+// fit cuts or pads text to a number of cells; what was cut ends in "…". It takes
+// as long as what it returns, however long s is. Foreign text is made visible.
+// Text with styles is not for this.
 func fit(s string, cells int) string {
 	if cells <= 0 {
 		return ""
 	}
+	s = visible(beginning(s, cells))
 	n, after := take(s, cells)
-	if safe := visible(s[:n]); safe != s[:n] {
-		return fit(visible(s), cells)
-	}
 	return s[:n] + after
 }
 

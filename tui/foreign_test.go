@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -33,6 +34,7 @@ func TestVisible(t *testing.T) {
 		{"other scripts", "日本語 Ελλάδα русский ไทย हिन्दी မြန်မာ", "日本語 Ελλάδα русский ไทย हिन्दी မြန်မာ"},
 		{"letters in parts", "한글 Ame\u0301lie", "한글 Ame\u0301lie"},
 		{"emoji", "👍 🇩🇪", "👍 🇩🇪"},
+		{"half a flag", "🇩🇪🇩", `🇩🇪\U0001f1e9`},
 		{"emoji whose width is a matter of taste", "👍🏽 ❤\ufe0f 👩\u200d👧", `👍\U0001f3fd ❤\ufe0f 👩\u200d👧`},
 		{"a mark on nothing", "\u0301a", `\u0301a`},
 		{"a mark on what is escaped", "a\u200b\u0301\n\u0301b\u0301", `a\u200b\u0301\n\u0301b` + "\u0301"},
@@ -53,7 +55,7 @@ func TestVisible(t *testing.T) {
 func TestEachCharacterKeepsToItself(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		s := visible(string(r))
-		if got, want := ansi.StringWidth(s+" "), ansi.StringWidth(s)+1; got != want || got == 1 {
+		if got, want := method.StringWidth(s+" "), method.StringWidth(s)+1; got != want || got == 1 {
 			t.Errorf("%U as %q and a space are %d cells, want %d", r, s, got, want)
 		}
 		if c, _ := ansi.FirstGraphemeCluster("|"+s, ansi.GraphemeWidth); c != "|" && !unicode.Is(joining, r) {
@@ -154,7 +156,8 @@ func steers(s string) string {
 }
 
 // seeds are texts that fuzzing starts from.
-var seeds = []string{"", "abc", "\x1b[31mred\x1b[0m", "日本語\t한글", "a\u0301\u200b\u0301", "\xff\xc3e\xff\u0301", "🇩🇪🇩👍🏽❤\ufe0f", "\u1100\u1161\u11a8\u1100\u1100", "क्क्क", "\u0d4ea", "\r\n\n\r", "\u202e\u2028\u009b31m"}
+var seeds = []string{"", "abc", "\x1b[31mred\x1b[0m", "日本語\t한글", "a\u0301\u200b\u0301", "\xff\xc3e\xff\u0301", "🇩🇪🇩👍🏽❤\ufe0f", "\u1100\u1161\u11a8\u1100\u1100", "क्क्क", "\u0d4ea", "\r\n\n\r", "\u202e\u2028\u009b31m",
+	"हिन्दी", "ന്ന കി", "กำ ກຳ", "ﾊﾞ", "1⃣", "🇩🇪🇩", "👩🏽‍🚀", "ကျွန်"}
 
 // Nothing that is shown steers the terminal, and it takes just the cells it was
 // given.
@@ -171,7 +174,7 @@ func FuzzVisible(f *testing.F) {
 		if again := visible(safe); again != safe {
 			t.Fatalf("%q is not visible: %q", safe, again)
 		}
-		if got, want := width(safe), ansi.StringWidth(safe); got != want {
+		if got, want := width(safe), method.StringWidth(safe); got != want {
 			t.Fatalf("width(%q) is %d, the renderer's %d", safe, got, want)
 		}
 		shown := append(lines(s, cells), fit(s, cells), fit(safe, cells), fit(cutLeft(safe, cells/2), cells))
@@ -183,14 +186,36 @@ func FuzzVisible(f *testing.F) {
 				t.Errorf("%q: %q is left", line, left)
 			}
 			// Between borders: it must not join them.
-			if got, want := ansi.StringWidth("|"+line+"|"), max(0, cells)+2; got != want {
+			if got, want := method.StringWidth("|"+line+"|"), max(0, cells)+2; got != want {
 				t.Errorf("%q with borders takes %d cells, want %d", line, got, want)
+			}
+			if at := borderCell(line, max(0, cells)); at != max(0, cells)+1 {
+				t.Errorf("the renderer draws the border after %q in cell %d, want %d", line, at, max(0, cells)+1)
+			}
+			// A terminal that counts letters all the same leaves a gap. More
+			// than there is room for would go to the next line.
+			if got := ansi.StringWidth("|" + line + "|"); got > max(0, cells)+2 {
+				t.Errorf("%q takes %d cells of a terminal that counts letters, want no more than %d", line, got, max(0, cells)+2)
 			}
 		}
 		if text := strings.Join(lines(s, 1000), ""); len(s) > 0 && s[len(s)-1] != '\n' && strings.Count(s, "\n") == 0 && len(safe) < 1000 && strings.TrimRight(text, " ") != strings.TrimRight(safe, " ") {
 			t.Errorf("the lines of %q hold %q", s, text)
 		}
 	})
+}
+
+// borderCell draws a line between borders with Bubble Tea's own renderer, and
+// tells in which cell the right one came out.
+func borderCell(line string, cells int) int {
+	screen := uv.NewScreenBuffer(cells+20, 1)
+	screen.Method = method
+	uv.NewStyledString("|"+line+"\u2551").Draw(screen, screen.Bounds())
+	for x := range cells + 20 {
+		if c := screen.CellAt(x, 0); c != nil && c.Content == "\u2551" {
+			return x
+		}
+	}
+	return -1
 }
 
 // A megabyte in one line takes as long for each byte as a kilobyte does, and one

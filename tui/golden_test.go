@@ -9,7 +9,9 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 )
 
-var update = flag.Bool("update", false, "write the files in testdata anew from what is drawn now")
+// updating tells whether -update was given, a flag that teatest brings: the files
+// in testdata are to be written anew from what is drawn now.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // golden compares what was drawn with testdata/name.golden. After a change that
 // is wanted, `go test ./tui -update` writes the files, to be read before they are
@@ -17,7 +19,7 @@ var update = flag.Bool("update", false, "write the files in testdata anew from w
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".golden")
-	if *update {
+	if updating() {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"charm.land/lipgloss/v2"
 )
 
 // rates are the run's speeds over the last minute, a value a second.
@@ -63,8 +61,8 @@ type row struct {
 }
 
 // add draws text, which has no styles of its own, or as much of it as fits.
-func (r *row) add(st lipgloss.Style, text string) {
-	text = visible(text)
+func (r *row) add(st brush, text string) {
+	text = visible(beginning(text, r.left))
 	n := width(text)
 	if n > r.left {
 		if r.left < 2 {
@@ -73,11 +71,11 @@ func (r *row) add(st lipgloss.Style, text string) {
 		text, n = fit(text, r.left), r.left
 	}
 	r.left -= n
-	r.b.WriteString(st.Render(text))
+	r.b.WriteString(st.paint(text))
 }
 
 // whole draws text if all of it fits.
-func (r *row) whole(st lipgloss.Style, text string) bool {
+func (r *row) whole(st brush, text string) bool {
 	if width(text) > r.left {
 		return false
 	}
@@ -91,12 +89,13 @@ func (r *row) end() string {
 }
 
 // ending returns the line with text at its right end.
-func (r *row) ending(st lipgloss.Style, text string) string {
+func (r *row) ending(st brush, text string) string {
+	text = visible(beginning(text, r.left))
 	n := width(text)
 	if text == "" || n >= r.left {
 		return r.end()
 	}
-	return r.b.String() + strings.Repeat(" ", r.left-n) + st.Render(text)
+	return r.b.String() + strings.Repeat(" ", r.left-n) + st.paint(text)
 }
 
 // header draws what the run is, how fast it goes, and what it came to so far.
@@ -136,7 +135,8 @@ func (m *Model) headLine(w int) string {
 	if !run.Began.IsZero() && run.Ended == "" {
 		state += "  " + clock(m.now.Sub(run.Began))
 	}
-	line := row{left: max(0, w-width(visible(state))-1)}
+	state = visible(beginning(state, w))
+	line := row{left: max(0, w-width(state)-1)}
 	line.add(m.st.Title, "tcpsandbox ")
 	line.add(m.st.Accent, run.Source)
 	if run.Command != "" {
@@ -151,14 +151,15 @@ func (m *Model) headLine(w int) string {
 		} else if run.State != "" {
 			about = " (" + run.State + ")"
 		}
-		command := visible(run.Command)
-		if room := line.left - width(visible(about)); width(command) > room && room >= 12 {
+		about = visible(beginning(about, line.left))
+		command := visible(beginning(run.Command, line.left))
+		if room := line.left - width(about); width(command) > room && room >= 12 {
 			command = fit(command, room)
 		}
 		line.add(m.st.Title, command)
 		line.add(m.st.Label, about)
 	}
-	return line.end() + " " + st.Render(fit(state, min(w-1, width(visible(state)))))
+	return line.end() + " " + st.paint(fit(state, min(w-1, width(state))))
 }
 
 // rateLine: sessions, requests and bytes a second, now and in the last minute.
@@ -212,7 +213,7 @@ func (m *Model) verdictLine(w int) string {
 	for _, x := range []struct {
 		text string
 		n    int64
-		st   lipgloss.Style
+		st   brush
 	}{
 		{"= %s identical", a.Identical, m.st.Good},
 		{"≈ %s equivalent", a.Equivalent, m.st.Good},

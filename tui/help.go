@@ -37,7 +37,7 @@ func (m *Model) helpView(w, h int) []string {
 				column = w / 2
 			}
 			k := a.Help()
-			entries = append(entries, "  "+m.st.Accent.Render(fit(k.Key, 10))+style.Render(fit(k.Desc, column-12)))
+			entries = append(entries, "  "+m.st.Accent.paint(fit(k.Key, 10))+style.paint(fit(k.Desc, column-12)))
 		}
 		if len(entries) == 0 {
 			continue
@@ -46,7 +46,7 @@ func (m *Model) helpView(w, h int) []string {
 		if group == groupBreak {
 			title = "Break on, behind b"
 		}
-		all = append(all, m.st.Header.Render(fit(title, w)))
+		all = append(all, m.st.Header.paint(fit(title, w)))
 		if w < 100 {
 			all = append(all, entries...)
 			continue
@@ -63,12 +63,12 @@ func (m *Model) helpView(w, h int) []string {
 	all = append(all, strings.Repeat(" ", w))
 	for _, text := range []string{legend, filterHelp} {
 		for _, line := range lines(text, w) {
-			all = append(all, m.st.Label.Render(line))
+			all = append(all, m.st.Label.paint(line))
 		}
 	}
 	m.helpTop = max(0, min(m.helpTop, len(all)-h))
 	if rest := len(all) - m.helpTop - h; rest > 0 {
-		all = append(all[:m.helpTop+h-1:m.helpTop+h-1], m.st.Accent.Render(fit(fmt.Sprintf("… %d lines more: ↓", rest+1), w)))
+		all = append(all[:m.helpTop+h-1:m.helpTop+h-1], m.st.Accent.paint(fit(fmt.Sprintf("… %d lines more: ↓", rest+1), w)))
 	}
 	return filled(all[m.helpTop:], w, h)
 }

@@ -26,7 +26,7 @@ func TestHexViews(t *testing.T) {
 func TestHexStyles(t *testing.T) {
 	s := colours()
 	v := hexSides([]byte("ab"), []byte("ac!"), 40)
-	c, w, n := brushOf(s.Changed), brushOf(s.Word), brushOf(s.Number)
+	c, w, n := s.Changed, s.Word, s.Number
 	want := n.paint("000000") + "  " +
 		c.paint("61") + " " + w.paint("62") + strings.Repeat(" ", 8) + c.paint("a") + w.paint("b") + "   " + c.paint("|") + " " +
 		c.paint("61") + " " + w.paint("63") + " " + w.paint("21")
@@ -78,7 +78,7 @@ func FuzzHex(f *testing.F) {
 				if left := steers(line); left != "" {
 					t.Errorf("%q: %q is left", line, left)
 				}
-				if got := ansi.StringWidth(line); got != cells || ansi.Strip(styled[i]) != line {
+				if got := method.StringWidth(line); got != cells || ansi.Strip(styled[i]) != line {
 					t.Errorf("%q takes %d cells, want %d; styled %q", line, got, cells, styled[i])
 				}
 			}

@@ -6,8 +6,6 @@ package tui
 
 import (
 	"strings"
-
-	"charm.land/lipgloss/v2"
 )
 
 // tokenKind says what a part of a message is.
@@ -31,9 +29,9 @@ type token struct {
 // messageStyles are the looks of a message. The zero value is plain. As in
 // diffStyles they change no text.
 type messageStyles struct {
-	Text                         lipgloss.Style
-	Status, Name                 lipgloss.Style
-	Key, String, Number, Literal lipgloss.Style
+	Text                         brush
+	Status, Name                 brush
+	Key, String, Number, Literal brush
 }
 
 // headTokens finds what is in a line of the head of a message.
@@ -128,10 +126,10 @@ func whole(all []token, line string) []token {
 // drawTokens draws a visible line in exactly that many cells, the first left ones
 // scrolled out.
 func drawTokens(line string, tokens []token, left, cells int, s messageStyles) string {
-	brushes := [...]brush{tokenStatus: brushOf(s.Status), tokenName: brushOf(s.Name), tokenKey: brushOf(s.Key), tokenString: brushOf(s.String), tokenNumber: brushOf(s.Number), tokenLiteral: brushOf(s.Literal)}
+	brushes := [...]brush{tokenStatus: s.Status, tokenName: s.Name, tokenKey: s.Key, tokenString: s.String, tokenNumber: s.Number, tokenLiteral: s.Literal}
 	marks := make([]mark, len(tokens))
 	for i, t := range tokens {
 		marks[i] = mark{t.span, brushes[t.kind]}
 	}
-	return drawMarked(line, marks, left, cells, brushOf(s.Text))
+	return drawMarked(line, marks, left, cells, s.Text)
 }

@@ -59,8 +59,8 @@ func FuzzTokens(f *testing.F) {
 	for i, s := range append(seeds, `{"a": [1, "b", null]}`, "HTTP/1.1 200 OK", "a: b") {
 		f.Add(s, i, 2*i)
 	}
-	c := func(n string) lipgloss.Style {
-		return lipgloss.NewStyle().Foreground(lipgloss.Color(n)).Underline(true)
+	c := func(n string) brush {
+		return brushOf(lipgloss.NewStyle().Foreground(lipgloss.Color(n)).Underline(true))
 	}
 	styles := messageStyles{c("1"), c("2"), c("3"), c("4"), c("5"), c("6"), c("7")}
 	f.Fuzz(func(t *testing.T, s string, left, cells int) {
@@ -72,7 +72,7 @@ func FuzzTokens(f *testing.F) {
 				t.Errorf("%q is drawn as %q", line, plain)
 			}
 			styled := drawTokens(line, tokens, left, cells, styles)
-			if ansi.Strip(styled) != plain || ansi.StringWidth(styled) != max(0, cells) {
+			if ansi.Strip(styled) != plain || method.StringWidth(styled) != max(0, cells) {
 				t.Errorf("%q is drawn as %q", line, styled)
 			}
 		}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"charm.land/lipgloss/v2"
-
 	"tcpsandbox/report"
 )
 
@@ -42,7 +40,7 @@ func (l *ledger) bins() []bin {
 
 func (l *ledger) view(w, h int, st styles) []string {
 	var all []string
-	add := func(style lipgloss.Style, text string) { all = append(all, style.Render(fit(text, w))) }
+	add := func(style brush, text string) { all = append(all, style.paint(fit(text, w))) }
 	r := l.run
 	if r == nil {
 		return filled(nil, w, h)
@@ -109,7 +107,11 @@ func (l *ledger) view(w, h int, st styles) []string {
 		add(st.Label, "")
 		add(st.Header, "warnings")
 		for _, text := range r.Warnings {
-			for _, line := range lines("! "+text, max(1, w-2)) {
+			for i, line := range lines(beginning("! "+text, w*warningLines), max(1, w-2)) {
+				if i == warningLines {
+					add(st.Warn, "  "+more)
+					break
+				}
 				add(st.Warn, "  "+line)
 			}
 		}
@@ -125,6 +127,9 @@ func (l *ledger) view(w, h int, st styles) []string {
 func (l *ledger) move(by int) { l.at = max(0, min(l.at+by, max(0, l.n-l.height))) }
 func (l *ledger) page(by int) { l.move(by * max(1, l.height-1)) }
 func (l *ledger) last()       { l.move(l.n) }
+
+// warningLines is how many lines one warning may take.
+const warningLines = 8
 
 // grouped writes n with commas between the thousands.
 func grouped(n int64) string {

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/charmbracelet/x/ansi"
 )
 
 func TestLogText(t *testing.T) {
@@ -83,8 +81,8 @@ func FuzzLogLines(f *testing.F) {
 			if left := steers(line); left != "" {
 				t.Errorf("%q: %q is left", line, left)
 			}
-			if ansi.StringWidth(line) != width(line) {
-				t.Errorf("%q: width %d, the renderer's %d", line, width(line), ansi.StringWidth(line))
+			if method.StringWidth(line) != width(line) {
+				t.Errorf("%q: width %d, the renderer's %d", line, width(line), method.StringWidth(line))
 			}
 		}
 	})

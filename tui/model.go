@@ -82,6 +82,7 @@ type Model struct {
 	note    note
 	hit     *Hit // the latest that was told of
 	leaving bool // the screen goes as soon as the run has ended
+	counts  bool // the terminal had counted letters, not characters (method)
 }
 
 // note is what the last line says for a while.

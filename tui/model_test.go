@@ -7,7 +7,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"tcpsandbox/report"
 )
@@ -102,7 +101,7 @@ func (s *screen) text() string {
 		s.t.Fatalf("%d lines are drawn on a screen of %d:\n%s", len(all), s.height, strings.Join(all, "\n"))
 	}
 	for i, line := range all {
-		if w := ansi.StringWidth(line); w != s.width {
+		if w := method.StringWidth(line); w != s.width {
 			s.t.Fatalf("line %d is %d wide on a screen of %d: %q", i+1, w, s.width, line)
 		}
 		if strings.ContainsAny(line, "\x1b\x07\r\n\t") {

@@ -81,7 +81,7 @@ func FuzzPanels(f *testing.F) {
 		waits := &detail{}
 		waits.loading(s.View)
 		for _, st := range []styles{{}, newStyles(true)} {
-			plain := st.Title.String() == (styles{}).Title.String() && !st.Title.GetBold()
+			plain := st.Title == (brush{})
 			for _, p := range []drawn{d, x, g, nothing, waits, &detail{}, &answers{}} {
 				harmless(t, view(p, cells, height, st), cells, height, plain)
 				if m, ok := p.(panel); ok {

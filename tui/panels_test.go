@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"tcpsandbox/compare"
 	"tcpsandbox/replay"
 	"tcpsandbox/report"
@@ -200,7 +198,7 @@ func drawPanel(t *testing.T, p drawn, cells, height int) []string {
 		t.Fatalf("%d lines, want %d", len(out), height)
 	}
 	for i, line := range out {
-		if n := ansi.StringWidth(line); n != cells {
+		if n := method.StringWidth(line); n != cells {
 			t.Fatalf("line %d of %dx%d is %d cells wide: %q", i, cells, height, n, line)
 		}
 	}

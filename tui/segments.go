@@ -7,21 +7,19 @@ package tui
 
 import (
 	"strings"
-
-	"charm.land/lipgloss/v2"
 )
 
 // segment is a part of a line. Its text may be foreign.
 type segment struct {
 	text  string
 	cells int // it is cut or padded to
-	look  lipgloss.Style
+	look  brush
 	right bool // it is padded on the left
 }
 
 // assemble makes a line of exactly that many cells. With whole, which is for the
 // line under a cursor, all of it has that one look.
-func assemble(cells int, whole *lipgloss.Style, segments ...segment) string {
+func assemble(cells int, whole *brush, segments ...segment) string {
 	var b strings.Builder
 	room := cells
 	for _, p := range segments {
@@ -31,27 +29,27 @@ func assemble(cells int, whole *lipgloss.Style, segments ...segment) string {
 		}
 		text := p.text
 		if p.right {
-			if text = visible(text); width(text) < n {
+			if text = visible(beginning(text, n)); width(text) < n {
 				text = strings.Repeat(" ", n-width(text)) + text
 			}
 		}
 		text = fit(text, n)
 		if whole == nil && p.text != "" {
-			text = brushOf(p.look).paint(text)
+			text = p.look.paint(text)
 		}
 		b.WriteString(text)
 		room -= n
 	}
 	b.WriteString(strings.Repeat(" ", max(room, 0)))
 	if whole != nil {
-		return brushOf(*whole).paint(b.String())
+		return whole.paint(b.String())
 	}
 	return b.String()
 }
 
 // styled gives all lines one look.
-func styled(look lipgloss.Style, lines []string) []string {
-	b := brushOf(look)
+func styled(look brush, lines []string) []string {
+	b := look
 	for i, l := range lines {
 		lines[i] = b.paint(l)
 	}
@@ -61,7 +59,7 @@ func styled(look lipgloss.Style, lines []string) []string {
 // phrases breaks a sentence between words into at most n lines of exactly that
 // many cells; what is left over is cut.
 func phrases(s string, cells, n int) (all []string) {
-	rest := visible(s)
+	rest := visible(beginning(s, cells*max(n, 1)))
 	for len(all) < n-1 && width(rest) > cells {
 		end, _ := take(rest, cells+1)
 		at := strings.LastIndexByte(rest[:end], ' ')

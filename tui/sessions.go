@@ -194,20 +194,20 @@ func (s *sessions) view(width, height int, st styles, focused bool, now time.Tim
 		return all
 	}
 	cells := s.layout(width)
-	all = append(all, st.Header.Render(s.header(cells, width)))
+	all = append(all, st.Header.paint(s.header(cells, width)))
 	for at := s.top; at < len(s.rows.shown) && len(all) <= s.lines; at++ {
 		all = append(all, s.line(int(s.rows.shown[at]), at == s.cursor, cells, width, &st, focused, now))
 	}
 	if len(s.rows.shown) == 0 {
 		for _, text := range s.nothing() {
 			if len(all) <= s.lines {
-				all = append(all, st.Faint.Render(fit(text, width)))
+				all = append(all, st.Faint.paint(fit(text, width)))
 			}
 		}
 	}
 	all = filled(all, width, s.lines+1)
 	if footer != "" {
-		all = append(all, st.Label.Render(fit(footer, width)))
+		all = append(all, st.Label.paint(fit(footer, width)))
 	}
 	return all
 }
@@ -328,7 +328,7 @@ func (s *sessions) line(slot int, cursor bool, cells [len(columns)]int, width in
 			text = fit(text, room)
 		}
 		if c.style != nil && !(cursor && focused) {
-			text = c.style(row, st).Render(text)
+			text = c.style(row, st).paint(text)
 		}
 		b.WriteString(text)
 		used += room
@@ -339,7 +339,7 @@ func (s *sessions) line(slot int, cursor bool, cells [len(columns)]int, width in
 	}
 	line := b.String() + strings.Repeat(" ", width-used)
 	if cursor && focused {
-		return st.Selected.Render(line)
+		return st.Selected.paint(line)
 	}
 	return line
 }

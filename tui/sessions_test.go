@@ -25,7 +25,7 @@ func checkView(t *rapid.T, s *sessions, w, h int, now time.Time) {
 	}
 	cursors := 0
 	for i, line := range all {
-		if n := ansi.StringWidth(line); n != max(w, 0) {
+		if n := method.StringWidth(line); n != max(w, 0) {
 			t.Fatalf("%dx%d: line %d has %d cells: %q", w, h, i, n, line)
 		}
 		if strings.ContainsFunc(line, unicode.IsControl) || !utf8.ValidString(line) {

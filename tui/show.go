@@ -9,6 +9,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // How often the screen changes by itself, at most. Keys are answered at once.
@@ -30,13 +31,12 @@ func Show(ctx context.Context, opt Options) error {
 		out = os.Stdout
 	}
 	line := &counted{File: out}
-	options := []tea.ProgramOption{
-		tea.WithOutput(line), tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
-	}
+	options := append(manners(), tea.WithOutput(line))
 	if opt.Input != nil {
 		options = append(options, tea.WithInput(opt.Input))
 	}
-	p := tea.NewProgram(newModel(opt), options...)
+	model := newModel(opt)
+	p := tea.NewProgram(model, options...)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	over := make(chan struct{})
@@ -48,10 +48,26 @@ func Show(ctx context.Context, opt Options) error {
 	_, err := p.Run()
 	stop()
 	<-over
+	if model.counts {
+		line.WriteString(ansi.SetModeUnicodeCore)
+	}
 	if errors.Is(err, tea.ErrInterrupted) {
 		err = nil
 	}
 	return err
+}
+
+// manners are how the program behaves on any terminal.
+func manners() []tea.ProgramOption {
+	return []tea.ProgramOption{
+		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
+		tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg {
+			if m, ok := msg.(tea.ModeReportMsg); ok && m.Mode == ansi.ModeUnicodeCore {
+				return widthsMsg(m.Value) // the renderer would count letters from now on
+			}
+			return msg
+		}),
+	}
 }
 
 // counted is the terminal, with a count of what was sent to it.

@@ -4,8 +4,6 @@ import (
 	"math"
 	"testing"
 	"time"
-
-	"github.com/charmbracelet/x/ansi"
 )
 
 func TestSpark(t *testing.T) {
@@ -79,11 +77,11 @@ func FuzzShort(f *testing.F) {
 	f.Add(int64(math.MaxInt64), math.MaxFloat64)
 	f.Fuzz(func(t *testing.T, n int64, v float64) {
 		for _, s := range []string{shortCount(n), shortBytes(n), shortRate(v), shortTime(time.Duration(n))} {
-			if w := ansi.StringWidth(s); w < 1 || w > 7 {
+			if w := method.StringWidth(s); w < 1 || w > 7 {
 				t.Errorf("%q takes %d cells", s, w)
 			}
 		}
-		if s := spark([]float64{v, float64(n), -v, 1}, 6); ansi.StringWidth(s) != 6 {
+		if s := spark([]float64{v, float64(n), -v, 1}, 6); method.StringWidth(s) != 6 {
 			t.Errorf("%q is not six cells", s)
 		}
 	})

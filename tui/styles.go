@@ -5,22 +5,23 @@ import (
 )
 
 // styles is how things look. Colours are of a palette that the common kinds of
-// colour blindness leave apart (blue, orange, and their lightness), and no
+// colour blindness leave apart (blue, orange, red, and their lightness; colour_test.go
+// has the figures), and no
 // colour stands alone: each verdict and state has a sign or a word as well, so
 // that without colours (NO_COLOR) nothing is lost. The zero value is plain.
 type styles struct {
-	Title    lipgloss.Style // of the program, of a pane
-	Label    lipgloss.Style // what a value is
-	Faint    lipgloss.Style // what is of less interest
-	Good     lipgloss.Style
-	Warn     lipgloss.Style // differs, is held
-	Bad      lipgloss.Style // failed, is missing
-	Accent   lipgloss.Style // keys, the tab that is open
-	Selected lipgloss.Style // the line under the cursor
-	Header   lipgloss.Style // of a table's columns
-	Added    lipgloss.Style // only the application has it
-	Removed  lipgloss.Style // only production has it
-	Word     lipgloss.Style // what differs within a line
+	Title    brush // of the program, of a pane
+	Label    brush // what a value is
+	Faint    brush // what is of less interest
+	Good     brush
+	Warn     brush // differs, is held
+	Bad      brush // failed, is missing
+	Accent   brush // keys, the tab that is open
+	Selected brush // the line under the cursor
+	Header   brush // of a table's columns
+	Added    brush // only the application has it
+	Removed  brush // only production has it
+	Word     brush // what differs within a line
 }
 
 // newStyles returns the colours for a dark background, or a light one. How many
@@ -31,17 +32,17 @@ func newStyles(dark bool) styles {
 		return lipgloss.NewStyle().Foreground(pick(lipgloss.Color(onLight), lipgloss.Color(onDark)))
 	}
 	return styles{
-		Title:    lipgloss.NewStyle().Bold(true),
-		Label:    color("#5a5a5a", "#a0a0a0"),
-		Faint:    color("#6c6c6c", "#8a8a8a"),
-		Good:     color("#005f9e", "#56b4e9"),
-		Warn:     color("#a35200", "#e69f00"),
-		Bad:      color("#b3261e", "#ff8a70").Bold(true),
-		Accent:   color("#005f9e", "#56b4e9").Bold(true),
-		Selected: lipgloss.NewStyle().Reverse(true),
-		Header:   lipgloss.NewStyle().Bold(true).Underline(true),
-		Added:    color("#005f9e", "#56b4e9"),
-		Removed:  color("#a35200", "#e69f00"),
-		Word:     lipgloss.NewStyle().Reverse(true),
+		Title:    brushOf(lipgloss.NewStyle().Bold(true)),
+		Label:    brushOf(color("#5a5a5a", "#a0a0a0")),
+		Faint:    brushOf(color("#6c6c6c", "#8a8a8a")),
+		Good:     brushOf(color("#005f9e", "#56b4e9")),
+		Warn:     brushOf(color("#a65e00", "#e69f00")),
+		Bad:      brushOf(color("#8b0000", "#ff4b4b").Bold(true)),
+		Accent:   brushOf(color("#005f9e", "#56b4e9").Bold(true)),
+		Selected: brushOf(lipgloss.NewStyle().Reverse(true)),
+		Header:   brushOf(lipgloss.NewStyle().Bold(true).Underline(true)),
+		Added:    brushOf(color("#005f9e", "#56b4e9")),
+		Removed:  brushOf(color("#a65e00", "#e69f00")),
+		Word:     brushOf(lipgloss.NewStyle().Reverse(true)),
 	}
 }

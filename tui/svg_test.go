@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/charmbracelet/x/ansi"
 )
 
 // The picture in the README is a screen of these tests, with its colours; make
@@ -32,7 +30,7 @@ func TestPicture(t *testing.T) {
 	s.note = note{}
 	s.st = newStyles(true)
 	got := svg(s.draw())
-	if *update {
+	if updating() {
 		if err := os.WriteFile(picture, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +56,7 @@ type look struct {
 func svg(screen []string) []byte {
 	const cellW, cellH, size, pad = 8.4, 18, 14, 10
 	const paper, ink = "#1b1f27", "#d6d9de"
-	columns := ansi.StringWidth(screen[0])
+	columns := method.StringWidth(screen[0])
 	var b bytes.Buffer
 	w, h := float64(columns)*cellW+2*pad, len(screen)*cellH+2*pad
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%d" viewBox="0 0 %.0f %d" font-family="ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace" font-size="%d">`+"\n", w, h, w, h, size)
@@ -78,7 +76,7 @@ func svg(screen []string) []byte {
 			}
 			text := line[:end]
 			line = line[end:]
-			cells := ansi.StringWidth(text)
+			cells := method.StringWidth(text)
 			fill, x := now.fill, pad+float64(at)*cellW
 			if now.reverse {
 				fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s"/>`+"\n", x, y, float64(cells)*cellW, cellH, fill)
@@ -90,7 +88,7 @@ func svg(screen []string) []byte {
 			}
 			lead := len(text) - len(strings.TrimLeft(text, " "))
 			text = strings.TrimSpace(text)
-			fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" fill="%s" xml:space="preserve" textLength="%.1f" lengthAdjust="spacingAndGlyphs"`, x+float64(lead)*cellW, y+size, fill, float64(ansi.StringWidth(text))*cellW)
+			fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" fill="%s" xml:space="preserve" textLength="%.1f" lengthAdjust="spacingAndGlyphs"`, x+float64(lead)*cellW, y+size, fill, float64(method.StringWidth(text))*cellW)
 			if now.bold {
 				b.WriteString(` font-weight="bold"`)
 			}

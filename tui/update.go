@@ -5,12 +5,15 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // What comes from outside.
 type (
 	snapshotMsg Snapshot
-	storyMsg    struct {
+	// widthsMsg is how the terminal's mode 2027 stands.
+	widthsMsg ansi.ModeSetting
+	storyMsg  struct {
 		slot  int
 		story *Story
 	}
@@ -33,6 +36,11 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 	case tea.BackgroundColorMsg:
 		m.st = newStyles(msg.IsDark())
+	case widthsMsg:
+		if msg == widthsMsg(ansi.ModeSet) {
+			m.counts = true
+			return m, tea.Raw(ansi.ResetModeUnicodeCore)
+		}
 	case snapshotMsg:
 		return m, m.take((*Snapshot)(&msg))
 	case storyMsg:
@@ -185,6 +193,10 @@ func (m *Model) openSession() tea.Cmd {
 // openExchange opens the answers under the cursor.
 func (m *Model) openExchange() tea.Cmd {
 	number, ok := m.detail.selectedExchange()
+	if m.story == nil && m.fetching {
+		m.say("what happened in this session is on its way", false)
+		return nil
+	}
 	if !ok {
 		m.say("that is no request and no answer", false)
 		return nil

@@ -15,9 +15,12 @@ func (m *Model) View() tea.View {
 	v := tea.NewView(strings.Join(m.draw(), "\n"))
 	v.AltScreen = true
 	v.MouseMode = tea.MouseModeCellMotion
-	v.WindowTitle = "tcpsandbox " + visible(m.run.Source)
+	v.WindowTitle = strings.TrimRight(fit("tcpsandbox "+m.run.Source, titleWidth), " ")
 	return v
 }
+
+// titleWidth is what a window's title can be of use with.
+const titleWidth = 80
 
 // draw returns the screen's lines, each as wide as it is.
 func (m *Model) draw() []string {
@@ -35,7 +38,7 @@ func (m *Model) draw() []string {
 		screen = append(screen, m.helpView(m.width, body)...)
 	case l.Rule.W == 1: // beside each other
 		list, detail := m.listView(l.List.W, l.List.H), m.detailView(l.Detail.W, l.Detail.H)
-		bar := m.st.Faint.Render("│")
+		bar := m.st.Faint.paint("│")
 		for i := range list {
 			screen = append(screen, list[i]+bar+detail[i])
 		}
@@ -44,7 +47,7 @@ func (m *Model) draw() []string {
 			screen = append(screen, m.listView(l.List.W, l.List.H)...)
 		}
 		if l.Rule.H == 1 {
-			screen = append(screen, m.st.Faint.Render(strings.Repeat("─", l.Rule.W)))
+			screen = append(screen, m.st.Faint.paint(strings.Repeat("─", l.Rule.W)))
 		}
 		if l.Detail.H > 0 {
 			screen = append(screen, m.detailView(l.Detail.W, l.Detail.H)...)
@@ -98,9 +101,9 @@ func (m *Model) tabLine(w int) string {
 		used += width(name)
 		switch {
 		case t == m.tab:
-			b.WriteString(m.st.Accent.Render(name))
+			b.WriteString(m.st.Accent.paint(name))
 		default:
-			b.WriteString(m.st.Label.Render(name))
+			b.WriteString(m.st.Label.paint(name))
 		}
 	}
 	b.WriteString(strings.Repeat(" ", max(0, w-used)))
@@ -154,20 +157,20 @@ func (m *Model) status(w int) string {
 	case m.prompt != nil:
 		return m.prompt.view(w, m.st)
 	case m.menu:
-		return m.st.Accent.Render(fit(m.breakLine(), w))
+		return m.st.Accent.paint(fit(m.breakLine(), w))
 	case m.note.text != "" && m.now.Before(m.note.till):
 		if m.note.bad {
-			return m.st.Bad.Render(fit(m.note.text, w))
+			return m.st.Bad.paint(fit(m.note.text, w))
 		}
-		return m.st.Accent.Render(fit(m.note.text, w))
+		return m.st.Accent.paint(fit(m.note.text, w))
 	case m.leaving && m.run.Ended == "":
-		return m.st.Warn.Render(fit(fmt.Sprintf("finishing: %s sessions are open; Q ends at once", strings.TrimSpace(shortCount(m.run.Active))), w))
+		return m.st.Warn.paint(fit(fmt.Sprintf("finishing: %s sessions are open; Q ends at once", strings.TrimSpace(shortCount(m.run.Active))), w))
 	}
 	var b strings.Builder
 	used := 0
 	if m.run.Ended != "" && m.opt.Control != nil {
 		text := "the run is over; "
-		b.WriteString(m.st.Accent.Render(text))
+		b.WriteString(m.st.Accent.paint(text))
 		used = len(text)
 	}
 	for i := range m.keys {
@@ -180,7 +183,7 @@ func (m *Model) status(w int) string {
 		if used+need > w {
 			continue
 		}
-		b.WriteString(m.st.Accent.Render(h.Key) + " " + m.st.Label.Render(h.Desc) + "  ")
+		b.WriteString(m.st.Accent.paint(h.Key) + " " + m.st.Label.paint(h.Desc) + "  ")
 		used += need
 	}
 	b.WriteString(strings.Repeat(" ", w-used))
