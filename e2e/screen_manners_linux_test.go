@@ -89,10 +89,10 @@ func screenApplication(t *testing.T, w *world) {
 
 // screenSize changes the terminal's size, to none that is of use, too.
 func screenSize(t *testing.T, w *world) {
-	w.capture("shop.pcap", 30, time.Second)
-	s := w.screen("size", "run", "--capture", "shop.pcap:80", "--pace", "asap", "--", "testapp", "-listen", ":80")
-	s.finished()
-	s.WaitFor("answers = 150 identical")
+	w.capture("slow.pcap", 30, time.Hour)
+	s := w.screen("size", "run", "--capture", "slow.pcap:80", "--", "testapp", "-listen", ":80")
+	s.running()
+	s.WaitFor("answers = 30 identical")
 	for _, size := range [][2]int{{80, 24}, {39, 24}, {200, 60}, {80, 9}, {40, 10}, {120, 40}} {
 		cols, rows := size[0], size[1]
 		s.Resize(cols, rows)
@@ -103,12 +103,12 @@ func screenSize(t *testing.T, w *world) {
 		s.WaitUntil("the whole screen is used", func(screen string) bool {
 			// The state stands at the right end of the first line.
 			lines := strings.Split(screen, "\n")
-			return strings.Contains(lastLine(screen), "the run is over") &&
-				len(tableRows(screen)) >= min(30, rows-6) && len(lines) == rows && len([]rune(lines[0])) == cols
+			return strings.Contains(lines[0], "▶ running") && len([]rune(lines[0])) == cols &&
+				strings.Contains(lastLine(screen), "enter open") && len(tableRows(screen)) >= min(30, rows-6)
 		})
 	}
-	s.Send("q")
-	s.over(0, "(100 %)")
+	s.Send("Q")
+	s.over(0)
 }
 
 // screenPlain has no screen, or one without colours.
