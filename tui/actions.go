@@ -23,7 +23,7 @@ func (m *Model) pause() tea.Cmd {
 			return doneMsg{text: "going on"}
 		}
 		c.Pause()
-		return doneMsg{text: "paused: nothing is opened or sent, the capture goes on; p resumes, n lets one chunk go"}
+		return doneMsg{text: "paused: p resumes, n lets one chunk go; the capture goes on"}
 	}
 }
 
@@ -108,7 +108,7 @@ func breakWords(b replay.Break) string {
 }
 
 // breakLine is the menu of breaks.
-func (m *Model) breakLine() string {
+func (m *Model) breakLine(w int) string {
 	mark := func(on bool) string {
 		if on {
 			return "✓"
@@ -116,6 +116,10 @@ func (m *Model) breakLine() string {
 		return " "
 	}
 	b := m.run.Breaks
+	if w < 76 {
+		return fmt.Sprintf("d%sdiffers r%sreset c%sclose l%sslow x none",
+			mark(b.Difference), mark(b.Reset), mark(b.EarlyClose), mark(b.Latency > 0))
+	}
 	over := "…"
 	if b.Latency > 0 {
 		over = b.Latency.String()

@@ -61,7 +61,7 @@ func notKept(cells, height int, st *styles, why string) []string {
 // the height at most.
 func head(s *Story, now time.Time, cells, height int, st *styles) (out []string) {
 	said, m := headline(s, now)
-	out = styled(st.of(m), phrases(said, cells, max(1, min(3, height/4))))
+	out = styled(st.of(m), phrases(said, cells, max(1, min(3, (height+1)/4))))
 	if height < 5 {
 		return out
 	}

@@ -42,7 +42,11 @@ func (e *egress) view(w, h int, st styles, focused bool) []string {
 	all := make([]string, 0, h)
 	name := max(0, w-2-6-40-8-9-10-5)
 	line := func(mark, proto, dst, packets, bytes, policy, called string) string {
-		text := mark + " " + fit(proto, 6) + fit(dst, min(40, max(10, w-36))) + " " + fmt.Sprintf("%8s %9s ", packets, bytes) + fit(policy, 10)
+		room, sizes := w-36, fmt.Sprintf("%8s %9s ", packets, bytes)
+		if w < 60 {
+			room, sizes = w-28, fmt.Sprintf("%8s ", packets)
+		}
+		text := mark + " " + fit(proto, 6) + fit(dst, min(40, max(10, room))) + " " + sizes + fit(policy, 10)
 		if name > 0 {
 			text += " " + fit(called, name)
 		}

@@ -12,7 +12,8 @@ import (
 type action struct {
 	key.Binding
 	group string            // in the help; empty: not listed
-	hint  bool              // it is among the hints of the last line
+	hint  string            // in the last line; empty: it is not named there
+	first bool              // it is named there before others get room
 	on    func(*Model) bool // whether it can be done now
 	do    func(*Model) tea.Cmd
 }
@@ -39,9 +40,15 @@ func bind(group, keys, shown, what string, on func(*Model) bool, do func(*Model)
 	}
 }
 
-// hinted makes an action that is named in the last line, too.
-func hinted(a action) action {
-	a.hint = true
+// hinted makes an action that is named in the last line, too, in a word or two.
+func hinted(hint string, a action) action {
+	a.hint = hint
+	return a
+}
+
+// needed makes one without which nobody finds in or out.
+func needed(hint string, a action) action {
+	a.hint, a.first = hint, true
 	return a
 }
 
@@ -66,8 +73,10 @@ func newKeys() []action {
 	not := func(f func(*Model) bool) func(*Model) bool { return func(m *Model) bool { return !f(m) } }
 	both := func(f, g func(*Model) bool) func(*Model) bool { return func(m *Model) bool { return f(m) && g(m) } }
 	control := (*Model).canControl
+	paused := func(m *Model) bool { return m.run.Paused }
 	// What the break menu takes for itself.
 	menu := func(m *Model) bool { return m.menu }
+	help := func(m *Model) bool { return m.help }
 	keys := []action{
 		bind(groupBreak, "d", "d", "the first answer that differs or is missing", menu, (*Model).breakDifference),
 		bind(groupBreak, "r", "r", "the first reset by the application", menu, (*Model).breakReset),
@@ -84,24 +93,24 @@ func newKeys() []action {
 		bind(groupMove, "end G", "End G", "to the last", not(menu), one(func(m *Model) { m.focus().last() })),
 		bind(groupMove, "left h", "← h", "sideways", (*Model).inAnswers, one(func(m *Model) { m.answers.sideways(-8) })),
 		bind(groupMove, "right l", "→ l", "sideways", (*Model).inAnswers, one(func(m *Model) { m.answers.sideways(8) })),
-		hinted(bind(groupMove, "enter", "enter", "open", (*Model).canOpen, (*Model).open)),
+		needed("open", bind(groupMove, "enter", "enter", "open", (*Model).canOpen, (*Model).open)),
 		bind("", "q", "q", "leave the help", func(m *Model) bool { return m.help }, one(func(m *Model) { m.help = false })),
-		hinted(bind(groupMove, "esc backspace", "esc", "back", (*Model).canBack, (*Model).back)),
+		needed("back", bind(groupMove, "esc backspace", "esc", "back", (*Model).canBack, (*Model).back)),
 		bind(groupMove, "J shift+down", "J", "next session", (*Model).inSession, func(m *Model) tea.Cmd { return m.otherSession(1) }),
 		bind(groupMove, "K shift+up", "K", "previous session", (*Model).inSession, func(m *Model) tea.Cmd { return m.otherSession(-1) }),
-		hinted(bind(groupMove, "]", "]", "next difference", (*Model).canJump, one(func(m *Model) { m.jump(1) }))),
+		hinted("next difference", bind(groupMove, "]", "]", "next difference", (*Model).canJump, one(func(m *Model) { m.jump(1) }))),
 		bind(groupMove, "[", "[", "previous difference", (*Model).canJump, one(func(m *Model) { m.jump(-1) })),
 
-		hinted(bind(groupShow, "tab", "tab", "next tab", not(menu), func(m *Model) tea.Cmd { return m.show((m.tab + 1) % tabs) })),
+		hinted("next tab", bind(groupShow, "tab", "tab", "next tab", not(menu), func(m *Model) tea.Cmd { return m.show((m.tab + 1) % tabs) })),
 		bind(groupShow, "shift+tab", "shift+tab", "previous tab", not(menu), func(m *Model) tea.Cmd { return m.show((m.tab + tabs - 1) % tabs) }),
 		bind(groupShow, "d", "d", "answers side by side, unified, or hex", (*Model).inAnswers, one(func(m *Model) { m.answers.nextMode() })),
 		bind(groupShow, "i", "i", "the request", (*Model).canRequest, one(func(m *Model) { m.answers.toggleRequest() })),
 		bind(groupShow, "a", "a", "all differences, or the first ones", (*Model).inAnswers, one(func(m *Model) { m.answers.toggleDifferences() })),
 		bind(groupShow, "v", "v", "packet-level facts", (*Model).inSession, one(func(m *Model) { m.detail.toggleFacts() })),
 		bind(groupShow, "o", "o", "the example's session", (*Model).canExample, (*Model).openExample),
-		hinted(bind(groupShow, "?", "?", "help", not(menu), one(func(m *Model) { m.help = !m.help }))),
+		needed("help", bind(groupShow, "?", "?", "help", not(menu), one(func(m *Model) { m.help = !m.help }))),
 
-		hinted(bind(groupTable, "/", "/", "filter", both((*Model).inTable, not(menu)), (*Model).askFilter)),
+		hinted("filter", bind(groupTable, "/", "/", "filter", both(both((*Model).inTable, not(menu)), not(help)), (*Model).askFilter)),
 		bind(groupTable, "s", "s", "sort by the next column", (*Model).inTable, one(func(m *Model) { m.sessions.sortBy(1) })),
 		bind(groupTable, "S", "S", "sort by the previous column", (*Model).inTable, one(func(m *Model) { m.sessions.sortBy(-1) })),
 		bind(groupTable, "r", "r", "reverse the order", both((*Model).inTable, not(menu)), one(func(m *Model) { m.sessions.reverse() })),
@@ -110,14 +119,15 @@ func newKeys() []action {
 		bind(groupSession, "w", "w", "write its packets to a pcapng", (*Model).canSave, (*Model).save),
 		bind(groupSession, "y", "y", "copy the command that replays it", (*Model).canSave, (*Model).copyCommand),
 
-		hinted(bind(groupWorld, "p", "p", "pause, resume", control, (*Model).pause)),
-		bind(groupWorld, "n", "n", "let one chunk of this session go", (*Model).canStep, (*Model).step),
+		hinted("pause", bind(groupWorld, "p", "p", "pause", both(control, not(paused)), (*Model).pause)),
+		needed("resume", bind(groupWorld, "p", "p", "resume", both(control, paused), (*Model).pause)),
+		hinted("step", bind(groupWorld, "n", "n", "let one chunk of this session go, while paused", (*Model).canStep, (*Model).step)),
 		bind(groupWorld, "b", "b", "break on …", both(control, not(menu)), one(func(m *Model) { m.menu = true })),
 		bind(groupWorld, "R", "R", "restart the application", control, (*Model).restart),
 		bind(groupWorld, "+ =", "+", "twice as fast", control, (*Model).faster),
 		bind(groupWorld, "-", "-", "half as fast", control, (*Model).slower),
 
-		hinted(bind(groupLeave, "q", "q", "quit, and show the result", (*Model).canQuit, (*Model).quit)),
+		needed("quit", bind(groupLeave, "q", "q", "quit, and show the result", (*Model).canQuit, (*Model).quit)),
 		bind(groupLeave, "ctrl+c", "ctrl+c", "the same, wherever one is", always, (*Model).quit),
 		bind(groupLeave, "Q", "Q", "quit at once, without draining", always, (*Model).quitNow),
 	}

@@ -84,7 +84,7 @@ func (l *ledger) view(w, h int, st styles) []string {
 	s := &r.Sessions
 	add(st.Label, fmt.Sprintf("  seen %s   finished %s   failed %s   filtered %s   joined %s   shed %s", grouped(s.Seen), grouped(s.Finished), grouped(s.Failed), grouped(s.Filtered), grouped(s.Joined), grouped(s.Shed)))
 	if s.Failed > 0 {
-		add(st.Bad, fmt.Sprintf("  of those failed: refused %s   reset %s   closed early %s   unanswered %s   pending %s", grouped(s.Refused), grouped(s.Reset), grouped(s.ClosedEarly), grouped(s.Unanswered), grouped(s.Pending)))
+		add(st.Bad, fmt.Sprintf("  failed: refused %s  reset %s  closed early %s  unanswered %s  pending %s", grouped(s.Refused), grouped(s.Reset), grouped(s.ClosedEarly), grouped(s.Unanswered), grouped(s.Pending)))
 	}
 	add(st.Label, "")
 	add(st.Header, "what set the clients' turns free")
@@ -120,6 +120,9 @@ func (l *ledger) view(w, h int, st styles) []string {
 	l.n, l.height = len(all), h
 	top := max(0, min(l.at, len(all)-h))
 	l.at = top
+	if rest := len(all) - top - h; rest > 0 && h > 1 {
+		all[top+h-1] = st.Accent.paint(fit(fmt.Sprintf("… %d lines more: ↓", rest+1), w))
+	}
 	return filled(all[top:], w, h)
 }
 

@@ -256,6 +256,25 @@ func places() map[string]func(*screen) {
 	}
 }
 
+// The last line always says how to get help, and out, or back.
+func TestHints(t *testing.T) {
+	for name, there := range places() {
+		for _, size := range [][2]int{{40, 10}, {80, 24}} {
+			s := newScreen(t, size[0], size[1])
+			there(s)
+			s.note, s.menu, s.prompt = note{}, false, nil
+			lines := strings.Split(strings.TrimSuffix(s.text(), "\n"), "\n")
+			last := lines[len(lines)-1]
+			if !strings.Contains(last, "? help") || !strings.Contains(last, "q quit") && !strings.Contains(last, "esc back") {
+				t.Errorf("%s at %v: the last line is %q", name, size, last)
+			}
+			if want := "p resume"; s.run.Paused && size[0] == 80 && !strings.Contains(last, want) {
+				t.Errorf("%s at %v: the last line lacks %q: %q", name, size, want, last)
+			}
+		}
+	}
+}
+
 // What keys do to the run.
 func TestControls(t *testing.T) {
 	s := newScreen(t, 100, 30)

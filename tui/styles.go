@@ -5,10 +5,10 @@ import (
 )
 
 // styles is how things look. Colours are of a palette that the common kinds of
-// colour blindness leave apart (blue, orange, red, and their lightness; colour_test.go
-// has the figures), and no
-// colour stands alone: each verdict and state has a sign or a word as well, so
-// that without colours (NO_COLOR) nothing is lost. The zero value is plain.
+// colour blindness leave apart (blue, orange, red, and their lightness:
+// TestColoursApart), and no colour stands alone: each verdict and state has a
+// sign or a word as well, so that without colours (NO_COLOR) nothing is lost. The
+// zero value is plain.
 type styles struct {
 	Title    brush // of the program, of a pane
 	Label    brush // what a value is

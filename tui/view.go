@@ -157,7 +157,7 @@ func (m *Model) status(w int) string {
 	case m.prompt != nil:
 		return m.prompt.view(w, m.st)
 	case m.menu:
-		return m.st.Accent.paint(fit(m.breakLine(), w))
+		return m.st.Accent.paint(fit(m.breakLine(w), w))
 	case m.note.text != "" && m.now.Before(m.note.till):
 		if m.note.bad {
 			return m.st.Bad.paint(fit(m.note.text, w))
@@ -170,21 +170,29 @@ func (m *Model) status(w int) string {
 	used := 0
 	if m.run.Ended != "" && m.opt.Control != nil {
 		text := "the run is over; "
+		if w < 60 {
+			text = "over; "
+		}
 		b.WriteString(m.st.Accent.paint(text))
 		used = len(text)
 	}
+	named := make([]bool, len(m.keys))
+	for _, first := range []bool{true, false} {
+		for i := range m.keys {
+			a := &m.keys[i]
+			if a.hint == "" || a.first != first || !a.on(m) {
+				continue
+			}
+			if need := width(a.Help().Key) + 1 + width(a.hint) + 2; used+need <= w {
+				named[i] = true
+				used += need
+			}
+		}
+	}
 	for i := range m.keys {
-		a := &m.keys[i]
-		if !a.hint || !a.on(m) {
-			continue
+		if a := &m.keys[i]; named[i] {
+			b.WriteString(m.st.Accent.paint(a.Help().Key) + " " + m.st.Label.paint(a.hint) + "  ")
 		}
-		h := a.Help()
-		need := width(h.Key) + 1 + width(h.Desc) + 2
-		if used+need > w {
-			continue
-		}
-		b.WriteString(m.st.Accent.paint(h.Key) + " " + m.st.Label.paint(h.Desc) + "  ")
-		used += need
 	}
 	b.WriteString(strings.Repeat(" ", w-used))
 	return b.String()
