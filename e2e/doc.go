@@ -12,6 +12,9 @@
 //	go test ./e2e -run TestScripts/keepalive -v
 //	go test -race ./e2e                            # the program, too, has the race detector
 //
+// TestScreen has the screen of run and of the demo on terminals of its own
+// (package terminal), and uses it by its keys.
+//
 // TestCorpus plays a folder of captures, which TCPSANDBOX_CORPUS names, into the
 // oracle (apps/oracle), which does what production's server did in each;
 // house_test.go holds the rules for the repository as a whole.

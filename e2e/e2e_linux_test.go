@@ -165,8 +165,15 @@ func setup(env *testscript.Env) error {
 	if !ok {
 		return fmt.Errorf("%T is no testing.TB", env.T())
 	}
-	w := &world{dir: env.WorkDir, t: tb, processes: make(map[string]*process), namespaces: make(map[string]*namespace)}
+	w, err := newWorld(tb, env.WorkDir)
 	env.Values[worldKey{}] = w
+	return err
+}
+
+// newWorld returns a world without namespaces whose files are in dir. Both go
+// with the test, but for the files of one that failed.
+func newWorld(tb testing.TB, dir string) (*world, error) {
+	w := &world{dir: dir, t: tb, processes: make(map[string]*process), namespaces: make(map[string]*namespace)}
 	// Cleanup, not Defer: the verdict is known by then.
 	tb.Cleanup(func() {
 		w.close()
@@ -176,5 +183,5 @@ func setup(env *testscript.Env) error {
 		}
 		os.RemoveAll(w.dir)
 	})
-	return os.Chmod(env.WorkDir, 0o777)
+	return w, os.Chmod(dir, 0o777)
 }

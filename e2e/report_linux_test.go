@@ -17,24 +17,28 @@ import (
 // cmdReport checks conditions on the JSON report of a run, and always that
 // each captured client byte has one fate, in the sum and session by session.
 func cmdReport(ts *testscript.TestScript, w *world, args []string) error {
-	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	return checkReport(ts.MkAbs(args[0]), args[0], args[1:])
+}
+
+func checkReport(path, name string, more []string) error {
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	var doc any
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	conditions := append([]string{
 		"version == 1",
 		"sessions.seen >= sessions.complete + sessions.joined",
 		fateSum(""),
-	}, args[1:]...)
+	}, more...)
 	details, _ := lookup(doc, "detail.#")
 	for i := range int(details.(float64)) {
 		conditions = append(conditions, fateSum(fmt.Sprintf("detail.%d.", i)))
 	}
-	return checkAll(doc, conditions, args[0])
+	return checkAll(doc, conditions, name)
 }
 
 // fateSum is the condition that the ledger at a place adds up.

@@ -174,3 +174,22 @@ func TestNoWait(t *testing.T) {
 		},
 	})
 }
+
+// What the application did not read on a connection that it then reset says
+// nothing of the next one: the session waits for its next request's time.
+func TestBlockedConnectionIsForgotten(t *testing.T) {
+	first := post(1, string(make([]byte, 5000)))
+	stage(t, []scene{{
+		name: "a minute later", tape: record().client(get(0)).answer(ok("zero")).client(first[:2000]).client(first[2000:]).answer(ok("one")).later(time.Minute).client(get(2)).answer(ok("two")).clientFIN().serverFIN(),
+		config: func(c *Config) { c.Pace = NewPace(1) }, timing: true,
+		wire: wire{room: 1000},
+		serve: each(func(p *peer) {
+			p.get()
+			p.send(ok("zero"))
+			time.Sleep(time.Second) // of the bubble
+			p.act("", "reset")
+		}, web(say(ok("two")))),
+		received: []string{get(0) + first[:1000], get(2)}, state: "reset",
+		bytes: fateBytes{session.Delivered: int64(len(get(0)+get(2))) + 1000, session.Refused: int64(len(first)) - 1000},
+	}})
+}

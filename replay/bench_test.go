@@ -51,62 +51,78 @@ func (c *instant) Close()            {}
 // BenchmarkKeepAlive plays keep-alive sessions of small requests into an
 // application that answers at once: what is left is the engine's own cost.
 func BenchmarkKeepAlive(b *testing.B) {
-	request, answer := []byte(get(1)), []byte(ok(fmt.Sprintf("%512d", 1)))
 	for _, sessions := range []int{1, 200} {
-		b.Run(fmt.Sprintf("%d sessions", sessions), func(b *testing.B) {
-			e := New(Config{Dial: func(client, server netip.AddrPort, wake func()) (Conn, error) {
-				wake()
-				return &instant{wake: wake, answer: answer}, nil
-			}})
-			ctx, stop := context.WithCancel(b.Context())
-			ran := make(chan struct{})
-			go func() { e.Run(ctx); close(ran) }()
-			all := make([]*session.Session, sessions)
-			for i := range all {
-				all[i] = &session.Session{ID: uint64(i), Client: netip.AddrPortFrom(clientAddr.Addr(), uint16(i)), Server: serverAddr, Start: time.Now()}
-				all[i].Append(session.Event{Kind: session.Open})
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			// Each round, as a live capture would: the request, then its answer.
-			for i, round := 0, uint64(0); i < b.N; round++ {
-				for _, s := range all {
-					s.Append(session.Event{Kind: session.Data, Data: request, Seen: round * uint64(len(answer))},
-						session.Event{Kind: session.Data, Side: session.Server, Data: answer})
-				}
-				e.Feed(all)
-				i += sessions
-				for e.Progress().Answers < int64(round+1)*int64(sessions) {
-					runtime.Gosched()
-				}
-			}
-			b.StopTimer()
-			for _, s := range all {
-				s.End(session.CaptureEnd)
-			}
-			e.Feed(all)
-			if err := e.Drain(ctx); err != nil {
-				b.Fatal(err)
-			}
-			stop()
-			<-ran
-			if res := e.Finish(); res.Verdicts[compare.Identical] < int64(b.N) || len(res.Verdicts) != 1 {
-				b.Fatalf("%d requests, verdicts %v", b.N, res.Verdicts)
-			}
-		})
+		b.Run(fmt.Sprintf("%d sessions", sessions), func(b *testing.B) { benchmarkKeepAlive(b, sessions, nil) })
 	}
 }
 
-// BenchmarkSession plays whole short sessions: connect, request, answer, close.
-func BenchmarkSession(b *testing.B) {
+// BenchmarkWatchedKeepAlive is the same with somebody who looks 30 times a second.
+func BenchmarkWatchedKeepAlive(b *testing.B) {
+	for _, sessions := range []int{1, 200} {
+		b.Run(fmt.Sprintf("%d sessions", sessions), func(b *testing.B) { benchmarkKeepAlive(b, sessions, &Watch{Memory: 32 << 20}) })
+	}
+}
+
+func benchmarkKeepAlive(b *testing.B, sessions int, watch *Watch) {
 	request, answer := []byte(get(1)), []byte(ok(fmt.Sprintf("%512d", 1)))
-	e := New(Config{Dial: func(client, server netip.AddrPort, wake func()) (Conn, error) {
+	e := New(Config{Watch: watch, Dial: func(client, server netip.AddrPort, wake func()) (Conn, error) {
 		wake()
 		return &instant{wake: wake, answer: answer}, nil
 	}})
 	ctx, stop := context.WithCancel(b.Context())
 	ran := make(chan struct{})
 	go func() { e.Run(ctx); close(ran) }()
+	go lookOn(ctx, e)
+	all := make([]*session.Session, sessions)
+	for i := range all {
+		all[i] = &session.Session{ID: uint64(i), Client: netip.AddrPortFrom(clientAddr.Addr(), uint16(i)), Server: serverAddr, Start: time.Now()}
+		all[i].Append(session.Event{Kind: session.Open})
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	// Each round, as a live capture would: the request, then its answer.
+	for i, round := 0, uint64(0); i < b.N; round++ {
+		for _, s := range all {
+			s.Append(session.Event{Kind: session.Data, Data: request, Seen: round * uint64(len(answer))},
+				session.Event{Kind: session.Data, Side: session.Server, Data: answer})
+		}
+		e.Feed(all)
+		i += sessions
+		for e.Progress().Answers < int64(round+1)*int64(sessions) {
+			runtime.Gosched()
+		}
+	}
+	b.StopTimer()
+	for _, s := range all {
+		s.End(session.CaptureEnd)
+	}
+	e.Feed(all)
+	if err := e.Drain(ctx); err != nil {
+		b.Fatal(err)
+	}
+	stop()
+	<-ran
+	if res := e.Finish(); res.Verdicts[compare.Identical] < int64(b.N) || len(res.Verdicts) != 1 {
+		b.Fatalf("%d requests, verdicts %v", b.N, res.Verdicts)
+	}
+}
+
+// BenchmarkSession plays whole short sessions: connect, request, answer, close.
+func BenchmarkSession(b *testing.B) { benchmarkSession(b, nil) }
+
+// BenchmarkWatchedSession is the same with somebody who looks 30 times a second.
+func BenchmarkWatchedSession(b *testing.B) { benchmarkSession(b, &Watch{Memory: 32 << 20}) }
+
+func benchmarkSession(b *testing.B, watch *Watch) {
+	request, answer := []byte(get(1)), []byte(ok(fmt.Sprintf("%512d", 1)))
+	e := New(Config{Watch: watch, Dial: func(client, server netip.AddrPort, wake func()) (Conn, error) {
+		wake()
+		return &instant{wake: wake, answer: answer}, nil
+	}})
+	ctx, stop := context.WithCancel(b.Context())
+	ran := make(chan struct{})
+	go func() { e.Run(ctx); close(ran) }()
+	go lookOn(ctx, e)
 	b.ReportAllocs()
 	for i := 0; i < b.N; {
 		batch := make([]*session.Session, 100)
@@ -129,5 +145,20 @@ func BenchmarkSession(b *testing.B) {
 	<-ran
 	if res := e.Finish(); res.Finished < b.N || len(res.Defects) > 0 {
 		b.Fatalf("%d of %d finished", res.Finished, b.N)
+	}
+}
+
+// lookOn asks for what changed as a screen would.
+func lookOn(ctx context.Context, e *Engine) {
+	var views []View
+	tick := time.NewTicker(time.Second / 30)
+	defer tick.Stop()
+	for e.watch != nil {
+		select {
+		case <-tick.C:
+			views = e.Changes(views[:0])
+		case <-ctx.Done():
+			return
+		}
 	}
 }

@@ -138,6 +138,7 @@ func (p *player) open(now time.Time) bool {
 		p.failed, p.fail = p.fail, failure{}
 	}
 	p.lastSent, p.lastByte = now, now
+	p.begins(now)
 	p.markPlayed(ClientOpens, now)
 	return true
 }
@@ -179,10 +180,11 @@ func (p *player) leave(fate session.Fate) {
 	p.ledger[fate] += int64(p.written - acked)
 	p.conn.Abort()
 	p.hold(-connCost)
+	p.askLink()
 	p.conn, p.connecting, p.established = nil, false, false
 	p.written, p.got, p.since, p.released, p.shift = 0, 0, 0, 0, 0
 	p.requests, p.answers, p.anyTurn = 0, 0, false
-	p.appEOF, p.finSent = false, false
+	p.appEOF, p.finSent, p.blocked = false, false, false
 	p.closeUntil, p.excused = time.Time{}, false
 }
 
@@ -203,6 +205,7 @@ func (p *player) send(st *step, now time.Time) (ok, sent bool) {
 		}
 		p.closings.appEnds(compare.EndReset)
 		p.hit(Reset, 0)
+		p.markPlayed(ServerResets, now)
 		p.broke(err, fate)
 		p.drop(st, fate)
 		return true, n > 0

@@ -58,6 +58,7 @@ type datagrams struct {
 	said    []byte // what it is
 	first   bool   // production has not answered it yet
 
+	cause    Cause    // why the latest turn was released
 	sent     uint64   // datagrams that the application's kernel took
 	refused  uint64   // of those, as far as it has said so
 	open     uint64   // sent since the application's latest answer
@@ -101,7 +102,10 @@ func (d *datagrams) event(e *session.Event) {
 		st.Seen = uint64(p.exchanges.prod) // of a datagram, Seen counts answers
 		p.append(st)
 		p.shard.tally.pending.Add(int64(len(e.Data)))
-		d.asked, d.askedAt, d.said, d.first = true, e.At, e.Data, true
+		d.asked, d.askedAt, d.first = true, e.At, true
+		if p.watched != nil {
+			d.said = e.Data
+		}
 	}
 }
 
@@ -117,10 +121,10 @@ func (d *datagrams) production(e *session.Event) {
 	if d.first {
 		ex.ask(d.askedAt)
 		x.requested(ex, d.said)
-		ex.answer, ex.answered = e.At, e.At
 	} else {
 		x.longestPause = max(x.longestPause, e.At-x.last)
 	}
+	ex.answer, ex.answered = e.At, e.At
 	d.first, x.last = false, e.At
 	ex.sent, ex.prodDone = p.fail.err == nil, true
 	// What was under way when the flow was shed is answered yet: from then on
@@ -152,6 +156,7 @@ func (d *datagrams) answer(b []byte, now time.Time) {
 	if !d.answered {
 		ex.sentAt, ex.firstAt, ex.wholeAt = p.lastSent, now, now
 		p.late(ex, now)
+		ex.cause, ex.caused = d.cause, true
 	}
 	d.answered = true
 	x.add(&ex.application, b)
@@ -232,6 +237,7 @@ func (d *datagrams) play(now time.Time) bool {
 	if !st.free && !d.release(st, now) {
 		return false
 	}
+	p.noteBehind(st, now)
 	if st.free = true; p.frozen() {
 		return false
 	}
@@ -268,6 +274,7 @@ func (d *datagrams) dial(now time.Time) bool {
 		return p.undialed(err, now)
 	}
 	p.closeUntil = time.Time{}
+	p.begins(now)
 	p.hold(socketCost)
 	return true
 }
@@ -304,7 +311,10 @@ func (d *datagrams) release(st *step, now time.Time) bool {
 		d.mute++
 	}
 	p.shard.tally.released(cause)
-	p.noteBehind(st, now)
+	d.cause = cause
+	if ex := x.at(int(st.Seen)); ex != nil { // it may never be answered
+		ex.cause, ex.caused = cause, true
+	}
 	p.anyTurn, p.released, p.since = true, st.Seen, 0
 	return true
 }

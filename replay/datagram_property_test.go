@@ -19,6 +19,7 @@ type flowScript struct {
 	tape     *tape
 	sent     []string
 	replies  map[string]reply
+	watched  bool
 	faithful bool          // the application answers as production did, within time
 	answers  int           // of production's that are to be judged
 	whole    int           // of those, captured whole
@@ -26,7 +27,7 @@ type flowScript struct {
 }
 
 func drawFlow(t *rapid.T) *flowScript {
-	s := &flowScript{tape: resume(), replies: map[string]reply{}, faithful: rapid.Bool().Draw(t, "faithful"), end: session.Idle}
+	s := &flowScript{tape: resume(), replies: map[string]reply{}, faithful: rapid.Bool().Draw(t, "faithful"), watched: rapid.Bool().Draw(t, "watched"), end: session.Idle}
 	asked := ""
 	heard := true // the latest of the client's was captured whole
 	for i := range rapid.IntRange(1, 12).Draw(t, "events") {
@@ -95,7 +96,11 @@ func TestDatagramFlowProperty(t *testing.T) {
 func (s *flowScript) play(t errorer, f feeding, limit int64) {
 	at := &endpoint{serve: asked(s.replies)}
 	var records []Record
-	e := New(Config{DialUDP: at.dial, MaxHeld: limit, Ended: func(r *Record) { records = append(records, *r) }})
+	cfg := Config{DialUDP: at.dial, MaxHeld: limit, Ended: func(r *Record) { records = append(records, *r) }}
+	if s.watched {
+		cfg.Watch = &Watch{Memory: 100 << 10}
+	}
+	e := New(cfg)
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan struct{})
 	go func() { e.Run(ctx); close(ran) }()
@@ -108,6 +113,14 @@ func (s *flowScript) play(t errorer, f feeding, limit int64) {
 	<-ran
 	res := e.Finish()
 	time.Sleep(time.Hour) // of the bubble: answers that the application still owes
+	if s.watched {
+		if st, ok := e.Story(0); !ok || st.Requests != records[0].Requests || st.State != records[0].State {
+			t.Errorf("story %+v", st)
+		} else {
+			checkStory(t, st)
+		}
+		checkLibrary(t, &e.watch.stories)
+	}
 	if len(records) != 1 || len(res.Defects) > 0 {
 		t.Errorf("%d records, defects %q", len(records), res.Defects)
 		return

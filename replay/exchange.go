@@ -157,6 +157,7 @@ func (x *exchanges) request(st *step, data []byte) {
 			}
 			if x.guessed {
 				x.latest().label, x.latest().whole = label(data), false
+				x.unrequested(x.latest()) // data has it from its first byte on
 			} else {
 				x.begin(label(data))
 			}
@@ -177,6 +178,9 @@ func (x *exchanges) request(st *step, data []byte) {
 			e.whole = e.whole || m == protocol.End
 		}
 	}
+	if framed && !f.InSync(protocol.Requests) {
+		x.requested(x.latest(), data)
+	}
 	st.framed = f != nil && f.InSync(protocol.Requests)
 	st.tail = len(st.Data)
 	if st.framed {
@@ -194,7 +198,7 @@ func (x *exchanges) request(st *step, data []byte) {
 			x.guessed = f == nil
 		}
 		x.latest().ask(st.At)
-		x.requested(x.latest(), data)
+		x.requested(x.latest(), st.Data) // what data has beside was there already
 	}
 	st.turn = x.base + len(x.queue) - 1
 	x.started, x.seen = true, max(x.seen, st.Seen)

@@ -13,6 +13,7 @@ import (
 func (p *player) take() {
 	events, cause := p.s.Take(p.buf)
 	for i := range events {
+		p.markCaptured(&events[i])
 		p.event(&events[i])
 	}
 	if p.buf = events; cap(events) > keepRoom {
@@ -34,7 +35,6 @@ func (p *player) recordEnded() {
 
 // event takes in the next event of either side.
 func (p *player) event(e *session.Event) {
-	p.markCaptured(e)
 	switch {
 	case p.out:
 		if e.Kind == session.Data && e.Side == session.Client {

@@ -133,13 +133,14 @@ func (sh *shard) shed(now time.Time) {
 func (p *player) shed(now time.Time) {
 	p.shard.timers.drop(p)
 	defer p.settleHeld()
+	p.newsworthy()
+	p.markPlayed(Sheds, now)
 	if p.udp != nil {
 		p.udp.shed()
 		p.wake() // to see what is left
 		return
 	}
 	p.record.Shed = true
-	p.markPlayed(Sheds, now)
 	p.broke(errShed, session.Shed)
 	for ; p.head < len(p.steps); p.pop() {
 		p.drop(&p.steps[p.head], p.fail.fate)

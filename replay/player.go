@@ -263,6 +263,7 @@ func (p *player) play(now time.Time) (ok, sent bool) {
 	if !st.free && !p.release(st, now) {
 		return false, false
 	}
+	p.noteBehind(st, now)
 	if st.free = true; p.frozen() { // an answer that ended here hit a break
 		return false, false
 	}
@@ -330,7 +331,6 @@ func (p *player) release(st *step, now time.Time) bool {
 		return false
 	}
 	p.shard.tally.released(cause)
-	p.noteBehind(st, now)
 	p.exchanges.released(st, cause)
 	p.anyTurn, p.released, p.since, p.lastSent = true, max(st.Seen, p.released), 0, now
 	return true

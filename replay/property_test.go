@@ -81,7 +81,7 @@ func drawFeeding(t *rapid.T, events int) feeding {
 // followed in production is complete, and each answer is judged.
 func TestKeepAliveProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := scene{tape: record(), wire: drawWire(rt), meddle: drawMeddling(rt), verdicts: verdictCount{}, release: nil}
+		s := scene{tape: record(), watched: rapid.Bool().Draw(rt, "watched"), wire: drawWire(rt), meddle: drawMeddling(rt), verdicts: verdictCount{}, release: nil}
 		var replies []reply
 		var bounds []int // bytes of the client's that may be here before the answer is
 		stream := ""
@@ -190,7 +190,7 @@ func drawReply(t *rapid.T, production string, verdicts verdictCount) reply {
 // each turn is released exactly, whatever the pauses and the splits.
 func TestRawProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := scene{tape: record(), wire: drawWire(rt), release: causeCount{}}
+		s := scene{tape: record(), watched: rapid.Bool().Draw(rt, "watched"), wire: drawWire(rt), release: causeCount{}}
 		var script []any
 		stream := ""
 		turnsMade := int64(0)
@@ -253,7 +253,7 @@ func TestChaosProperty(t *testing.T) {
 		"HTTP/1.1 200 OK\r\n\r\nuntil the close", "+OK\r\n", "banner\n", "x"})
 	then := rapid.SampledFrom([]string{"", "", "", "", "close", "shut", "reset", "hang"})
 	rapid.Check(t, func(rt *rapid.T) {
-		s := scene{tape: record(), wire: drawWire(rt), meddle: drawMeddling(rt)}
+		s := scene{tape: record(), watched: rapid.Bool().Draw(rt, "watched"), wire: drawWire(rt), meddle: drawMeddling(rt)}
 		if s.joined = rapid.Bool().Draw(rt, "joined"); s.joined {
 			s.tape = resume()
 		}

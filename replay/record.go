@@ -271,6 +271,7 @@ func (p *player) end(state string, acked uint64) {
 	totals, _ := p.s.Totals()
 	p.ledger[session.Delivered] += int64(acked)
 	p.ledger[unacked] += int64(p.delivered + p.written - acked)
+	p.askLink()
 	if p.conn != nil {
 		if p.fail.err != nil || p.ledger[session.Pending] > 0 {
 			p.conn.Abort()
@@ -298,7 +299,6 @@ func (p *player) end(state string, acked uint64) {
 	}
 	p.shard.tally.record(r, totals)
 	p.tellEnd(time.Now())
-	p.newsworthy()
 	if done := p.shard.cfg.Ended; done != nil {
 		done(r)
 	}

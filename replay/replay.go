@@ -26,7 +26,8 @@
 //	control.go     pause, resume, step; breaks.go says what pauses by itself
 //	outlook.go     the same of a session that nobody plays, for `show`
 //	watch.go       what can be seen of all that from outside: view.go of each
-//	               session, story.go what happened in it
+//	               session, story.go what happened in it, as far as library.go
+//	               has room
 //
 // An Engine runs its players on a few shards. A shard is one goroutine that
 // takes the players with news one after another; a player never blocks and

@@ -148,6 +148,8 @@ type scene struct {
 	// timing: what was sent already when more is captured decides what comes,
 	// so feeding in parts may end otherwise; only the invariants are checked.
 	timing bool
+
+	watched bool // by Config.Watch; what comes is the same
 }
 
 // feeding is how the events of a scene reach the engine.
@@ -196,14 +198,19 @@ func feedings(n int) []feeding {
 func stage(t *testing.T, scenes []scene) {
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
-			for _, f := range feedings(len(s.tape.events)) {
+			for i, f := range feedings(len(s.tape.events)) {
+				s.watched = i%2 == 1
 				synctest.Test(t, func(t *testing.T) {
 					defer func() {
 						if t.Failed() {
-							t.Logf("fed %s", f.name)
+							t.Logf("fed %s, watched: %v", f.name, s.watched)
 						}
 					}()
 					s.play(t, f)
+					if i == 0 {
+						s.watched = true
+						s.play(t, f)
+					}
 				})
 			}
 		})
@@ -260,6 +267,9 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	if s.config != nil {
 		s.config(&cfg)
 	}
+	if s.watched {
+		cfg.Watch = &Watch{Memory: 100 << 10, Clock: true}
+	}
 	began := time.Now()
 	if cfg.Pace != nil && cfg.Pace.line.Load() == nil {
 		cfg.Pace.Start(began, began)
@@ -274,6 +284,13 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	meddled := make(chan struct{})
 	go func() { s.meddleWith(t, e, n); close(meddled) }()
 	f.feed(e, one, s.tape.events, max(s.end, session.Closed))
+	if s.watched {
+		synctest.Wait()
+		e.Changes(nil)
+		if st, ok := e.Story(0); ok {
+			checkStory(t, st)
+		}
+	}
 	if s.cut > 0 {
 		time.Sleep(s.cut) // of the bubble: the run ends in the middle
 	} else {
@@ -287,9 +304,26 @@ func (s *scene) run(t errorer, f feeding) *outcome {
 	stop()
 	<-ran
 	o.engine, o.result = e, e.Finish()
+	if s.watched {
+		s.seen(t, o)
+	}
 	time.Sleep(time.Hour) // of the bubble: what the application still sleeps through
 	<-meddled
 	return o
+}
+
+// seen looks at what those who watched were told.
+func (s *scene) seen(t errorer, o *outcome) {
+	e := o.engine
+	for _, v := range e.Changes(nil) {
+		if r := &o.records[0]; v.State != r.State || v.Answers != r.Answers || v.Delivered != r.Bytes[session.Delivered] || v.Requests < r.Requests {
+			t.Errorf("view %+v, record %+v", v, r)
+		}
+	}
+	if st, ok := e.Story(0); ok {
+		checkStory(t, st)
+	}
+	checkLibrary(t, &e.watch.stories)
 }
 
 // invariants hold whatever happens.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tcpsandbox/compare"
@@ -17,7 +18,9 @@ type shard struct {
 	mu    sync.Mutex
 	ready []*player // with news; each once
 	wake  chan struct{}
-	asks  []question // questions of those who watch
+	asks  []question // of those who watch, or steer
+	// asking: there are some, and a look need not lock.
+	asking atomic.Bool
 	// running: asks are answered. still is held by who may touch the players.
 	running bool
 	still   sync.Mutex
@@ -32,8 +35,11 @@ type shard struct {
 	free     []*exchange
 	burst    burst
 	asked    compare.Exchange // what the judge is asked about
-	changed  []*player        // have news for those who watch; each once
 	orders
+	// For those who watch:
+	changed []*player // those that have news and go on, each once
+	routes  []string  // of the session that began one last, the first one
+	over    []View    // of those that have ended, and were not asked for yet
 }
 
 func newShard(e *Engine) *shard {
@@ -83,6 +89,7 @@ func (sh *shard) run(ctx context.Context) {
 			sh.engine.queued.Add(-1)
 			if i%64 == 63 {
 				now = time.Now()
+				sh.answerAsks()
 			}
 		}
 		sh.spare = ready

@@ -3,7 +3,7 @@ package replay
 import (
 	"bytes"
 	"cmp"
-	"sync"
+	"slices"
 	"time"
 
 	"tcpsandbox/compare"
@@ -25,6 +25,7 @@ type Story struct {
 	// none does, or that is not known.
 	Place   string
 	Packets session.Wire // what its packets tell beside, if the capture was asked to note that
+	Link    *LinkFacts   // what those of the latest connection to the application tell, and Reset of any; nil: nothing
 }
 
 // Mark is something that happened to the connection, on both sides or on one.
@@ -99,70 +100,96 @@ func (p *Played) Exchange(v *View) compare.Exchange {
 	}
 }
 
-// What is kept of a story.
-const (
-	maxPlayed  = 256       // exchanges of a session
-	firstKept  = 16        // of those, the session's first ones
-	maxMarks   = 64        // of a session
-	plainText  = 16 << 10  // of a request, and of each answer that is as production's, in bytes
-	tellsText  = 256 << 10 // of each answer that differs
-	storyText  = 1 << 20   // of a session
-	playedCost = 512       // of an exchange without its texts
-	storyCost  = 768       // of a session without its exchanges
-)
-
 // story is a Story in the making, of one player.
 type story struct {
 	began   time.Time
 	marks   []Mark
-	played  []*Played
+	played  []*kept
+	firm    int   // of those, so many first ones are not plain, or among firstKept
 	lost    int   // exchanges that were let go
-	text    int   // bytes of requests and answers
+	text    int   // bytes of requests and answers, those of the queue too
 	size    int64 // bytes, as the library counts them
 	notable bool  // something in it differs, or went wrong
 
 	// Once it has ended, in the library:
-	final         *Story // without Played, and with Marks
+	final         Story // without Played
 	before, after *story
+
+	// Room for a session of one request, so that it takes one allocation.
+	fewMarks  [4]Mark
+	fewPlayed [1]*kept
+
+	// What was let go of last, if nobody has seen it, for the next one.
+	spare *kept
+	room  []byte // of its request
+}
+
+// kept is a Played with room for its answers.
+type kept struct {
+	Played
+	answers [2]compare.Answer
+	shown   bool // somebody may hold what it points to
 }
 
 // mark notes that something happened on one side; where the other side's is
-// noted already they become one.
-func (p *player) mark(what What, side int, at time.Duration) {
-	if p.watched == nil {
-		return
-	}
-	t := p.watched.story
+// noted already they become one. Of what ends a connection the latest do: an
+// application may close several before it comes to the one that is closed as
+// production's was.
+func (t *story) mark(what What, side int, at time.Duration) *Mark {
+	m := Mark{What: what, At: [2]time.Duration{Never, Never}}
+	lone, paired := -1, -1
 	for i := range t.marks {
-		if m := &t.marks[i]; m.What == what && m.At[side] == Never {
-			m.At[side] = at
-			return
+		switch other := &t.marks[i]; {
+		case other.What != what:
+		case other.At[side] == Never && (lone < 0 || what.ends()):
+			lone = i
+		case other.At[side^1] != Never:
+			paired = i
 		}
 	}
-	if len(t.marks) < maxMarks {
-		m := Mark{What: what, At: [2]time.Duration{Never, Never}}
-		m.At[side] = at
-		t.marks = append(t.marks, m)
+	switch {
+	case lone >= 0:
+		t.marks[lone].At[side] = at
+		return &t.marks[lone]
+	case paired >= 0 && side == OfApplication && what.ends():
+		m.At[side^1], t.marks[paired].At[side^1] = t.marks[paired].At[side^1], Never
 	}
+	m.At[side] = at
+	switch len(t.marks) {
+	case 0:
+		t.marks = t.fewMarks[:0]
+	case maxMarks:
+		t.marks = append(t.marks[:maxMarks/4], t.marks[maxMarks/4+1:]...)
+	}
+	t.marks = append(t.marks, m)
+	return &t.marks[len(t.marks)-1]
 }
 
-// marks notes what was captured.
+// ends reports whether this ends a connection, or a direction of it.
+func (w What) ends() bool { return w >= ClientCloses && w <= ServerResets }
+
+// markCaptured notes what was captured.
 func (p *player) markCaptured(e *session.Event) {
-	if p.watched == nil || p.udp != nil {
+	if p.watched == nil || p.udp != nil || e.Kind == session.Data {
 		return
 	}
+	t := &p.watched.story
 	server := What(e.Side) // the server's stands behind the client's
 	switch e.Kind {
 	case session.Open:
-		p.mark(ClientOpens+server, OfProduction, e.At)
+		for _, m := range t.marks {
+			if m.What == ClientOpens+server && m.At[OfProduction] != Never {
+				return // sent again
+			}
+		}
+		t.mark(ClientOpens+server, OfProduction, e.At)
 	case session.FIN:
-		p.mark(ClientCloses+server, OfProduction, e.At)
+		t.mark(ClientCloses+server, OfProduction, e.At)
 	case session.RST:
-		p.mark(ClientResets+server, OfProduction, e.At)
+		t.mark(ClientResets+server, OfProduction, e.At)
 	case session.Gap:
 		if e.Side == session.Client {
-			p.mark(Hole, OfProduction, e.At)
-			p.watched.story.marks[len(p.watched.story.marks)-1].Bytes += e.Missing
+			t.mark(Hole, OfProduction, e.At).Bytes = e.Missing
 		}
 	}
 }
@@ -170,33 +197,62 @@ func (p *player) markCaptured(e *session.Event) {
 // markPlayed notes what happened on the application's side.
 func (p *player) markPlayed(what What, now time.Time) {
 	if w := p.watched; w != nil {
-		if w.story.began.IsZero() {
-			w.story.began = now
+		since := time.Duration(0)
+		if t := &w.story; !t.began.IsZero() {
+			since = now.Sub(t.began)
 		}
-		p.mark(what, OfApplication, now.Sub(w.story.began))
+		w.story.mark(what, OfApplication, since)
 	}
 }
 
-// requested keeps the beginning of a request.
+// begins notes that the application is connected to.
+func (p *player) begins(now time.Time) {
+	if w := p.watched; w != nil && w.story.began.IsZero() {
+		w.story.began = now
+	}
+}
+
+// requested keeps the beginning of a request, of which these are the next bytes.
 func (x *exchanges) requested(e *exchange, data []byte) {
-	if x.player.watched == nil || e == nil {
+	w := x.player.watched
+	if w == nil || e == nil {
 		return
 	}
+	at := e.requestLen
 	e.requestLen += int64(len(data))
-	if len(e.request) < plainText && x.player.mayKeep(len(data)) {
-		e.request = append(e.request, data[:min(len(data), plainText-len(e.request))]...)
+	n := min(len(data), plainText-len(e.request))
+	if n <= 0 || at != int64(len(e.request)) { // or not all of what comes before was kept
+		return
+	}
+	if t := &w.story; at == 0 && e.request == nil && n <= cap(t.room) && t.hold(x.stories(), cap(t.room)) {
+		e.request, t.room = t.room[:0], nil
+	}
+	if need := len(e.request) + n; need > cap(e.request) {
+		room := need
+		if at > 0 {
+			room = min(max(need, 2*cap(e.request)), plainText)
+		}
+		if !w.story.hold(x.stories(), room-cap(e.request)) {
+			return
+		}
+		e.request = append(make([]byte, 0, room), e.request...)
+	}
+	e.request = append(e.request, data[:n]...)
+}
+
+// unrequested forgets what was kept of a request.
+func (x *exchanges) unrequested(e *exchange) {
+	if w := x.player.watched; w != nil {
+		w.story.drop(x.stories(), cap(e.request))
+		e.request, e.requestLen = nil, 0
 	}
 }
 
-// mayKeep reports whether there is room for so much more text.
-func (p *player) mayKeep(n int) bool {
-	return p.watched.story.text+n <= storyText && p.shard.engine.watch.stories.room(int64(n))
-}
+func (x *exchanges) stories() *library { return &x.player.shard.engine.watch.stories }
 
 // tell keeps an exchange that was judged.
 func (x *exchanges) tell(e *exchange, asked *compare.Exchange, out compare.Outcome) {
-	p := x.player
-	w := p.watched
+	w := x.player.watched
 	if w == nil {
 		return
 	}
@@ -206,36 +262,60 @@ func (x *exchanges) tell(e *exchange, asked *compare.Exchange, out compare.Outco
 	if t := asked.ApplicationTimes.First; t > 0 {
 		w.first[OfApplication].add(t)
 	}
-	t := w.story
-	if !p.shard.engine.watch.stories.room(playedCost) && len(t.played) > 0 {
+	differs := out.Verdict == compare.Different || out.Verdict == compare.Missing
+	t, limit := &w.story, plainText
+	if differs {
+		t.notable, limit = true, tellsText
+	}
+	texts := [2][]byte{e.production.Head[:min(len(e.production.Head), limit)]}
+	same := out.Verdict == compare.Identical && e.production.Len == e.application.Len
+	if !same && asked.Application != nil {
+		texts[OfApplication] = e.application.Head[:min(len(e.application.Head), limit)]
+	}
+	ok, whole := t.reserve(x.stories(), len(texts[0])+len(texts[1]), differs)
+	if !ok {
+		t.drop(x.stories(), cap(e.request))
+		t.spare = nil
 		t.lost++
 		return
 	}
-	played := new(Played)
-	x.playedAs(e, x.base, played)
-	played.Judged, played.Verdict, played.Why = true, out.Verdict, asked.Why
-	played.Extra, played.Part, played.Cut = asked.Extra, asked.Part, asked.Cut
-	differs := out.Verdict == compare.Different || out.Verdict == compare.Missing
-	t.notable = t.notable || differs
-	limit := plainText
-	if differs {
-		limit = tellsText
+	k := t.spare
+	if t.spare = nil; k == nil {
+		k = new(kept)
 	}
-	if n := min(len(e.production.Head), limit); p.mayKeep(2 * n) {
-		played.Answers[OfProduction] = e.production.Beginning(limit)
+	heads := [2][]byte{k.answers[0].Head, k.answers[1].Head}
+	*k = kept{}
+	x.playedAs(e, x.base, &k.Played)
+	k.Judged, k.Verdict, k.Why = true, out.Verdict, asked.Why
+	k.Extra, k.Part, k.Cut = asked.Extra, asked.Part, asked.Cut
+	if whole {
+		for side, text := range texts {
+			heads[side] = t.fitting(x.stories(), heads[side], len(text))
+			copy(heads[side], text)
+		}
+		k.keep(OfProduction, &e.production, heads[OfProduction])
 		switch {
-		case out.Verdict == compare.Identical:
-			played.Answers[OfApplication] = played.Answers[OfProduction]
+		case same:
+			k.Answers[OfApplication] = k.Answers[OfProduction]
 		case asked.Application != nil:
-			played.Answers[OfApplication] = e.application.Beginning(limit)
+			k.keep(OfApplication, &e.application, heads[OfApplication])
 		}
 	}
-	t.add(played, &p.shard.engine.watch.stories)
+	if t.played == nil {
+		t.played = t.fewPlayed[:0]
+	}
+	t.played = append(t.played, k)
+}
+
+// keep keeps an answer, of which head is the beginning.
+func (k *kept) keep(side int, a *compare.Answer, head []byte) {
+	k.answers[side] = compare.Answer{Head: head, Len: a.Len, Complete: a.Complete, Keep: a.Keep, HTTP: a.HTTP}
+	k.Answers[side] = &k.answers[side]
 }
 
 // playedAs describes an exchange as it stands.
 func (x *exchanges) playedAs(e *exchange, number int, to *Played) {
-	t := x.player.watched.story
+	t := &x.player.watched.story
 	since := func(at time.Time) time.Duration {
 		if at.IsZero() || t.began.IsZero() {
 			return Never
@@ -259,76 +339,65 @@ func (x *exchanges) playedAs(e *exchange, number int, to *Played) {
 	}
 }
 
-// size is what a Played costs, in bytes.
-func (p *Played) size() (n int64) {
-	n = playedCost + int64(cap(p.Request))
-	for i, a := range p.Answers {
-		if a != nil && (i == 0 || a != p.Answers[0]) {
-			n += int64(cap(a.Head))
-		}
-	}
-	return n
-}
-
-// add keeps an exchange, in the place of an older one if there are many.
-func (t *story) add(p *Played, l *library) {
-	size := p.size()
-	if len(t.played) >= maxPlayed {
-		i := firstKept
-		for ; i < len(t.played) && t.played[i].Verdict != compare.Identical && t.played[i].Verdict != compare.Equivalent; i++ {
-		}
-		if i == len(t.played) {
-			i = firstKept
-		}
-		size -= t.played[i].size()
-		t.text -= int(t.played[i].size() - playedCost)
-		t.played = append(t.played[:i], t.played[i+1:]...)
-		t.lost++
-	}
-	t.played = append(t.played, p)
-	t.text += int(p.size() - playedCost)
-	t.size += size
-	l.used(size)
-}
-
 // tellEnd closes the story of a session that has ended.
 func (p *player) tellEnd(now time.Time) {
 	if p.watched == nil {
 		return
 	}
-	t := p.watched.story
-	t.final = p.tellAll(now, false)
+	t := &p.watched.story
+	p.tellAll(now, &t.final)
+	t.spare, t.room = nil, nil
 	t.notable = t.notable || t.final.Application == Failed || t.final.Verdict == compare.Different
-	p.shard.engine.watch.stories.shelve(p.watched.slot, t)
+	p.unwatch(t.final.View)
+	p.shard.engine.watch.stories.shelve(t)
 }
 
-// tellAll is the story so far; with is that of the exchanges, too.
-func (p *player) tellAll(now time.Time, with bool) *Story {
-	t := p.watched.story
+// tellAll is the story so far, without the exchanges.
+func (p *player) tellAll(now time.Time, s *Story) {
+	p.askLink()
+	t := &p.watched.story
 	totals, _ := p.s.Totals()
-	s := &Story{
-		View: p.view(now), Began: t.began, Marks: append([]Mark(nil), t.marks...), Omitted: t.lost,
+	*s = Story{
+		View: p.view(now), Began: t.began, Marks: t.marks, Omitted: t.lost,
 		Bytes: p.ledger, Missing: totals.Missing[session.Client], Wire: totals,
-		Packets: p.s.Wire(),
+		Packets: p.s.Wire(), Link: p.watched.link,
 	}
 	if d := p.record.First; d != nil {
 		s.Place = cmp.Or(d.Path, d.Place.String())
+	}
+	if !p.ended {
+		s.Bytes[session.Delivered] = s.Delivered
+		s.Bytes[session.Pending] += s.Captured - s.Bytes.Sum()
 	}
 	for _, f := range []failure{p.fail, p.failed} {
 		if f.err != nil && s.Failure == "" {
 			s.Failure = f.err.Error()
 		}
 	}
-	if !with {
-		return s
-	}
-	s.Played = t.copies()
-	for i, e := range p.exchanges.queue {
-		var one Played
-		p.exchanges.playedAs(e, p.exchanges.base+i, &one)
-		one.Request = bytes.Clone(one.Request)
-		one.Answers = [2]*compare.Answer{e.production.Beginning(plainText), e.application.Beginning(plainText)}
-		s.Played = append(s.Played, one)
+}
+
+// tellNow is the story of a session that goes on.
+func (p *player) tellNow(now time.Time) *Story {
+	s, x := new(Story), &p.exchanges
+	p.tellAll(now, s)
+	s.Marks = slices.Clone(s.Marks)
+	s.Played = p.watched.story.copies()
+	text := 0
+	for i, e := range x.queue {
+		if i == maxPlayed {
+			s.Omitted += len(x.queue) - i
+			break
+		}
+		var k kept
+		x.playedAs(e, x.base+i, &k.Played)
+		k.Request = bytes.Clone(k.Request) // it may still grow
+		for side, a := range []*compare.Answer{&e.production, &e.application} {
+			head := a.Head[:min(len(a.Head), plainText)]
+			if text += len(head); a.Len > 0 && text <= storyText {
+				k.keep(side, a, bytes.Clone(head))
+			}
+		}
+		s.Played = append(s.Played, k.Played)
 	}
 	return s
 }
@@ -337,14 +406,15 @@ func (p *player) tellAll(now time.Time, with bool) *Story {
 // more.
 func (t *story) copies() []Played {
 	all := make([]Played, len(t.played))
-	for i, p := range t.played {
-		all[i] = *p
+	for i, k := range t.played {
+		all[i], k.shown = k.Played, true
 	}
 	return all
 }
 
 // Story returns what happened in the session of a slot; false: that is not
-// kept. It may be called at any time by any goroutine.
+// kept, or the session was not looked at yet. It may be called at any time by
+// any goroutine, but not by Config.Judge and Config.Ended.
 func (e *Engine) Story(slot int) (*Story, bool) {
 	if e.watch == nil || slot < 0 {
 		return nil, false
@@ -354,7 +424,7 @@ func (e *Engine) Story(slot int) (*Story, bool) {
 		sh.ask(func() {
 			for p := range sh.live {
 				if p.watched.slot == slot {
-					found = p.tellAll(time.Now(), true)
+					found = p.tellNow(time.Now())
 				}
 			}
 		})
@@ -365,106 +435,18 @@ func (e *Engine) Story(slot int) (*Story, bool) {
 	return e.watch.stories.of(slot)
 }
 
-// library holds the stories of sessions that have ended, in bounded memory.
-type library struct {
-	limit int64
-
-	mu    sync.Mutex
-	size  int64 // of all stories, those of live sessions too
-	slots map[int]*story
-	plain shelf // went as production's; let go first
-	other shelf
-}
-
-// shelf is a list of stories, oldest first.
-type shelf struct{ ends story }
-
-func (s *shelf) init() { s.ends.before, s.ends.after = &s.ends, &s.ends }
-
-func (s *shelf) push(t *story) {
-	last := s.ends.before
-	t.before, t.after = last, &s.ends
-	last.after, s.ends.before = t, t
-}
-
-func (t *story) unlink() {
-	t.before.after, t.after.before = t.after, t.before
-	t.before, t.after = nil, nil
-}
-
-func (l *library) init(limit int64) {
-	l.limit, l.slots = limit, map[int]*story{}
-	l.plain.init()
-	l.other.init()
-}
-
-// room reports whether so many bytes more may be kept, which it makes room for.
-func (l *library) room(n int64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.size+n > l.limit {
-		if !l.dropOldest() {
-			return false
-		}
-	}
-	return true
-}
-
-func (l *library) used(n int64) {
-	l.mu.Lock()
-	l.size += n
-	l.mu.Unlock()
-}
-
-// dropOldest lets a story go; false: there is none.
-func (l *library) dropOldest() bool {
-	for _, s := range []*shelf{&l.plain, &l.other} {
-		if t := s.ends.after; t != &s.ends {
-			t.unlink()
-			delete(l.slots, t.final.Slot)
-			l.size -= t.size
-			return true
-		}
-	}
-	return false
-}
-
-// shelve takes in the story of a session that has ended.
-func (l *library) shelve(slot int, t *story) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.size += storyCost
-	l.size += storyCost
-	l.slots[slot] = t
-	if t.notable {
-		l.other.push(t)
-	} else {
-		l.plain.push(t)
-	}
-	for l.size > l.limit && l.dropOldest() {
-	}
-}
-
-// of returns the story of a slot.
-func (l *library) of(slot int) (*Story, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.slots[slot]
-	if t == nil {
-		return nil, false
-	}
-	s := *t.final
-	s.Played = t.copies()
-	return &s, true
-}
-
 // caused notes why a client turn was released.
 func (x *exchanges) caused(st *step, why Cause) {
-	if x.player.watched == nil {
+	if x.player.watched == nil || st.Kind != session.Data {
 		return
 	}
-	if e := x.at(st.turn); e != nil && st.Kind == session.Data {
-		e.cause, e.caused = why, true
+	// A step may hold several requests, the first of which began the turn, or
+	// the rest of one, which did not.
+	for n := max(x.base, x.app); n <= st.turn; n++ {
+		if e := x.at(n); e != nil && !e.sent {
+			e.cause, e.caused = why, true
+			return
+		}
 	}
 }
 

@@ -26,12 +26,13 @@ type View struct {
 	// State is Record.State of a session that has ended, else "".
 	State string
 	// Due is when the chunk that is held was to be sent; zero: it is not known,
-	// or nothing is held. Behind is how much later than that the latest chunk was.
+	// or nothing is held. Behind is how much later than that the latest chunk was;
+	// negative: none was sent, or it is not known.
 	Due    time.Time
 	Behind time.Duration
 
-	Requests  int   // begun: requests, or client turns
-	Delivered int64 // client bytes that the application has acknowledged
+	Requests  int   // begun: requests, or client turns; of UDP: answers
+	Delivered int64 // client bytes that the application has acknowledged; -1: nobody plays them
 	Captured  int64 // client bytes
 	Answered  int64 // bytes that the application has sent; -1: it is not known
 	Served    int64 // bytes that production's server sent, as far as captured; -1: it is not known
@@ -109,11 +110,11 @@ func (h Holding) String() string { return holdingNames[h] }
 // view looks at the player.
 func (p *player) view(now time.Time) View {
 	s, w := p.s, p.watched
-	totals, _ := s.Totals()
+	totals, cause := s.Totals()
 	r := p.record
 	v := View{
 		Slot: w.slot, ID: s.ID, Copy: p.copy, Proto: s.Proto, Client: s.Client, As: p.addr, Server: s.Server, Start: s.Start, Joined: s.Joined,
-		Production: p.productionState(), Behind: w.behind,
+		Production: productionState(s, &totals, cause), Behind: w.behind,
 		Requests: p.exchanges.turnsBegun(), Captured: totals.Bytes[session.Client], Served: totals.Bytes[session.Server], Answered: w.down,
 		Verdict: compare.Uncompared, Answers: r.Answers, Routes: w.routes,
 	}
@@ -144,8 +145,9 @@ func (p *player) view(now time.Time) View {
 	return v
 }
 
-func (p *player) productionState() ProductionState {
-	switch p.cause {
+// productionState says how far production's connection has come.
+func productionState(s *session.Session, t *session.Totals, cause session.Cause) ProductionState {
+	switch cause {
 	case session.Closed:
 		return ProductionClosed
 	case session.Reset:
@@ -156,31 +158,36 @@ func (p *player) productionState() ProductionState {
 		return ProductionCaptured
 	}
 	switch {
-	case p.serverFIN || p.clientFIN:
+	case t.RST[session.Client] || t.RST[session.Server]:
+		return ProductionReset
+	case t.FIN[session.Client] || t.FIN[session.Server]:
 		return ProductionClosing
-	case p.syn != nil:
-		return ProductionOpening
+	case s.Joined || s.Proto == session.UDP || t.Accepted || t.Bytes != [2]int64{} || t.Missing != [2]int64{}:
+		return ProductionOpen
 	}
-	return ProductionOpen
+	return ProductionOpening
 }
 
 // applicationState says where the session stands, and why it does not go on.
 func (p *player) applicationState(now time.Time) (state ApplicationState, why Holding, due time.Time) {
-	if p.conn == nil && (p.udp == nil || p.udp.socket == nil) {
+	state = Open
+	if p.conn == nil && !p.record.Connected && (p.udp == nil || p.udp.socket == nil) {
 		state = Waiting
-	} else {
-		state = Open
 	}
 	switch {
+	case p.out:
+		return Ended, NotHeld, due
 	case p.connecting:
 		return Connecting, NotHeld, due
 	case p.fail.err != nil:
 		return Failed, NotHeld, due
 	case p.head >= len(p.steps):
 		switch {
-		case p.next != nil:
+		case p.next != nil && (p.finSent || p.serverRST):
 			return Held, ForClose, due
-		case p.finSent:
+		case p.next != nil:
+			return Held, ForAnswer, due
+		case p.finSent, p.record.Reset && p.conn == nil:
 			return Closing, NotHeld, due
 		case state == Waiting && p.syn != nil:
 			return state, ForAccept, due
@@ -189,24 +196,23 @@ func (p *player) applicationState(now time.Time) (state ApplicationState, why Ho
 		}
 		return state, NotHeld, due
 	}
-	st := &p.steps[p.head]
-	if pace := p.shard.cfg.Pace; pace != nil {
-		due = pace.Due(p.s.Start.Add(st.At))
-	}
 	if state == Open {
 		state = Held
 	}
+	st := &p.steps[p.head]
+	if !p.shard.begun {
+		return state, ForStart, due // nobody knows when it will
+	}
+	due = p.dueAt(st)
 	switch {
-	case !p.shard.begun:
-		return state, ForStart, time.Time{}
-	case due.After(now):
+	case p.shard.cfg.Pace != nil && due.After(now):
 		return state, ForTime, due
 	case p.shard.engine.Paused():
 		return state, ForPause, due
-	case st.SeenFIN && !p.appEOF && !st.free:
-		return state, ForClose, due
-	case p.blocked, st.Kind == session.RST && st.free:
+	case st.free: // and did not go out
 		return state, ForRoom, due
+	case st.SeenFIN && !p.appEOF:
+		return state, ForClose, due
 	case !p.closeUntil.IsZero():
 		return state, ForPort, due
 	}

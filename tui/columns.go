@@ -235,6 +235,9 @@ func routesKey(r *sessionRow, _ time.Time) entry {
 
 // countCell writes a number in four cells: 9999, 10k, 1.2M.
 func countCell(n int64) string {
+	if n < 0 { // not known
+		return none
+	}
 	if n < 10_000 {
 		return strconv.FormatInt(n, 10)
 	}

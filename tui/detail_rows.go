@@ -57,8 +57,8 @@ func notKept(cells, height int, st *styles, why string) []string {
 	return filled(out, cells, height)
 }
 
-// head says what happened, to whom, and where bytes were lost: at most a third of
-// the height.
+// head says what happened, to whom, the error, and where bytes were lost: half of
+// the height at most.
 func head(s *Story, now time.Time, cells, height int, st *styles) (out []string) {
 	said, m := headline(s, now)
 	out = styled(st.of(m), phrases(said, cells, max(1, min(3, (height+1)/4))))
@@ -66,6 +66,9 @@ func head(s *Story, now time.Time, cells, height int, st *styles) (out []string)
 		return out
 	}
 	out = append(out, assemble(cells, nil, segment{text: whoWords(s), cells: cells}))
+	if s.Failure != "" && height >= 10 && !strings.Contains(said, s.Failure) {
+		out = append(out, assemble(cells, nil, segment{"error ", 6, st.Label, false}, segment{s.Failure, cells - 6, brush{}, false}))
+	}
 	if words := ledgerWords(s); words != "" && height >= 10 {
 		out = append(out, assemble(cells, nil, segment{"bytes ", 6, st.Label, false}, segment{words, cells - 6, st.Warn, false}))
 	}
@@ -300,7 +303,7 @@ func (m *moment) requestTold(cells int, st *styles) []segment {
 		if p.Cause == replay.Timeout {
 			look = st.Warn
 		}
-	case p.Sent < 0:
+	case p.Sent < 0 && !m.unplayed:
 		state = "not sent"
 	}
 	n := min(causeCells, cells/2)
@@ -322,6 +325,8 @@ func (m *moment) answerTold(cells int, st *styles) []segment {
 		verdict, look = verdictWord(p.Verdict), st.verdictLook(p.Verdict)
 	case p.First[replay.OfApplication] >= 0:
 		verdict, look = "under way", st.Faint
+	case m.unplayed:
+		verdict = ""
 	case p.Sent < 0:
 		verdict, look = "to be asked", st.Faint
 	}

@@ -33,6 +33,10 @@ const (
 
 var exchangeModeNames = [...]string{"side by side", "unified", "hex"}
 
+// gutter is how many cells stand before each line for the sign of the difference
+// that was jumped to.
+const gutter = 1
+
 // sidesLeast is how many cells two answers side by side need; with fewer they
 // are unified.
 const sidesLeast = 60
@@ -55,7 +59,7 @@ type answers struct {
 	stop    int  // the line that was jumped to last; -1: none since
 
 	parts []exchangePart // laid out
-	width int            // that they are laid out for
+	width int            // cells that they are laid out for: all but the gutter's
 	// As drawn last:
 	height int // lines of the parts
 }
@@ -190,6 +194,7 @@ func (x *answers) nextDifference(by int) bool {
 // findStop returns the line of the difference next to a line, or -1, and how many
 // cells of text are before it.
 func (x *answers) findStop(at, by int) (line, column int) {
+	x.ready()
 	line, first := -1, 0
 	for i := range x.parts {
 		p := &x.parts[i]
@@ -220,8 +225,17 @@ func (x *answers) shownMode() exchangeMode {
 	return x.mode
 }
 
+// ready lays out what is new, once it is known how wide the panel is.
+func (x *answers) ready() {
+	if x.parts == nil && x.width > 0 {
+		x.layOut()
+		x.stop = -1
+	}
+}
+
 // lines is how many there are to be scrolled.
 func (x *answers) lines() (n int) {
+	x.ready()
 	for i := range x.parts {
 		n += x.parts[i].n
 	}
@@ -233,10 +247,10 @@ func (x *answers) view(width, height int, st styles, focused bool) []string {
 	if width <= 0 || height <= 0 {
 		return nil
 	}
-	if x.parts == nil || x.width != width {
-		x.width = width
-		x.layOut()
+	if cells := max(width-gutter, 0); x.width != cells {
+		x.width, x.parts = cells, nil
 	}
+	x.ready()
 	out := []string{x.headline(width, &st)}
 	switch {
 	case x.waits:
@@ -254,7 +268,13 @@ func (x *answers) view(width, height int, st styles, focused bool) []string {
 		p := &x.parts[i]
 		from := max(x.top-first, 0)
 		if n := min(p.n-from, height-len(out)); from < p.n && n > 0 {
-			out = append(out, p.draw(from, n, width, x.left, &st)...)
+			for l, line := range p.draw(from, n, x.width, x.left, &st) {
+				mark := " "
+				if first+from+l == x.stop {
+					mark = "▸"
+				}
+				out = append(out, st.Accent.paint(mark)+line)
+			}
 		}
 		first += p.n
 	}

@@ -112,6 +112,8 @@ func (m *Model) headLine(w int) string {
 	run := &m.run
 	state, st := "", m.st.Label
 	switch {
+	case run.Ended != "" && run.Command == "": // nothing was played
+		state = run.Ended
 	case run.Ended != "":
 		state, st = "over: "+run.Ended, m.st.Good
 		if run.Failed {
@@ -170,6 +172,12 @@ func (m *Model) rateLine(w int) string {
 		bars = 30
 	}
 	line := row{left: w}
+	if m.opt.Control == nil { // there is nothing under way
+		line.whole(m.st.Label, fmt.Sprintf("sessions %s  ", tight(m.run.Sessions.Seen)))
+		line.whole(m.st.Label, fmt.Sprintf("packets %s  ", tight(m.run.Packets)))
+		line.whole(m.st.Label, fmt.Sprintf("captured %s  ", tightBytes(m.run.Captured)))
+		return line.end()
+	}
 	for _, x := range []struct {
 		name string
 		now  string

@@ -30,7 +30,7 @@ const (
 // It holds foreign text.
 func headline(s *Story, now time.Time) (string, mood) {
 	said, m := live(s, now)
-	if s.State != "" {
+	if s.State != "" && s.Application != replay.Unplayed {
 		said, m = ended(s)
 	}
 	if wrong := differs(s); wrong != "" && s.State == "finished" {
@@ -108,7 +108,7 @@ func live(s *Story, now time.Time) (string, mood) {
 				since = sinceWords(now, s.Began.Add(m.At[replay.OfApplication]))
 			}
 		}
-		return "connecting: the application has not accepted yet" + since, moodPlain
+		return "connecting: the application has not accepted" + since, moodPlain
 	case replay.Failed:
 		because := ""
 		if s.Failure != "" {

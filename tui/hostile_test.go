@@ -19,11 +19,11 @@ var hostileTexts = map[string]string{
 	"lines":               "one\ntwo\r\nthree\rfour\tfive\vsix\x00seven\u2028eight",
 	"direction":           "user\u202etxt.exe\u2066\u200f\u202d\u061c",
 	"wide":                "検索検索👩🏽\u200d🚀हिन्दी🇩🇪🇩e\u0301\u0301\u0301ﾊﾞ ｗｉｄｅ",
-	"long":                strings.Repeat("a long line ", 1<<17),
-	"one line":            strings.Repeat("x", 1<<20),
-	"escapes without end": strings.Repeat("\x1b[31m\n\u202e検", 1<<17),
-	"marks without end":   "a" + strings.Repeat("\u0301", 1<<19),
-	"spaces":              strings.Repeat(" ", 1<<20),
+	"long":                strings.Repeat("a long line ", 1<<14),
+	"one line":            strings.Repeat("x", 1<<18),
+	"escapes without end": strings.Repeat("\x1b[31m\n\u202e検", 1<<14),
+	"marks without end":   "a" + strings.Repeat("\u0301", 1<<16),
+	"spaces":              strings.Repeat(" ", 1<<18),
 }
 
 // poison fills all texts of a value, but for those that name what they are in, with

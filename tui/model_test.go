@@ -7,6 +7,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"tcpsandbox/report"
 )
 
 // screen is a model under test, without a terminal.
@@ -387,5 +389,22 @@ func TestResize(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What is left of a run, or a capture that was never played, has no rates.
+func TestNothingUnderWay(t *testing.T) {
+	src := shopRun()
+	src.run = Run{Source: "shop.pcapng", Ended: "a capture: nothing was played", Sessions: report.Sessions{Seen: 5}, Packets: 1200, Captured: 98_000}
+	src.sessions = src.sessions[:1]
+	src.sessions[0].Delivered, src.sessions[0].Answered = -1, -1
+	s := &screen{newModel(Options{Source: src, Keeper: src}), t, src}
+	s.st = styles{}
+	s.send(tea.WindowSizeMsg{Width: 120, Height: 24})
+	s.poll()
+	golden(t, "screen_capture", s.text())
+	s.press("p", "+", "R")
+	if did := src.done(); len(did) > 0 {
+		t.Errorf("the keys did %v", did)
 	}
 }

@@ -34,7 +34,7 @@ func assemble(cells int, whole *brush, segments ...segment) string {
 			}
 		}
 		text = fit(text, n)
-		if whole == nil {
+		if whole == nil && p.text != "" {
 			text = p.look.paint(text)
 		}
 		b.WriteString(text)

@@ -50,6 +50,7 @@ type moment struct {
 	ordinal int         // how many such marks are before; of momentOmitted, number of the first exchange
 	// oneSided: it happened on one side only, and can not come any more on the other.
 	oneSided bool
+	unplayed bool // nobody asks the application
 
 	played  *replay.Played // of momentRequest and momentAnswer
 	omitted int            // of momentOmitted: how many exchanges
@@ -172,10 +173,10 @@ func playedMoments(s *Story, p *replay.Played) (rows []moment) {
 	if asked {
 		rows = append(rows, moment{
 			kind: momentRequest, way: toServer, played: p,
-			at: [2]time.Duration{p.Asked, p.Sent}, size: [2]int64{p.RequestLen, p.RequestLen},
+			at: [2]time.Duration{p.Asked, p.Sent}, size: [2]int64{p.RequestLen, p.RequestLen}, unplayed: s.Application == replay.Unplayed,
 		})
 	}
-	answer := moment{kind: momentAnswer, way: toClient, played: p, at: p.First, size: p.AnswerLen}
+	answer := moment{kind: momentAnswer, way: toClient, played: p, at: p.First, size: p.AnswerLen, unplayed: s.Application == replay.Unplayed}
 	for side := range answer.size {
 		if p.First[side] < 0 && p.AnswerLen[side] == 0 {
 			answer.size[side] = noSize

@@ -225,14 +225,20 @@ func (o *runOptions) replayFiltered(client string, tags int) string {
 
 // sawTags notes how many VLAN tags a session's packets have.
 func (p *pipeline) sawTags(s *session.Session) {
-	tags := 0
-	for wrap := range strings.SplitSeq(s.Via, ", ") {
+	tags := vlanTags(s.Via)
+	for now := p.tags.Load(); int32(tags) > now && !p.tags.CompareAndSwap(now, int32(tags)); {
+		now = p.tags.Load()
+	}
+}
+
+// vlanTags is how many tags stand around a session, outside of all else; see
+// session.Session.Via.
+func vlanTags(via string) (tags int) {
+	for wrap := range strings.SplitSeq(via, ", ") {
 		if !strings.HasPrefix(wrap, "vlan ") {
 			break
 		}
 		tags++
 	}
-	for now := p.tags.Load(); int32(tags) > now && !p.tags.CompareAndSwap(now, int32(tags)); {
-		now = p.tags.Load()
-	}
+	return tags
 }

@@ -75,7 +75,7 @@ func (c *console) release(reprint bool) {
 		fmt.Fprintf(c.err, "tcpsandbox: %s before these are not shown again\n", count(was.dropped, "message"))
 	}
 	for _, text := range was.missed {
-		fmt.Fprintln(c.err, text)
+		c.write(text)
 	}
 }
 

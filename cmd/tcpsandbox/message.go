@@ -8,7 +8,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
+	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,6 +37,7 @@ type console struct {
 	mu       sync.Mutex
 	err      io.Writer
 	terminal bool
+	dumb     bool // a terminal that can erase nothing
 	quiet    bool
 	line     bool // a progress line stands on the terminal
 
@@ -42,7 +46,7 @@ type console struct {
 
 func newConsole(quiet bool) *console {
 	_, err := unix.IoctlGetTermios(int(os.Stderr.Fd()), unix.TCGETS)
-	return &console{err: os.Stderr, terminal: err == nil, quiet: quiet}
+	return &console{err: os.Stderr, terminal: err == nil, dumb: os.Getenv("TERM") == "dumb", quiet: quiet}
 }
 
 // say tells what is going on.
@@ -79,7 +83,35 @@ func (c *console) print(kind, prefix, text string) {
 		return
 	}
 	c.clear()
-	fmt.Fprintln(c.err, prefix+text)
+	c.write(prefix + text)
+}
+
+// write writes a line, or several. It may quote an application or what came from
+// the network, and nothing in it shall act on a terminal.
+func (c *console) write(text string) {
+	if c.terminal {
+		text = harmless(text)
+	}
+	fmt.Fprintln(c.err, text)
+}
+
+// harmless leaves the escape sequences out of a text, and replaces other
+// characters that cannot be seen, but for the ends of lines and tabs.
+func harmless(text string) string {
+	unseen := func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsGraphic(r) }
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, unseen) {
+		return text
+	}
+	all := strings.Split(text, "\n") // a sequence that does not end, ends with the line
+	for i, line := range all {
+		all[i] = strings.Map(func(r rune) rune {
+			if unseen(r) {
+				return utf8.RuneError
+			}
+			return r
+		}, strings.TrimRight(ansi.Strip(line), "\r"))
+	}
+	return strings.Join(all, "\n")
 }
 
 // progress shows one line that replaces the one before; without a terminal it
@@ -95,6 +127,10 @@ func (c *console) progress(text string) {
 		return
 	}
 	if c.screen.sink != nil { // it shows progress itself
+		return
+	}
+	if c.dumb {
+		c.write("tcpsandbox: " + text)
 		return
 	}
 	if size, err := unix.IoctlGetWinsize(int(os.Stderr.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 1 {

@@ -209,7 +209,7 @@ func (p *runOptions) detail(r *replay.Record) report.Detail {
 // a line now and then.
 func (p *pipeline) showProgress() (stop func()) {
 	interval := 10 * time.Second
-	if p.con.terminal {
+	if p.con.terminal && !p.con.dumb {
 		interval = 250 * time.Millisecond
 	}
 	stopTicks := every(interval, func() { p.con.progress(p.progressLine()) })

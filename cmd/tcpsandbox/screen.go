@@ -25,7 +25,7 @@ func newStory(told *replay.Story, secrets *compare.Secrets) *tui.Story {
 		p.Request, p.Answers = nil, [2]*compare.Answer{}
 	}
 	s.Failure = secrets.Body("", told.Failure)
-	s.Facts = facts(&told.Packets)
+	s.Facts = facts(&told.Packets, told.Link)
 	return s
 }
 

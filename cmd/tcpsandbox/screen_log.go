@@ -19,11 +19,11 @@ type screenLog struct {
 	leftOut int64 // lines that there was no room for
 }
 
-// Bounds of what the screen gets at a time. To hide secrets takes 1 µs for a
+// Bounds of what the screen gets at a time. To hide secrets takes 2 µs for a
 // line of 100 bytes (BenchmarkScreenLog): with ten looks a second that comes to
 // 4 % of a core however much an application writes.
 const (
-	maxLogLines = 4000
+	maxLogLines = 2000
 	maxLogBytes = 512 << 10
 	maxLogLine  = 16 << 10
 )

@@ -45,6 +45,7 @@ type runScreen struct {
 type screenSlot struct {
 	id                  uint64
 	client              string
+	tags                int // VLAN tags; of a file's only
 	delivered, answered int64
 }
 

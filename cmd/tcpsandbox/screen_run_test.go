@@ -75,6 +75,10 @@ func (c *answering) CloseWrite() error {
 	return nil
 }
 
+func (c *answering) Facts() replay.LinkFacts {
+	return replay.LinkFacts{SegmentsIn: c.Acked(), Window: -1}
+}
+
 func (c *answering) Flush() {}
 func (c *answering) Abort() {}
 func (c *answering) Close() {}
@@ -317,6 +321,9 @@ func TestRunScreen(t *testing.T) {
 	story := s.Story(differing)
 	if story == nil || len(story.Played) != 1 || story.Played[0].Verdict != compare.Different || len(story.Facts) == 0 || story.Began.IsZero() {
 		t.Fatalf("%+v", story)
+	}
+	if !slices.ContainsFunc(story.Facts, func(f [3]string) bool { return f[0] == "segments of the server" && f[1] != "" && f[2] != "" }) {
+		t.Errorf("what the packets tell: %q", story.Facts)
 	}
 	e := s.Explain(differing, 0)
 	if e == nil || e.Verdict != compare.Different || len(e.Differences) != 1 || e.Differences[0].Place != "$.total" ||

@@ -20,10 +20,10 @@ import (
 
 func showCommand() *cobra.Command {
 	var pick picked
-	var asJSON bool
+	var asJSON, onScreen bool
 	cmd := &cobra.Command{
 		Use:   "show FILE[:PORT[/udp],…]",
-		Short: "List the sessions in a capture file",
+		Short: "List the sessions in a capture file, or browse them or a report",
 		Long: `Lists the TCP sessions in a capture file (pcap or pcapng, either gzipped; - for
 the standard input), and the UDP flows to ports such as 53/udp: who talked to
 whom, how it ended, turns, bytes each way, how long it lasted, and what the
@@ -33,7 +33,13 @@ Where not all captured client bytes can be replayed, columns say what becomes
 of them: DELIVERABLE reach an application that takes everything; GAP belong to
 a message of which the capture lacks a part; BEFORE-JOIN come before the first
 message at which a session without its beginning can be joined; UNSUPPORTED are
-of a kind that cannot be replayed. They add up to TO SERVER.`,
+of a kind that cannot be replayed. They add up to TO SERVER.
+
+With --tui the sessions are browsed on the terminal; FILE may then be the report
+of a run as well (run --report FILE.json):
+
+  tcpsandbox show --tui shop.pcapng
+  tcpsandbox show --tui run.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
@@ -49,11 +55,18 @@ of a kind that cannot be replayed. They add up to TO SERVER.`,
 			if err := pick.complete(); err != nil {
 				return usageError{cmd.CommandPath(), err}
 			}
+			if onScreen {
+				if asJSON {
+					return misuse(cmd, "--tui and --json contradict each other")
+				}
+				return browse(cmd, args[0], spec, &pick)
+			}
 			return show(os.Stdout, args[0], spec, &pick, asJSON)
 		},
 	}
 	pick.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object instead of text")
+	cmd.Flags().BoolVar(&onScreen, "tui", false, "browse the sessions on the terminal; FILE may be a report of run, too")
 	return cmd
 }
 

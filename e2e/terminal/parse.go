@@ -264,7 +264,7 @@ func (s *Screen) sequence(params string, final byte) {
 		}
 	case 'c':
 		s.answer("\x1b[?62;22c")
-	case 't': // about the window
+	case 't', 'R': // about the window; an answer of ours that the line discipline echoes
 	default:
 		s.notKnown("CSI %s %c", params, final)
 	}

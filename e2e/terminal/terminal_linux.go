@@ -33,14 +33,14 @@ type Terminal struct {
 
 	mu      sync.Mutex
 	screen  *Screen
-	bytes   int64
+	output  []byte
+	bursts  []time.Time
 	changed chan struct{} // closed at the next output
 }
 
 // Start runs a command on a new terminal, which is its standard input, output
 // and error, unless those are set, and its controlling terminal. Without an
-// environment of its own it gets this process's, with TERM=xterm-256color and
-// colours. The test's end kills it if it still runs; what it has started is its
+// environment of its own it gets [Environment]. The test's end kills it if it still runs; what it has started is its
 // own business.
 func Start(t testing.TB, cols, rows int, cmd *exec.Cmd) *Terminal {
 	t.Helper()
@@ -61,7 +61,7 @@ func Start(t testing.TB, cols, rows int, cmd *exec.Cmd) *Terminal {
 	term.reading.Go(term.read)
 
 	if cmd.Env == nil {
-		cmd.Env = environment()
+		cmd.Env = Environment()
 	}
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &unix.SysProcAttr{}
@@ -103,13 +103,14 @@ func open() (master, slave *os.File, err error) {
 	return os.NewFile(uintptr(fd), "pseudo-terminal"), slave, nil
 }
 
-// environment is this process's, but for what tells programs of its terminal.
-func environment() []string {
+// Environment is this process's, but for what tells programs of its terminal,
+// with TERM=xterm-256color; then come more variables, which override others.
+func Environment(more ...string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return slices.Contains([]string{"TERM", "COLORTERM", "COLORFGBG", "TERM_PROGRAM", "TMUX", "STY", "CI", "NO_COLOR", "COLUMNS", "LINES"}, name)
 	})
-	return append(env, "TERM=xterm-256color")
+	return append(append(env, "TERM=xterm-256color"), more...)
 }
 
 // close ends the command, too.
@@ -127,11 +128,16 @@ func (term *Terminal) close() {
 
 func (term *Terminal) read() {
 	buf := make([]byte, 32<<10)
+	var last time.Time
 	for {
 		n, err := term.master.Read(buf)
 		term.mu.Lock()
 		term.screen.Write(buf[:n])
-		term.bytes += int64(n)
+		term.output = append(term.output, buf[:n]...)
+		if now := time.Now(); n > 0 && (len(term.bursts) == 0 || now.Sub(last) > burstGap) {
+			term.bursts = append(term.bursts, now)
+		}
+		last = time.Now()
 		close(term.changed)
 		term.changed = make(chan struct{})
 		term.mu.Unlock()
@@ -255,7 +261,31 @@ func (term *Terminal) Alternate() bool {
 func (term *Terminal) Bytes() int64 {
 	term.mu.Lock()
 	defer term.mu.Unlock()
-	return term.bytes
+	return int64(len(term.output))
+}
+
+// Output returns all that the command has written, as it was written.
+func (term *Terminal) Output() []byte {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return slices.Clone(term.output)
+}
+
+// burstGap is how long nothing comes between two bursts. A frame comes in pieces
+// of 4 KB at most, as much as the kernel holds, with 50 µs between them.
+const burstGap = 5 * time.Millisecond
+
+// Bursts counts how often the command has begun to write since a moment: of a
+// full-screen program, its frames. On a busy machine two may look like one.
+func (term *Terminal) Bursts(since time.Time) (n int) {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	for _, at := range term.bursts {
+		if !at.Before(since) {
+			n++
+		}
+	}
+	return n
 }
 
 // Resize changes the terminal's size, which the command learns by SIGWINCH.

@@ -72,7 +72,7 @@ func (p page) View() tea.View {
 // A program drawn by the library that ours uses, with keys, mouse and resizing.
 func TestTerminal(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(environment(), screenVar+"=1")
+	cmd.Env = Environment(screenVar + "=1")
 	term := Start(t, 60, 12, cmd)
 	term.WaitFor("60 x 12")
 	term.WaitUntil("the alternate screen is shown", func(string) bool { return term.Alternate() })
@@ -113,7 +113,7 @@ func TestTerminal(t *testing.T) {
 func TestTmuxAgrees(t *testing.T) {
 	tm := StartTmux(t, 60, 12, "env", screenVar+"=1", fmt.Sprintf("/proc/%d/exe", os.Getpid()))
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(environment(), screenVar+"=1")
+	cmd.Env = Environment(screenVar + "=1")
 	term := Start(t, 60, 12, cmd)
 	tm.WaitFor("60 x 12")
 	term.WaitFor("60 x 12")

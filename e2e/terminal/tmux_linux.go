@@ -68,7 +68,7 @@ func (tm *Tmux) close() {
 // command is a call of tmux for our server, without the user's configuration.
 func (tm *Tmux) command(args []string) *exec.Cmd {
 	c := exec.Command("tmux", append([]string{"-S", tm.socket, "-f", "/dev/null", "-u"}, args...)...)
-	c.Env = environment()
+	c.Env = Environment()
 	return c
 }
 
@@ -111,6 +111,9 @@ func (tm *Tmux) Resize(cols, rows int) {
 func (tm *Tmux) Screen() string {
 	return strings.TrimSuffix(tm.ask("capture-pane", "-p", "-t", "test"), "\n")
 }
+
+// History returns what is shown, after what was scrolled out of it.
+func (tm *Tmux) History() string { return tm.ask("capture-pane", "-p", "-S", "-", "-t", "test") }
 
 // Alternate reports whether the alternate screen is shown.
 func (tm *Tmux) Alternate() bool {

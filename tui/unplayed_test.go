@@ -1,0 +1,33 @@
+package tui
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tcpsandbox/replay"
+)
+
+// Of a capture that nobody plays nothing is said of an application.
+func TestUnplayedTold(t *testing.T) {
+	for _, unplayed := range []bool{false, true} {
+		p := &replay.Played{Label: "GET / HTTP/1.1", HTTP: true, Asked: 1, Sent: replay.Never, First: [2]time.Duration{2, replay.Never}, Whole: [2]time.Duration{3, replay.Never}, RequestLen: 18, AnswerLen: [2]int64{40, 0}}
+		s := &Story{Story: replay.Story{View: replay.View{State: "skipped", Application: replay.Ended}}}
+		if unplayed {
+			s.Application = replay.Unplayed
+		}
+		said := ""
+		for _, row := range playedMoments(s, p) {
+			told := row.answerTold
+			if row.kind == momentRequest {
+				told = row.requestTold
+			}
+			for _, part := range told(60, &styles{}) {
+				said += part.text + " "
+			}
+		}
+		if got := strings.Contains(said, "not sent") || strings.Contains(said, "to be asked"); got == unplayed {
+			t.Errorf("unplayed %v: %q", unplayed, said)
+		}
+	}
+}
