@@ -42,9 +42,7 @@ func screenDemo(t *testing.T, w *world) {
 	s.WaitUntil("sessions wait to be opened", func(screen string) bool {
 		return len(sent(screen)) > 1 && unsent(screen) == len(sent(screen))
 	})
-	s.Send(terminal.Escape) // drops the filter
-	s.WaitUntil("all are shown", func(screen string) bool { return unsent(screen) < len(sent(screen)) })
-	s.Send("/pause up>0" + terminal.Enter)
+	s.Send("/\x15pause up>0" + terminal.Enter) // Ctrl-U empties the line
 	s.WaitUntil("only held sessions are shown", func(screen string) bool {
 		return strings.Contains(screen, "match pause up>0") && len(tableRows(screen)) > 1
 	})
