@@ -17,6 +17,7 @@ type appLog struct {
 const (
 	logLinesKept = 20_000
 	logBytesKept = 4 << 20
+	logLineLimit = 16 << 10 // of a line
 )
 
 func (a *appLog) init() { a.end = true }

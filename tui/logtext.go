@@ -1,71 +1,18 @@
 package tui
 
-// The application's log: bytes in, as they come; lines of visible text out.
+// The application's log: a line as it was written in, visible text out.
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// logLineLimit is how many bytes a line of the log may have before it becomes
-// two, so that an application that never ends its line takes no more memory.
-const logLineLimit = 16 << 10
-
-// logLines makes lines of what an application writes to its terminal. The zero
-// value is ready. It is not for concurrent use.
-type logLines struct {
-	rest     []byte // of a line that has not ended
-	returned bool   // the last line ended in a carriage return: a line end behind it is the same one
-}
-
-// add takes what came next and returns the lines that it completes. p may cut
-// lines, characters and escape sequences anywhere; it is not kept. A carriage
-// return ends a line: progress that is written over itself stays readable.
-func (l *logLines) add(p []byte) (complete []string) {
-	for _, c := range p {
-		if c == '\n' && !l.returned || c == '\r' && len(l.rest) > 0 {
-			complete = append(complete, logText(string(l.rest)))
-			l.rest = l.rest[:0]
-			l.returned = c == '\r'
-			continue
-		}
-		if c == '\n' || c == '\r' {
-			l.returned = l.returned && c == '\r'
-			continue
-		}
-		l.returned = false
-		if len(l.rest) == logLineLimit {
-			n := wholeRunes(l.rest)
-			complete = append(complete, logText(string(l.rest[:n])))
-			l.rest = append(l.rest[:0], l.rest[n:]...)
-		}
-		l.rest = append(l.rest, c)
-	}
-	return complete
-}
-
-// last returns the line that has not ended, "" if there is none, as it is now.
-func (l *logLines) last() string { return logText(string(l.rest)) }
-
-// wholeRunes returns how much of p comes before a character that is cut off.
-func wholeRunes(p []byte) int {
-	for i := 1; i < utf8.UTFMax && i <= len(p); i++ {
-		if utf8.RuneStart(p[len(p)-i]) {
-			if !utf8.FullRune(p[len(p)-i:]) {
-				return len(p) - i
-			}
-			break
-		}
-	}
-	return len(p)
-}
-
 // tabStop is where a terminal goes at a tab: to the next multiple of it.
 const tabStop = 8
 
 // logText makes a line of an application's log visible. Its escape sequences
-// say how to paint a screen that is not there, so they are left out. A tab goes to the next stop, as logs use it for
-// columns.
+// say how to paint a screen that is not there, so they are left out. A tab goes
+// to the next stop, as logs use it for columns.
 //
 // A sequence that does not end, ends with the line (ECMA-48 §5.4 to §5.6 have
 // its forms).

@@ -35,55 +35,14 @@ func TestLogText(t *testing.T) {
 	}
 }
 
-func TestLogLines(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		in   string
-		want []string
-		last string
-	}{
-		{"nothing", "", nil, ""},
-		{"lines", "a\nb\nc", []string{"a", "b"}, "c"},
-		{"empty ones", "\n\na\n", []string{"", "", "a"}, ""},
-		{"line ends of a terminal", "a\r\n\r\nb\r\r\nc\r\n", []string{"a", "", "b", "c"}, ""},
-		{"progress", "10%\r20%\r\r30%\r\ndone", []string{"10%", "20%", "30%"}, "done"},
-		{"a title without end takes its line only", "a\x1b]0;t\nb\n", []string{"a", "b"}, ""},
-		{"a line without end", strings.Repeat("x", logLineLimit-1) + "éy\n", []string{strings.Repeat("x", logLineLimit-1), "éy"}, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var l logLines
-			got := l.add([]byte(tt.in))
-			if !slices.Equal(got, tt.want) || l.last() != tt.last {
-				t.Errorf("got %.100q and %.100q, want %.100q and %.100q", got, l.last(), tt.want, tt.last)
-			}
-		})
+// Whatever an application writes, the line has nothing that steers.
+func FuzzLogText(f *testing.F) {
+	for _, s := range seeds {
+		f.Add(s)
 	}
-}
-
-// However an application's output is cut into pieces, the lines are the same, and
-// none of them steers the terminal.
-func FuzzLogLines(f *testing.F) {
-	for i, s := range seeds {
-		f.Add([]byte(s+"\n"+s), uint8(i))
-	}
-	f.Add([]byte("\x1b]0;t\x1b\\a\x1bPx\u009c\r\nb\x1b[3"), uint8(1))
-	f.Fuzz(func(t *testing.T, p []byte, size uint8) {
-		var whole, pieces logLines
-		want := whole.add(p)
-		var got []string
-		for piece := range slices.Chunk(p, 1+int(size)) {
-			got = append(got, pieces.add(slices.Clone(piece))...)
-		}
-		if !slices.Equal(got, want) || pieces.last() != whole.last() {
-			t.Errorf("in pieces %q, as a whole %q", got, want)
-		}
-		for _, line := range append(want, whole.last()) {
-			if left := steers(line); left != "" {
-				t.Errorf("%q: %q is left", line, left)
-			}
-			if method.StringWidth(line) != width(line) {
-				t.Errorf("%q: width %d, the renderer's %d", line, width(line), method.StringWidth(line))
-			}
+	f.Fuzz(func(t *testing.T, s string) {
+		if left := steers(logText(s)); left != "" {
+			t.Errorf("%q is left of %q", left, s)
 		}
 	})
 }
