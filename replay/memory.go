@@ -18,6 +18,9 @@ const (
 	// playerCost is a player without a connection and its session, and what
 	// capture keeps of it.
 	playerCost = 3 << 10
+	// watchedCost is what is noted of a player for those who watch, without what
+	// stories count by themselves.
+	watchedCost = 1536
 	// connCost is a connection: 6.4 KB of netstack's when idle, some 12 KB with
 	// its buffers once a request has been answered.
 	connCost = 12 << 10

@@ -153,6 +153,9 @@ func (p *player) step(now time.Time) {
 		p.known = true
 		p.shard.live[p] = struct{}{}
 		p.hold(playerCost)
+		if p.watched != nil {
+			p.hold(watchedCost)
+		}
 	}
 	p.touched = now
 	p.newsworthy()

@@ -246,7 +246,7 @@ func TestViewStates(t *testing.T) {
 func TestShedIsNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{serve: hangs}
-		a := watch(t, Config{Dial: n.dial, MaxHeld: playerCost + connCost + 1000})
+		a := watch(t, Config{Dial: n.dial, MaxHeld: playerCost + watchedCost + connCost + 1000})
 		defer a.stop()
 		one, two := oneSession(false), oneSession(false)
 		two.ID = 2

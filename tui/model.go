@@ -14,6 +14,8 @@ type Options struct {
 	Source  Source
 	Control Control // nil: there is nothing to control
 	Keeper  Keeper  // nil: nothing can be kept
+	// Memory bounds, in bytes, what the table of sessions takes; 0: nothing does.
+	Memory int64
 	// Input and Output are the terminal; nil: the standard ones.
 	Input  io.Reader
 	Output *os.File
@@ -99,6 +101,7 @@ const noteTime = 6 * time.Second
 func newModel(opt Options) *Model {
 	m := &Model{opt: opt, keys: newKeys(), st: newStyles(true), slot: -1}
 	m.log.init()
+	m.sessions.rows.limit = opt.Memory
 	return m
 }
 

@@ -90,7 +90,7 @@ func (r *rows) sort(column int, reverse bool) {
 	r.column, r.reverse = column, reverse
 	all := r.all[:0]
 	for slot := range r.slots {
-		if r.at(slot).known {
+		if r.at(slot) != nil {
 			all = append(all, r.entry(int32(slot), r.now))
 		}
 	}

@@ -31,6 +31,11 @@ type rows struct {
 	blocks []*block // by slot
 	slots  int      // all slots are less
 	total  int      // sessions there are
+	limit  int64    // of memory, in bytes; 0: none
+	texts  int64    // bytes of it that routes take
+	floor  int64    // what they took when some were let go last
+	gone   int      // sessions that were let go for it; see forget
+	pinned int      // a slot that is not
 
 	column  int // of columns
 	reverse bool
@@ -52,23 +57,22 @@ type rows struct {
 	widest [len(columns)]int // cells of its texts so far, of a column that grows
 }
 
-// blockRows makes a block some 200 KB: what one session takes, and never copied
-// as slices are when they grow.
+// blockRows makes a block 4 KB, which is never copied as slices are when they
+// grow.
 const blockRows = 512
 
-type block [blockRows]sessionRow
+type block [blockRows]*sessionRow
 
 // sessionRow is a session. 100,000 take 480 bytes each, with all that is in rows
 // (TestRowMemory).
 type sessionRow struct {
 	view   replay.View // without Routes
 	routes *routeList
-	// text has the addresses: client, server, and as where that is not the
+	// text has the addresses, and is never empty: client, server, and as where that is not the
 	// client, divided by spaces.
 	text   string
 	client uint8 // its length in text
 	server uint8 // where it ends
-	known  bool
 }
 
 // route is shared by all lists that have it, and a list by all sessions.
@@ -80,11 +84,16 @@ type (
 	}
 )
 
-// at returns the row of a slot that is less than slots.
-func (r *rows) at(slot int) *sessionRow { return &r.blocks[slot/blockRows][slot%blockRows] }
+// at returns the row of a slot that is less than slots; nil: there is none.
+func (r *rows) at(slot int) *sessionRow {
+	if b := r.blocks[slot/blockRows]; b != nil {
+		return b[slot%blockRows]
+	}
+	return nil
+}
 
 // has tells whether there is such a session.
-func (r *rows) has(slot int) bool { return slot >= 0 && slot < r.slots && r.at(slot).known }
+func (r *rows) has(slot int) bool { return slot >= 0 && slot < r.slots && r.at(slot) != nil }
 
 // view returns a session as it was last applied. Its Routes are the caller's.
 func (r *rows) view(slot int) replay.View {
@@ -114,8 +123,9 @@ func (r *rows) apply(views []replay.View, now time.Time) {
 		r.reach(v.Slot)
 		row, slot := r.at(v.Slot), int32(v.Slot)
 		switch {
-		case !row.known:
+		case row == nil:
 			r.total++
+			row = r.add(v.Slot)
 			r.set(row, v)
 			r.move(slot)
 		case r.moved[slot]:
@@ -135,6 +145,10 @@ func (r *rows) apply(views []replay.View, now time.Time) {
 		r.merge()
 		reshow = true
 	}
+	if r.over() {
+		r.forget()
+		reshow = false
+	}
 	if reshow {
 		r.show()
 	}
@@ -146,7 +160,7 @@ func (r *rows) reach(slot int) {
 		return
 	}
 	for slot/blockRows >= len(r.blocks) {
-		r.blocks = append(r.blocks, new(block))
+		r.blocks = append(r.blocks, nil)
 	}
 	r.slots = slot + 1
 	n := r.slots - len(r.match)
@@ -155,10 +169,21 @@ func (r *rows) reach(slot int) {
 	r.due = append(r.due, make([]bool, n)...)
 }
 
+// add makes a row, of which nothing is known yet.
+func (r *rows) add(slot int) *sessionRow {
+	b := &r.blocks[slot/blockRows]
+	if *b == nil {
+		*b = new(block)
+	}
+	row := new(sessionRow)
+	(*b)[slot%blockRows] = row
+	return row
+}
+
 // set writes down what a session looks like.
 func (r *rows) set(row *sessionRow, v *replay.View) {
-	same := row.known && row.view.Client == v.Client && row.view.Server == v.Server && row.view.As == v.As
-	row.known, row.view = true, *v
+	same := row.text != "" && row.view.Client == v.Client && row.view.Server == v.Server && row.view.As == v.As
+	row.view = *v
 	row.view.Routes = nil
 	row.view.State = r.word(v.State)
 	if !same {
@@ -210,6 +235,7 @@ func (r *rows) list(texts []string) *routeList {
 		}
 		r.lists = append(r.lists, known)
 		r.listed[string(joined)] = known
+		r.texts += listCost + int64(len(joined)) + 8*int64(len(texts))
 	}
 	return known
 }
@@ -224,6 +250,7 @@ func (r *rows) route(text string) *route {
 			r.routes = map[string]*route{}
 		}
 		r.routes[text] = known
+		r.texts += routeCost + 2*int64(len(text))
 	}
 	return known
 }
@@ -284,7 +311,7 @@ func (r *rows) show() {
 func (r *rows) pick(f filter) {
 	r.filter = f
 	for slot := range r.slots {
-		if row := r.at(slot); row.known {
+		if row := r.at(slot); row != nil {
 			r.match[slot] = f.match(row, r.now)
 		}
 	}
@@ -314,7 +341,7 @@ func (r *rows) index(slot int) (before int, shown bool) {
 // find returns the slot of a session; -1: there is none.
 func (r *rows) find(id uint64, copy int) int {
 	for slot := range r.slots {
-		if row := r.at(slot); row.known && row.view.ID == id && row.view.Copy == copy {
+		if row := r.at(slot); row != nil && row.view.ID == id && row.view.Copy == copy {
 			return slot
 		}
 	}

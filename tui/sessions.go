@@ -28,6 +28,7 @@ func (s *sessions) apply(views []replay.View, now time.Time) {
 	if s.rows.total == 0 {
 		s.slot = -1
 	}
+	s.rows.pinned = s.slot
 	s.rows.apply(views, now)
 	s.settle()
 }
@@ -220,13 +221,23 @@ func (s *sessions) footer() string {
 	case n == 0:
 		return "" // nothing says so
 	case s.text != "" && s.follow:
-		return fmt.Sprintf(" the newest (f) of %d of %d that match %s (/ changes the filter, esc drops it)", n, s.rows.total, s.text)
+		return fmt.Sprintf(" the newest (f) of %d of %d that match %s (/ changes the filter, esc drops it)", n, s.rows.total, s.text) + s.gone()
 	case s.text != "":
-		return fmt.Sprintf(" %d of %d match %s (/ changes the filter, esc drops it)", n, s.rows.total, s.text)
+		return fmt.Sprintf(" %d of %d match %s (/ changes the filter, esc drops it)", n, s.rows.total, s.text) + s.gone()
 	case s.follow:
-		return " follows the newest session (f)"
+		return " follows the newest session (f)" + s.gone()
+	case s.rows.gone > 0:
+		return " " + strings.TrimPrefix(s.gone(), ", ")
 	}
 	return ""
+}
+
+// gone says how many sessions are not in the table any more; "": all are.
+func (s *sessions) gone() string {
+	if s.rows.gone == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d that ended are not listed any more: the memory for them is full", s.rows.gone)
 }
 
 // nothing says why there are no rows.

@@ -65,7 +65,7 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 			leave()
 		}
 	}()
-	if err := tui.Show(screen, tui.Options{Source: shown, Control: steering, Keeper: shown, Input: tty, Output: os.Stdout}); err != nil {
+	if err := tui.Show(screen, tui.Options{Source: shown, Control: steering, Keeper: shown, Memory: o.tableLimit() / 4 * 3, Input: tty, Output: os.Stdout}); err != nil {
 		con.warn("the screen has failed: %v", err)
 	}
 	leave()

@@ -117,7 +117,7 @@ func (p *pipeline) open() error {
 		Choice:        choice,
 		Multiply:      p.opt.multiply,
 		Clients:       p.opt.clients,
-		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2 - p.opt.findingsLimit()/2 - p.opt.storiesLimit()/2,
+		MaxHeld:       p.opt.heldLimit() - p.opt.storeLimit()/2 - p.opt.findingsLimit()/2 - (p.opt.storiesLimit()+p.opt.tableLimit())/2,
 		Hold:          true,
 	}
 	var engines []*replay.Engine

@@ -36,7 +36,8 @@ type runScreen struct {
 	endShown bool
 
 	mu    sync.Mutex
-	slots []screenSlot
+	slots map[int]screenSlot
+	ends  [2][]int // slots of sessions that have ended, the oldest first; second: notable ones
 	saved map[int]savedSession
 	over  *report.Result // nil: the run has not ended
 }
@@ -48,6 +49,11 @@ type screenSlot struct {
 	tags                int // VLAN tags; of a file's only
 	delivered, answered int64
 }
+
+// slotShare is how much of the table's memory there is for each slot of a session
+// that has ended, in bytes. A quarter of it is the slot's own, so that as many are
+// remembered as the rest has room for.
+const slotShare = 640
 
 // sessionCopy names a session, or a copy of it.
 type sessionCopy struct {
@@ -64,7 +70,7 @@ type savedSession struct {
 // newRunScreen returns what shows a run that is open. runOptions.screen must have been
 // set before the pipeline was opened.
 func newRunScreen(p *pipeline) *runScreen {
-	s := &runScreen{p: p, log: new(screenLog), saved: map[int]savedSession{}, noisy: map[sessionCopy]replay.View{}}
+	s := &runScreen{p: p, log: new(screenLog), slots: map[int]screenSlot{}, saved: map[int]savedSession{}, noisy: map[sessionCopy]replay.View{}}
 	s.run = tui.Run{Source: strings.Join(p.opt.captures, ", "), Command: p.app.line, Limit: p.opt.memory}
 	if p.old != nil {
 		s.run.Command = p.lines()
@@ -78,6 +84,16 @@ func (o *runOptions) storiesLimit() int64 {
 		return 0
 	}
 	return min(64<<20, o.heapLimit()/8)
+}
+
+// tableLimit is how much of the heap the screen's table of sessions may take, in
+// bytes, with what is remembered here of each. With more of them it would lag: 128
+// MB are 200,000 sessions.
+func (o *runOptions) tableLimit() int64 {
+	if !o.screen {
+		return 0
+	}
+	return min(128<<20, o.heapLimit()/8)
 }
 
 // watch says how the application's sessions are watched; nil: nobody does.
@@ -126,20 +142,40 @@ func (s *runScreen) note(views []replay.View) {
 	defer s.mu.Unlock()
 	for i := range views {
 		v := &views[i]
-		for v.Slot >= len(s.slots) {
-			s.slots = append(s.slots, screenSlot{})
-		}
-		at := &s.slots[v.Slot]
+		at := s.slots[v.Slot]
 		if at.id == 0 {
 			at.id, at.client = v.ID, v.Client.String()
 		}
 		s.uploaded += v.Delivered - at.delivered
 		s.answered += v.Answered - at.answered
 		at.delivered, at.answered = v.Delivered, v.Answered
+		s.slots[v.Slot] = at
+		if v.State != "" {
+			s.endedSlot(v)
+		}
 		if s.p.old != nil && v.State != "" && (v.Verdict == compare.Different || v.Verdict == compare.Missing) && len(s.noisy) < report.DetailLimit {
 			s.noisy[sessionCopy{v.ID, v.Copy}] = *v
 		}
 	}
+}
+
+// endedSlot notes that a session has ended. Beyond what the table has room for
+// what is known of the oldest goes, as there: what went as production's first.
+func (s *runScreen) endedSlot(v *replay.View) {
+	kind := 0
+	if v.Application == replay.Failed || v.Verdict == compare.Different || v.Verdict == compare.Missing {
+		kind = 1
+	}
+	s.ends[kind] = append(s.ends[kind], v.Slot)
+	if int64(len(s.ends[0])+len(s.ends[1])) <= s.p.opt.tableLimit()/slotShare {
+		return
+	}
+	oldest := &s.ends[0]
+	if len(*oldest) == 0 {
+		oldest = &s.ends[1]
+	}
+	delete(s.slots, (*oldest)[0])
+	*oldest = (*oldest)[1:]
 }
 
 // progress brings the counters up to date.
@@ -237,10 +273,8 @@ func (s *runScreen) settled(r *report.Result) (views []replay.View) {
 func (s *runScreen) slot(n int) (screenSlot, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n < 0 || n >= len(s.slots) || s.slots[n].id == 0 {
-		return screenSlot{}, false
-	}
-	return s.slots[n], true
+	at, ok := s.slots[n]
+	return at, ok
 }
 
 // Story implements tui.Source. The exchanges come without their texts, which

@@ -532,3 +532,31 @@ func BenchmarkPoll(b *testing.B) {
 		s.Poll()
 	}
 }
+
+// A run may last for weeks.
+func TestScreenForgetsSlots(t *testing.T) {
+	o := &runOptions{screen: true}
+	o.memory = o.minMemory() + 64<<20
+	s := newRunScreen(&pipeline{opt: o, app: &stand{}})
+	most := int(o.tableLimit() / slotShare)
+	view := func(slot int, state string, verdict compare.Verdict) []replay.View {
+		return []replay.View{{Slot: slot, ID: uint64(slot + 1), State: state, Verdict: verdict, Delivered: 10, Answered: 20}}
+	}
+	s.note(view(0, "", compare.Identical))
+	s.note(view(1, "finished", compare.Different))
+	for slot := 2; slot < 3*most; slot++ {
+		s.note(view(slot, "", compare.Identical))
+		s.note(view(slot, "finished", compare.Identical))
+	}
+	if n := len(s.slots); n > most+1 {
+		t.Errorf("%d slots are remembered, want %d at most", n, most+1)
+	}
+	for slot, want := range map[int]bool{0: true, 1: true, 2: false, 3*most - 1: true} {
+		if _, ok := s.slot(slot); ok != want {
+			t.Errorf("slot %d is remembered: %v, want %v", slot, ok, want)
+		}
+	}
+	if want := int64(3 * most * 10); s.uploaded != want || s.answered != 2*want {
+		t.Errorf("%d bytes up and %d down, want %d and %d", s.uploaded, s.answered, want, 2*want)
+	}
+}
