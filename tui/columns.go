@@ -87,17 +87,34 @@ var columns = [...]column{
 		cell: func(r *sessionRow, _ time.Time) string { return measuredCell(r.view.FirstProduction) },
 		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(int64(r.view.FirstProduction)) }},
 	upColumn: {title: "up", right: true, from: 105, min: 5, down: true,
-		cell: func(r *sessionRow, _ time.Time) string { return countCell(r.view.Delivered) },
-		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(r.view.Delivered) }},
+		cell: func(r *sessionRow, _ time.Time) string { return countCell(r.up()) },
+		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(r.up()) }},
 	downColumn: {title: "down", right: true, from: 111, min: 5, down: true,
-		cell: func(r *sessionRow, _ time.Time) string { return countCell(r.view.Answered) },
-		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(r.view.Answered) }},
+		cell: func(r *sessionRow, _ time.Time) string { return countCell(r.down()) },
+		key:  func(r *sessionRow, _ time.Time) entry { return signedKey(r.down()) }},
 	protoColumn: {title: "proto", from: 190, min: 5,
 		cell: func(r *sessionRow, _ time.Time) string { return r.view.Proto.String() },
 		key:  func(r *sessionRow, _ time.Time) entry { return entry{hi: uint64(r.view.Proto)} }},
 	asColumn: {title: "as", from: 184, min: 21, grows: true, cell: asCell,
 		key: func(r *sessionRow, _ time.Time) entry { return addressKey(r.view.As) }},
 	routesColumn: {title: "routes", from: 140, min: 20, cell: routesCell, key: routesKey, routes: true},
+}
+
+// up is how many bytes reached the application, of a capture that nobody plays
+// the server; -1: it is not known.
+func (r *sessionRow) up() int64 {
+	if r.view.Application == replay.Unplayed {
+		return r.view.Captured
+	}
+	return r.view.Delivered
+}
+
+// down is how many bytes the client was answered, as up.
+func (r *sessionRow) down() int64 {
+	if r.view.Application == replay.Unplayed {
+		return r.view.Served
+	}
+	return r.view.Answered
 }
 
 // signedKey orders numbers.

@@ -77,8 +77,8 @@ var numberKeys = map[string]struct {
 		return int64(r.view.FirstApplication), r.view.FirstApplication > 0
 	}, false},
 	"requests": {parseNumber, func(r *sessionRow, _ time.Time) (int64, bool) { return int64(r.view.Requests), true }, false},
-	"up":       {parseSize, func(r *sessionRow, _ time.Time) (int64, bool) { return r.view.Delivered, true }, false},
-	"down":     {parseSize, func(r *sessionRow, _ time.Time) (int64, bool) { return r.view.Answered, true }, false},
+	"up":       {parseSize, func(r *sessionRow, _ time.Time) (int64, bool) { return r.up(), true }, false},
+	"down":     {parseSize, func(r *sessionRow, _ time.Time) (int64, bool) { return r.down(), true }, false},
 }
 
 const keyNames = "client: server: port: state: verdict: route: id: behind> latency> requests> up> down>"

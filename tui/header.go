@@ -162,7 +162,8 @@ func (m *Model) headLine(w int) string {
 	return line.end() + " " + st.paint(fit(state, min(w-1, width(state))))
 }
 
-// rateLine: sessions, requests and bytes a second, now and in the last minute.
+// rateLine: sessions, requests and bytes a second, now and in the last minute;
+// the result, once there is one.
 func (m *Model) rateLine(w int) string {
 	bars := 6
 	if w >= 110 {
@@ -172,6 +173,16 @@ func (m *Model) rateLine(w int) string {
 		bars = 30
 	}
 	line := row{left: w}
+	if run := &m.run; run.Verdict != "" {
+		sign, st := "✓ ", m.st.Good
+		if run.Failed {
+			sign, st = "✗ ", m.st.Bad
+		}
+		line.add(st, sign+run.Verdict+"  ")
+		line.whole(m.st.Label, fmt.Sprintf("sessions %s  ", tight(run.Sessions.Seen)))
+		line.whole(m.st.Label, fmt.Sprintf("packets %s  ", tight(run.Packets)))
+		return line.end()
+	}
 	if m.opt.Control == nil { // there is nothing under way
 		line.whole(m.st.Label, fmt.Sprintf("sessions %s  ", tight(m.run.Sessions.Seen)))
 		line.whole(m.st.Label, fmt.Sprintf("packets %s  ", tight(m.run.Packets)))
@@ -249,7 +260,7 @@ func (m *Model) verdictLine(w int) string {
 		}
 		line.whole(m.st.Warn, fmt.Sprintf("! %d %s", n, words))
 	}
-	return line.ending(m.st.Label, run.Verdict)
+	return line.end()
 }
 
 // tight and the others write a figure without padding.

@@ -53,9 +53,14 @@ func ended(s *Story) (string, mood) {
 	never := lostWords(s, "never arrived")
 	switch s.State {
 	case "finished":
-		switch n := comparedAnswers(s); {
+		n, not := comparedAnswers(s), s.Answers[compare.Uncompared]
+		switch {
+		case n == 0 && not > 0:
+			return fmt.Sprintf("finished: %s not compared", howMany(not, "answer")), moodPlain
 		case n == 0:
 			return "finished: no answer to compare", moodPlain
+		case not > 0:
+			return fmt.Sprintf("finished: %d of %d answers compared, as production's", n, n+not), moodPlain
 		case n == 1:
 			return "finished: the answer is as production's", moodGood
 		default:
@@ -211,9 +216,44 @@ func differs(s *Story) string {
 		words = append(words, fmt.Sprintf("%d of %s missing", missing, howMany(n, "answer")))
 	}
 	if different+missing == 0 && s.Verdict == compare.Different {
-		words = append(words, "differs in how the connection ended")
+		words = append(words, endedOtherwise(s.Place))
+	}
+	if n := reconnected(s); n > 0 {
+		words = append(words, "the application ended the connection early, and was connected to again")
+		if n > 1 {
+			words[len(words)-1] += fmt.Sprintf(", %d times", n)
+		}
 	}
 	return strings.Join(words, ", ")
+}
+
+// endedOtherwise says how the application ended the connection, if that is all
+// that differs; place is one of compare.Close.
+func endedOtherwise(place string) string {
+	said := "differs in how the connection ended"
+	switch place {
+	case "close early":
+		said += ": the application closed before the client"
+	case "close late":
+		said += ": the application closed only when the client had"
+	case "close missing":
+		said += ": the application kept it open"
+	case "close reset":
+		said += ": the application reset it"
+	case "close not reset":
+		said += ": production reset it, the application did not"
+	}
+	return said
+}
+
+// reconnected is how often the session went on over a new connection.
+func reconnected(s *Story) (n int) {
+	for i := range s.Marks {
+		if s.Marks[i].What == replay.Reconnects {
+			n++
+		}
+	}
+	return n
 }
 
 // comparedAnswers is how many answers have a verdict.
@@ -252,8 +292,8 @@ func noun(s *Story) string {
 	switch {
 	case s.Proto == session.UDP:
 		return "datagram"
-	case len(s.Played) > 0 && !s.Played[0].HTTP:
-		return "turn"
+	case len(s.Played) > 0 && !s.Played[0].HTTP && s.Production != replay.ProductionUnknown:
+		return "turn" // of a report nobody knows
 	}
 	return "request"
 }

@@ -61,6 +61,13 @@ func TestHeadline(t *testing.T) {
 		{of(state("finished"), verdicts(6, 1, 0), set(func(s *Story) { s.Place = "$.total" })), "differs in 1 of 7 answers: $.total", moodWarn},
 		{of(state("finished"), verdicts(6, 0, 1)), "1 of 7 answers missing", moodWarn},
 		{of(state("finished"), verdicts(7, 0, 0), set(func(s *Story) { s.Verdict = compare.Different })), "differs in how the connection ended", moodWarn},
+		{of(state("finished"), verdicts(7, 0, 0), set(func(s *Story) { s.Verdict, s.Place = compare.Different, "close missing" })), "differs in how the connection ended: the application kept it open", moodWarn},
+		{of(state("finished"), verdicts(7, 0, 0), set(func(s *Story) { s.Marks = []replay.Mark{{What: replay.Reconnects}} })), "the application ended the connection early, and was connected to again", moodWarn},
+		{of(state("finished"), verdicts(1, 0, 2), set(func(s *Story) {
+			s.Marks = []replay.Mark{{What: replay.Reconnects}, {What: replay.Reconnects}}
+		})), "2 of 3 answers missing, the application ended the connection early, and was connected to again, 2 times", moodWarn},
+		{of(state("finished"), verdicts(1, 0, 0), set(func(s *Story) { s.Answers[compare.Uncompared] = 2 })), "finished: 1 of 3 answers compared, as production's", moodPlain},
+		{of(state("finished"), set(func(s *Story) { s.Answers[compare.Uncompared] = 2 })), "finished: 2 answers not compared", moodPlain},
 		{
 			of(state("reset"), verdicts(2, 0, 0), lost(session.Refused, 78)),
 			"failed: the application reset the connection after answering 2 of 3 requests, 78 bytes never arrived", moodBad,
@@ -74,6 +81,10 @@ func TestHeadline(t *testing.T) {
 		{of(state("unanswered"), verdicts(2, 0, 1), set(func(s *Story) {
 			s.Played[0].Verdict = compare.Missing
 		})), "failed: the application left 1 of 3 requests, GET /a, unanswered", moodBad},
+		{of(state("reset"), verdicts(2, 0, 0), set(func(s *Story) { s.Played[0].HTTP = false })), "failed: the application reset the connection after answering 2 of 3 turns", moodBad},
+		{of(state("reset"), verdicts(2, 0, 0), set(func(s *Story) {
+			s.Played[0].HTTP, s.Production = false, replay.ProductionUnknown
+		})), "failed: the application reset the connection after answering 2 of 3 requests", moodBad},
 		{of(state("pending"), verdicts(2, 0, 0)), "failed: the run ended before all was played after answering 2 of 3 requests", moodBad},
 		{of(state("shed"), lost(session.Shed, 9)), "failed: dropped over the limit on memory (--max-memory), 9 bytes never arrived", moodBad},
 		{of(state("unsupported"), set(func(s *Story) { s.Failure = "UDP" })), "failed: it cannot be replayed (UDP)", moodBad},

@@ -344,3 +344,20 @@ func BenchmarkView(b *testing.B) {
 	st := newStyles(true)
 	loop(b, func(int) { s.view(200, 50, st, true, epoch) })
 }
+
+// Each number that the table shows has its place in the order.
+func TestColumnsOrderWhatTheyShow(t *testing.T) {
+	row := func(n int) *sessionRow {
+		d := time.Duration(n) * time.Millisecond
+		return &sessionRow{view: replay.View{
+			ID: uint64(n), Application: replay.Open, Requests: n, Delivered: int64(n), Answered: int64(n), Behind: d,
+			FirstProduction: d, FirstApplication: d,
+		}}
+	}
+	for _, c := range []int{numberColumn, requestsColumn, behindColumn, latencyColumn, inProductionColumn, upColumn, downColumn} {
+		few, many := columns[c].key(row(5), epoch), columns[c].key(row(700), epoch)
+		if few.hi > many.hi || few.hi == many.hi && few.lo >= many.lo {
+			t.Errorf("%s: %v is not before %v", columns[c].title, few, many)
+		}
+	}
+}

@@ -31,3 +31,21 @@ func TestUnplayedTold(t *testing.T) {
 		}
 	}
 }
+
+// Of a capture that nobody plays the bytes are those that were captured.
+func TestUnplayedBytes(t *testing.T) {
+	r := &sessionRow{view: replay.View{Application: replay.Unplayed, Captured: 356, Served: 416, Delivered: -1, Answered: -1}}
+	var now time.Time
+	for c, want := range map[int]string{upColumn: "356", downColumn: "416"} {
+		if got := columns[c].cell(r, now); got != want {
+			t.Errorf("%s: %q, want %q", columns[c].title, got, want)
+		}
+	}
+	if columns[upColumn].key(r, now) == columns[downColumn].key(r, now) {
+		t.Error("the order does not tell 356 from 416")
+	}
+	r.view.Application, r.view.Delivered, r.view.Answered = replay.Open, 7, 8
+	if up, down := columns[upColumn].cell(r, now), columns[downColumn].cell(r, now); up != "7" || down != "8" {
+		t.Errorf("played: %s up, %s down", up, down)
+	}
+}

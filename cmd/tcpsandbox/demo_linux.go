@@ -57,8 +57,9 @@ func (notRootError) Hint() string { return "sudo " + commandLine(os.Args) }
 // demonstration is a demo under way.
 type demonstration struct {
 	out     io.Writer
-	program string // as the user typed it
-	noTUI   bool   // run does not open its screen, though there may be a terminal
+	program string   // as the user typed it
+	noTUI   bool     // run does not open its screen, though there may be a terminal
+	outs    [2]*gate // the background programs' output and errors
 	spaces  map[string]*demoNamespace
 	running []*demoProcess
 }
@@ -66,6 +67,7 @@ type demonstration struct {
 // play shows everything and returns the result of run.
 func (d *demonstration) play(ctx context.Context, duration time.Duration) (*report.Result, error) {
 	fmt.Fprint(d.out, demoPicture)
+	d.outs = [2]*gate{{out: d.out}, {out: os.Stderr}}
 	var err error
 	if d.spaces, err = buildDemoNetwork(); err != nil {
 		return nil, err
@@ -73,10 +75,10 @@ func (d *demonstration) play(ctx context.Context, duration time.Duration) (*repo
 	for _, line := range demoNetwork() {
 		fmt.Fprintln(d.out, "$", line)
 	}
-	if _, err := d.start(demoServerStep(), d.out, nil, true); err != nil {
+	if _, err := d.start(demoServerStep(), d.outs[0], nil, true); err != nil {
 		return nil, err
 	}
-	open := &firstLine{out: d.out, seen: make(chan struct{})}
+	open := &firstLine{out: d.outs[0], seen: make(chan struct{})}
 	clients, err := d.start(demoClientsStep(), open, nil, true)
 	if err != nil {
 		return nil, err
@@ -104,6 +106,12 @@ func (d *demonstration) run(ctx context.Context, duration time.Duration) (*repor
 	reports, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
+	}
+	if d.onScreen() {
+		for _, g := range d.outs {
+			g.shut()
+			defer g.open()
+		}
 	}
 	p, err := d.start(demoRunStep(d.program, duration, d.noTUI), d.out, theirs, false)
 	theirs.Close()
@@ -133,6 +141,9 @@ func (d *demonstration) run(ctx context.Context, duration time.Duration) (*repor
 	}
 }
 
+// onScreen reports whether run may open its screen.
+func (d *demonstration) onScreen() bool { return !d.noTUI && hasTerminal() }
+
 // demoProcess is a program of the demo. It dies with the demo.
 type demoProcess struct {
 	cmd   *exec.Cmd
@@ -159,10 +170,13 @@ func (d *demonstration) start(step demoStep, out io.Writer, result *os.File, bac
 		cmd.Args = append([]string{d.program, "run", "--report", "/dev/fd/3"}, step.args[1:]...)
 	}
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	if background {
+		cmd.Stderr = d.outs[1]
+	}
 	// A process group of its own: Ctrl-C is for the demo to answer, by ending
 	// run first and production last.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if result != nil && !d.noTUI && hasTerminal() { // it reads the terminal, which is for the group in the foreground
+	if result != nil && d.onScreen() { // it reads the terminal, which is for the group in the foreground
 		cmd.SysProcAttr.Setpgid, cmd.Stdin = false, os.Stdin
 	}
 	if err := d.spaces[step.where].call(cmd.Start); err != nil {
@@ -204,6 +218,40 @@ func (d *demonstration) close() {
 	for _, n := range d.spaces {
 		n.close()
 	}
+}
+
+// gate passes on what is written, and keeps it while it is shut: what others
+// write to a terminal stays on the screen that is open there. Its methods may be
+// called by any goroutine.
+type gate struct {
+	out    io.Writer
+	mu     sync.Mutex
+	closed bool
+	kept   bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return g.kept.Write(p)
+	}
+	return g.out.Write(p)
+}
+
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+}
+
+// open passes on what was kept.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = false
+	g.kept.WriteTo(g.out)
 }
 
 // firstLine passes on what is written and tells of the first whole line.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -237,4 +238,21 @@ func interfaces(t *testing.T) string {
 		names = append(names, l.Attrs().Name)
 	}
 	return strings.Join(names, " ")
+}
+
+// What production and its clients write does not get on to run's screen.
+func TestGate(t *testing.T) {
+	var out strings.Builder
+	g := &gate{out: &out}
+	fmt.Fprint(g, "before ")
+	g.shut()
+	fmt.Fprint(g, "while ")
+	if out.String() != "before " {
+		t.Fatalf("while it is shut %q came through", out.String())
+	}
+	g.open()
+	fmt.Fprint(g, "after")
+	if out.String() != "before while after" {
+		t.Errorf("in the end there is %q", out.String())
+	}
 }

@@ -28,23 +28,19 @@ func facts(w *session.Wire, link *replay.LinkFacts) (rows [][3]string) {
 		}
 	}
 	client, server := &wire.Sides[session.Client], &wire.Sides[session.Server]
-	add("connect, to the client", took(client.Handshake), "")
-	add("connect, to the server", took(server.Handshake), "")
-	add("round trip to the client", roundTrip(client), "")
-	trip := ""
-	if played.RTT > 0 {
-		trip = took(played.RTT) + " ± " + took(played.RTTVar)
-	}
-	add("round trip to the server", roundTrip(server), trip)
-	add("segments of the client", counted(client.Segments), counted(played.SegmentsOut))
-	add("sent again by the client", repeated(client), counted(played.Retransmits))
-	add("nothing acknowledged in time", "", counted(played.Timeouts))
-	add("out of order, the client's", counted(client.OutOfOrder), "")
-	add("window of the client", window(client), "")
-	add("segments of the server", counted(server.Segments), counted(played.SegmentsIn))
-	add("sent again by the server", repeated(server), "")
-	add("out of order, the server's", counted(server.OutOfOrder), "")
-	add("window of the server", window(server), window(&session.WireSide{Window: played.Window, ZeroWindows: played.ZeroWindows}))
+	add("connect, client", took(client.Handshake), "")
+	add("connect, server", took(server.Handshake), "")
+	add("round trip, client", roundTrip(client), "")
+	add("round trip, server", roundTrip(server), smoothed(&played))
+	add("segments, client", counted(client.Segments), counted(played.SegmentsOut))
+	add("sent again, client", repeated(client), counted(played.Retransmits))
+	add("timeouts, client", "", counted(played.Timeouts))
+	add("out of order, client", counted(client.OutOfOrder), "")
+	add("window, client", window(client), "")
+	add("segments, server", counted(server.Segments), counted(played.SegmentsIn))
+	add("sent again, server", repeated(server), "")
+	add("out of order, server", counted(server.OutOfOrder), "")
+	add("window, server", window(server), window(&session.WireSide{Window: played.Window, ZeroWindows: played.ZeroWindows}))
 	var resets [2]string
 	if wire.Reset {
 		resets[0] = "by the " + wire.ResetBy.String()
@@ -67,11 +63,23 @@ func took(d time.Duration) string {
 	return d.Round(time.Microsecond).String()
 }
 
+// smoothed is the application's round trip. It comes from timestamps of 1 ms,
+// which tell nothing shorter.
+func smoothed(f *replay.LinkFacts) string {
+	switch {
+	case f.RTT <= 0:
+		return ""
+	case f.RTT <= time.Millisecond:
+		return "1ms or less"
+	}
+	return "about " + f.RTT.Round(time.Millisecond).String()
+}
+
 // roundTrip is the latest one, and the shortest.
 func roundTrip(s *session.WireSide) string {
 	text := took(s.RTT)
 	if text != "" && s.MinRTT != s.RTT {
-		text += ", at least " + took(s.MinRTT)
+		text += ", min " + took(s.MinRTT)
 	}
 	return text
 }
@@ -97,9 +105,12 @@ func window(s *session.WireSide) string {
 	if s.Window == session.Unknown {
 		return ""
 	}
-	text := count(s.Window, "byte")
-	if s.Unscaled {
-		text = number(s.Window) + ", unscaled"
+	text := number(s.Window)
+	switch {
+	case s.Unscaled:
+		text += ", unscaled"
+	case s.ZeroWindows == 0:
+		text = count(s.Window, "byte")
 	}
 	switch s.ZeroWindows {
 	case 0:

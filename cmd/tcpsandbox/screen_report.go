@@ -103,7 +103,9 @@ func (s *reportScreen) Story(slot int) *tui.Story {
 			session.Unsupported: c.Unsupported,
 		},
 	}}
-	if f := d.FirstDifference; f != nil {
+	if f := d.FirstDifference; f != nil && f.Request == compare.CloseRoute {
+		told.Place = f.Path // how the connection ended, which is no answer
+	} else if f != nil {
 		never := [2]time.Duration{replay.Never, replay.Never}
 		told.Omitted, told.Place = max(0, told.Omitted-1), f.Path
 		told.Played = []replay.Played{{
@@ -123,10 +125,13 @@ func (s *reportScreen) Story(slot int) *tui.Story {
 // Explain implements tui.Source. Of the session that is a group's example there
 // is all that the report has of the group.
 func (s *reportScreen) Explain(slot, number int) *tui.Explanation {
-	if slot < 0 || slot >= len(s.r.Detail) || number != 0 || s.r.Detail[slot].FirstDifference == nil {
+	if slot < 0 || slot >= len(s.r.Detail) || number != 0 {
 		return nil
 	}
 	d := &s.r.Detail[slot]
+	if d.FirstDifference == nil || d.FirstDifference.Request == compare.CloseRoute {
+		return nil
+	}
 	e := &tui.Explanation{Verdict: compare.Different, Differences: []report.Difference{*d.FirstDifference}}
 	i := slices.IndexFunc(s.r.Differences, func(g report.Group) bool {
 		return g.Session == d.ID && d.Copy == 0 && g.Example != nil && *g.Example == *d.FirstDifference

@@ -76,6 +76,24 @@ func TestReportScreen(t *testing.T) {
 	}
 }
 
+// How a connection ended is no answer: a session of which nothing else differs
+// has none that does.
+func TestReportScreenEnds(t *testing.T) {
+	r := &report.Result{Detail: []report.Detail{{
+		ID: 1, Client: "10.0.0.1:1", Server: "10.0.0.2:80", State: "finished", Requests: 4, Verdict: "identical", Close: "different",
+		Answers:         report.Answers{Compared: 4, Identical: 4},
+		FirstDifference: &report.Difference{Request: compare.CloseRoute, Place: "close missing", Path: "close missing"},
+	}}}
+	s := newReportScreen(r)
+	story := s.Story(0)
+	if len(story.Played) != 0 || story.Omitted != 4 || story.Place != "close missing" || story.Verdict != compare.Different {
+		t.Errorf("%+v", story)
+	}
+	if e := s.Explain(0, 0); e != nil {
+		t.Errorf("an answer: %+v", e)
+	}
+}
+
 // What browse is told, and which screen it opens.
 func TestBrowse(t *testing.T) {
 	t.Cleanup(func() { onTerminal = onGuardedTerminal })
