@@ -28,6 +28,15 @@ func screenEnds(t *testing.T, w *world) {
 	s.Signal(syscall.SIGTERM)
 	s.over(0, "(100 %)", "5 identical")
 
+	// Nor does it stay after the run's end when it is to go.
+	w.capture("nothing.pcap", 1, time.Second)
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		s = w.screen("late "+sig.String(), "run", "--capture", "nothing.pcap:80", "--pace", "asap", "--", "testapp", "-listen", ":80")
+		s.finished()
+		s.Signal(sig)
+		s.over(0, "(100 %)")
+	}
+
 	// Nobody can clean up after SIGKILL, but the guard.
 	s = w.screen("kill", listens...)
 	s.running()

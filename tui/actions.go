@@ -128,15 +128,22 @@ func (m *Model) breakLine(w int) string {
 		mark(b.Difference), mark(b.Reset), mark(b.EarlyClose), mark(b.Latency > 0), over)
 }
 
+// restart restarts the application. While that is under way the key is no order
+// for another one: held down it repeats thirty times a second.
 func (m *Model) restart() tea.Cmd {
+	if m.restarting {
+		m.say("the application is being restarted already", false)
+		return nil
+	}
+	m.restarting = true
 	c := m.opt.Control
 	m.say("restarting the application", false)
 	m.note.till = m.note.till.Add(time.Minute)
 	return func() tea.Msg {
 		if err := c.Restart(); err != nil {
-			return doneMsg{text: "restart: " + err.Error(), bad: true}
+			return restartedMsg{text: "restart: " + err.Error(), bad: true}
 		}
-		return doneMsg{text: "the application was restarted"}
+		return restartedMsg{text: "the application was restarted"}
 	}
 }
 

@@ -213,8 +213,8 @@ func verdictsLike(text string) (yes [len(verdictSigns)]bool, some bool) {
 
 // states says which states of a session a text means.
 type states struct {
-	production  [replay.ProductionCaptured + 1]bool
-	application [replay.Failed + 1]bool
+	production  [replay.ProductionUnknown + 1]bool
+	application [replay.Unplayed + 1]bool
 	held        [replay.ForAccept + 1]bool
 	record      func(state string) bool
 }

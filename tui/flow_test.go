@@ -77,7 +77,9 @@ type spy struct {
 	hush  bool // it knows nothing
 	mu    sync.Mutex
 	gates map[int]chan struct{} // by slot; a story waits until it is closed
-	calls map[string]bool
+	// restarted is what a restart waits for; nil: it does not.
+	restarted chan struct{}
+	calls     map[string]bool
 }
 
 func (s *spy) called(what string) {
@@ -114,11 +116,17 @@ func (s *spy) Explain(slot, number int) *Explanation {
 	s.called("Explain")
 	return s.fakeSource.Explain(slot, number)
 }
-func (s *spy) Pause()                        { s.called("Pause"); s.fakeSource.Pause() }
-func (s *spy) Resume()                       { s.called("Resume"); s.fakeSource.Resume() }
-func (s *spy) Step(id uint64, c int) bool    { s.called("Step"); return s.fakeSource.Step(id, c) }
-func (s *spy) BreakOn(b replay.Break)        { s.called("BreakOn"); s.fakeSource.BreakOn(b) }
-func (s *spy) Restart() error                { s.called("Restart"); return s.fakeSource.Restart() }
+func (s *spy) Pause()                     { s.called("Pause"); s.fakeSource.Pause() }
+func (s *spy) Resume()                    { s.called("Resume"); s.fakeSource.Resume() }
+func (s *spy) Step(id uint64, c int) bool { s.called("Step"); return s.fakeSource.Step(id, c) }
+func (s *spy) BreakOn(b replay.Break)     { s.called("BreakOn"); s.fakeSource.BreakOn(b) }
+func (s *spy) Restart() error {
+	s.called("Restart")
+	if s.restarted != nil {
+		<-s.restarted
+	}
+	return s.fakeSource.Restart()
+}
 func (s *spy) Faster() string                { s.called("Faster"); return s.fakeSource.Faster() }
 func (s *spy) Slower() string                { s.called("Slower"); return s.fakeSource.Slower() }
 func (s *spy) Quit(drain bool)               { s.called("Quit"); s.fakeSource.Quit(drain) }
@@ -205,6 +213,16 @@ func (f *flow) press(names ...string) {
 	for _, name := range names {
 		f.tm.Send(keyNamed(name))
 	}
+}
+
+// times counts how often the run was told something.
+func (f *flow) times(what string) (n int) {
+	for _, did := range f.src.done() {
+		if did == what {
+			n++
+		}
+	}
+	return n
 }
 
 // shown waits until the terminal shows what the model draws.
@@ -486,5 +504,40 @@ func TestFlowWidths(t *testing.T) {
 	f.shown()
 	if bytes.Contains(f.out, []byte(ansi.SetModeUnicodeCore)) || !bytes.Contains(f.out, []byte(ansi.ResetModeUnicodeCore)) {
 		t.Error("the terminal counts letters")
+	}
+}
+
+// A key that is held down restarts the application once.
+func TestRestartHeldDown(t *testing.T) {
+	listens := make(chan struct{})
+	f := begin(t, 120, 24, func(s *spy) { s.restarted = listens })
+	f.press("R")
+	f.sees("restarting the application")
+	f.press("R", "R", "R")
+	f.sees("is being restarted already")
+	listens <- struct{}{}
+	f.sees("the application was restarted")
+	f.press("R")
+	f.sees("restarting the application")
+	close(listens) // whoever else waits
+	f.sees("the application was restarted")
+	if n := f.times("restart"); n != 2 {
+		t.Errorf("the application was restarted %d times", n)
+	}
+	f.press("Q")
+	f.gone()
+}
+
+// What is pasted by mistake makes no key slow.
+func TestPromptLimit(t *testing.T) {
+	src := shopRun()
+	s := &screen{newModel(Options{Source: src, Control: src, Keeper: src}), t, src}
+	s.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	s.poll()
+	s.press("/")
+	s.send(tea.PasteMsg{Content: strings.Repeat("GET /cart ", 100_000)})
+	s.press("x")
+	if n := len(s.prompt.input.Value()); n != promptLimit {
+		t.Errorf("%d characters were taken", n)
 	}
 }

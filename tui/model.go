@@ -77,14 +77,15 @@ type Model struct {
 	answers  answers
 	fetching bool // a story is on its way
 
-	menu    bool    // of breaks
-	prompt  *prompt // nil: no text is asked for
-	help    bool
-	helpTop int
-	note    note
-	hit     *Hit // the latest that was told of
-	leaving bool // the screen goes as soon as the run has ended
-	counts  bool // the terminal had counted letters, not characters (method)
+	menu       bool    // of breaks
+	prompt     *prompt // nil: no text is asked for
+	help       bool
+	helpTop    int
+	note       note
+	hit        *Hit // the latest that was told of
+	leaving    bool // the screen goes as soon as the run has ended
+	restarting bool // an order to restart the application has not been answered
+	counts     bool // the terminal had counted letters, not characters (method)
 }
 
 // note is what the last line says for a while.

@@ -49,3 +49,19 @@ func TestUnplayedBytes(t *testing.T) {
 		t.Errorf("played: %s up, %s down", up, down)
 	}
 }
+
+// What is left of a run, or was never played, is filtered as a run is.
+func TestUnplayedFilter(t *testing.T) {
+	views := shopRun().sessions[:2]
+	views[0].Application = replay.Unplayed // of a capture
+	views[1].Production = replay.ProductionUnknown
+	var s sessions
+	s.apply(views, epoch)
+	for text, want := range map[string]string{
+		"cart": "1", "nothing": "", "-nothing": "01", "state:closed": "0", "state:ended": "1", "-state:waiting": "01", "closed": "0", "finished": "01",
+	} {
+		if got := matching(t, &s, text); got != want {
+			t.Errorf("%q shows %q, want %q", text, got, want)
+		}
+	}
+}

@@ -27,6 +27,8 @@ type (
 		bad  bool
 		copy string // for the clipboard
 	}
+	// restartedMsg tells that too, of a restart.
+	restartedMsg doneMsg
 )
 
 // Update takes in one message.
@@ -53,6 +55,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if msg.slot == m.slot && msg.number == m.number && m.depth == atAnswers {
 			m.answers.set(m.detail.played(msg.number), msg.what)
 		}
+	case restartedMsg:
+		m.restarting = false
+		m.say(msg.text, msg.bad)
 	case doneMsg:
 		if msg.text != "" {
 			m.say(msg.text, msg.bad)

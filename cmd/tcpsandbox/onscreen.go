@@ -61,9 +61,10 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 			shown.ended(out.result)
 		}
 		over <- out
-		if out.result == nil || p.beganAt.Load() == 0 || ctx.Err() != nil { // nothing to be looked at, or somebody wants an end
+		if out.result == nil || p.beganAt.Load() == 0 { // nothing to be looked at
 			leave()
 		}
+		context.AfterFunc(ctx, leave) // somebody wants an end, or will: nothing is left to be finished
 	}()
 	if err := tui.Show(screen, tui.Options{Source: shown, Control: steering, Keeper: shown, Memory: o.tableLimit() / 4 * 3, Input: tty, Output: os.Stdout}); err != nil {
 		con.warn("the screen has failed: %v", err)

@@ -202,14 +202,18 @@ func (p *pipeline) restartNow(ctx context.Context, done chan<- error) (ended str
 	p.app.engine.Restarting()
 	p.app.stop()
 	err := p.app.start(ctx)
+	if err != nil && ctx.Err() != nil {
+		// The run is to end meanwhile. Nobody is there whom anything could be
+		// played to, so what is left stays pending instead of being missed.
+		p.world.hurry()
+		done <- err
+		return report.EndedSignal
+	}
 	p.order(func(w *world) { w.restarting = false })
 	done <- err
-	switch {
-	case err == nil:
+	if err == nil {
 		p.con.say("%s listens on %s", p.opt.command[0], p.app.listen)
 		return ""
-	case ctx.Err() != nil:
-		return report.EndedSignal
 	}
 	p.world.failed = fmt.Errorf("restart: %w", err)
 	return report.EndedAppExited

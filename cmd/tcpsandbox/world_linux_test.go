@@ -36,12 +36,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve notes its start in a file. With once it listens only the first time.
+// serve notes its start in a file. With once it listens only the first time, and
+// with slow it takes for ever to do so after that.
 func serve(starts, listens string) {
 	before, _ := os.ReadFile(starts)
 	err := os.WriteFile(starts, append(before, "started\n"...), 0o600)
 	if err == nil && listens == "once" && len(before) > 0 {
 		err = errors.New("this time I do not listen")
+	}
+	if listens == "slow" && len(before) > 0 {
+		select {}
 	}
 	if err == nil {
 		err = http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -251,6 +255,27 @@ func TestRestartFails(t *testing.T) {
 	var coded exitError
 	if !errors.As(r.err, &coded) || coded.code != exitApp || !strings.Contains(r.err.Error(), "restart: ") {
 		t.Errorf("error %v", r.err)
+	}
+}
+
+// Whoever quits while the application is being restarted does not hear that it
+// owes answers to what it could not be asked.
+func TestQuitWhileRestarting(t *testing.T) {
+	packets := visitors(1, asked{0, "/1", "not that"}, asked{1, "/2", "/2"}, asked{time.Hour, "/3", "/3"})
+	r := steer(t, packets, func(o *runOptions) { o.env = append(o.env, "LISTENS=slow") })
+	r.breakOn(replay.Break{Difference: true})
+	r.hit()
+	r.until("the second request is taken in", func() bool { return r.app.engine.Progress().Pending > 0 })
+	restarted := make(chan error, 1)
+	go func() { restarted <- r.restart(t.Context()) }()
+	r.until("it is started again", func() bool { return r.started() == 2 })
+	r.quit(true)
+	res := r.done(report.EndedSignal)
+	if res.Verdicts[compare.Missing] > 0 || res.Bytes[session.Pending] == 0 || res.Bytes[session.Refused] > 0 {
+		t.Errorf("%+v", res)
+	}
+	if err := <-restarted; err == nil {
+		t.Error("it is said to have been restarted")
 	}
 }
 
