@@ -17,6 +17,7 @@ import (
 // pause stops the world, or lets it go on.
 func (m *Model) pause() tea.Cmd {
 	c, paused := m.opt.Control, m.run.Paused
+	m.run.Paused = !paused // until the next snapshot says so: the next press is the other order
 	return func() tea.Msg {
 		if paused {
 			c.Resume()

@@ -95,7 +95,7 @@ func newKeys() []action {
 		bind(groupMove, "right l", "→ l", "sideways", (*Model).inAnswers, one(func(m *Model) { m.answers.sideways(8) })),
 		needed("open", bind(groupMove, "enter", "enter", "open", (*Model).canOpen, (*Model).open)),
 		bind("", "q", "q", "leave the help", func(m *Model) bool { return m.help }, one(func(m *Model) { m.help = false })),
-		needed("back", bind(groupMove, "esc backspace", "esc", "back", (*Model).canBack, (*Model).back)),
+		needed("back", bind(groupMove, "esc backspace alt+esc", "esc", "back", (*Model).canBack, (*Model).back)),
 		bind(groupMove, "J shift+down", "J", "next session", (*Model).inSession, func(m *Model) tea.Cmd { return m.otherSession(1) }),
 		bind(groupMove, "K shift+up", "K", "previous session", (*Model).inSession, func(m *Model) tea.Cmd { return m.otherSession(-1) }),
 		hinted("next difference", bind(groupMove, "]", "]", "next difference", (*Model).canJump, one(func(m *Model) { m.jump(1) }))),

@@ -73,7 +73,7 @@ func keyNamed(name string) tea.KeyPressMsg {
 	}
 	mod := tea.KeyMod(0)
 	rest := name
-	for prefix, m := range map[string]tea.KeyMod{"ctrl+": tea.ModCtrl, "shift+": tea.ModShift} {
+	for prefix, m := range map[string]tea.KeyMod{"ctrl+": tea.ModCtrl, "shift+": tea.ModShift, "alt+": tea.ModAlt} {
 		if r, ok := strings.CutPrefix(rest, prefix); ok {
 			rest, mod = r, mod|m
 		}

@@ -57,6 +57,10 @@ func Show(ctx context.Context, opt Options) error {
 	return err
 }
 
+// No more than this of a terminal is drawn on: its size is what the other end
+// says, and each cell takes a hundred bytes in the renderer.
+const maxWidth, maxHeight = 1000, 500
+
 // manners are how the program behaves on any terminal.
 func manners() []tea.ProgramOption {
 	return []tea.ProgramOption{
@@ -64,6 +68,10 @@ func manners() []tea.ProgramOption {
 		tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg {
 			if m, ok := msg.(tea.ModeReportMsg); ok && m.Mode == ansi.ModeUnicodeCore {
 				return widthsMsg(m.Value) // the renderer would count letters from now on
+			}
+			if m, ok := msg.(tea.WindowSizeMsg); ok {
+				m.Width, m.Height = min(m.Width, maxWidth), min(m.Height, maxHeight)
+				return m
 			}
 			return msg
 		}),

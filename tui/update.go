@@ -102,7 +102,6 @@ func (m *Model) press(msg tea.KeyPressMsg) tea.Cmd {
 // take brings the screen up to date.
 func (m *Model) take(s *Snapshot) tea.Cmd {
 	m.now = s.At
-	first := m.run.Began.IsZero()
 	m.run = s.Run
 	m.rates.add(s.At, &m.run)
 	m.sessions.apply(s.Sessions, m.now)
@@ -115,9 +114,6 @@ func (m *Model) take(s *Snapshot) tea.Cmd {
 	}
 	m.log.add(s.Log)
 	m.ledger.set(&m.run)
-	if first && !m.run.Began.IsZero() {
-		m.note = note{}
-	}
 	if h := m.run.Hit; h != nil && h != m.hit {
 		m.hit = h
 		return m.stopped(h)

@@ -278,7 +278,7 @@ func (p *pipeline) start(ctx context.Context) error {
 func (p *pipeline) stop() {
 	var all sync.WaitGroup
 	for _, s := range p.stands {
-		all.Go(s.stop)
+		all.Go(func() { s.stop(p.world.now) })
 	}
 	all.Wait()
 }

@@ -225,12 +225,18 @@ func (s *stand) exited() <-chan struct{} {
 	return nil
 }
 
-// stop ends the application, if there is one.
-func (s *stand) stop() {
+// stop ends the application, if there is one; now is done where that is not to
+// take its time.
+func (s *stand) stop(now context.Context) {
 	if app := s.app.Load(); app != nil {
+		defer context.AfterFunc(now, func() { app.Stop(hurriedGrace) })()
 		app.Stop(s.opt.grace)
 	}
 }
+
+// hurriedGrace is what the application gets to end by itself when the run is to
+// end at once.
+const hurriedGrace = 500 * time.Millisecond
 
 // close frees what is left; it may be called in any state.
 func (s *stand) close() {

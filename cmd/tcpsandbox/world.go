@@ -200,7 +200,7 @@ func (p *pipeline) restartNow(ctx context.Context, done chan<- error) (ended str
 	p.con.say("restarting %s", p.opt.command[0])
 	p.order(func(w *world) { w.restarting = true })
 	p.app.engine.Restarting()
-	p.app.stop()
+	p.app.stop(p.world.now)
 	err := p.app.start(ctx)
 	if err != nil && ctx.Err() != nil {
 		// The run is to end meanwhile. Nobody is there whom anything could be

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,13 +38,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve notes its start in a file. With once it listens only the first time, and
-// with slow it takes for ever to do so after that.
+// serve notes its start in a file. With once it listens only the first time,
+// with slow it takes for ever to do so after that, and with stubborn it does not
+// end when it is asked to.
 func serve(starts, listens string) {
 	before, _ := os.ReadFile(starts)
 	err := os.WriteFile(starts, append(before, "started\n"...), 0o600)
 	if err == nil && listens == "once" && len(before) > 0 {
 		err = errors.New("this time I do not listen")
+	}
+	if listens == "stubborn" {
+		signal.Ignore(syscall.SIGTERM)
 	}
 	if listens == "slow" && len(before) > 0 {
 		select {}
@@ -276,6 +282,25 @@ func TestQuitWhileRestarting(t *testing.T) {
 	}
 	if err := <-restarted; err == nil {
 		t.Error("it is said to have been restarted")
+	}
+}
+
+// To quit at once waits for nobody, also if that comes while the application is
+// given its time.
+func TestQuitAtOnceEndsAStubbornApplication(t *testing.T) {
+	for _, later := range []bool{false, true} {
+		r := steer(t, visitors(1, asked{0, "/1", "/1"}, asked{time.Hour, "/2", "/2"}), func(o *runOptions) {
+			o.env, o.grace, o.drain = append(o.env, "LISTENS=stubborn"), time.Hour, 0
+		})
+		r.answered(1)
+		if later {
+			r.quit(true)
+		}
+		r.quit(false)
+		r.done(report.EndedSignal)
+		if status := r.app.app.Load().Status(); status.Signal != "SIGKILL" {
+			t.Errorf("it ended with %+v", status)
+		}
 	}
 }
 
