@@ -322,7 +322,7 @@ func TestRunScreen(t *testing.T) {
 	if story == nil || len(story.Played) != 1 || story.Played[0].Verdict != compare.Different || len(story.Facts) == 0 || story.Began.IsZero() {
 		t.Fatalf("%+v", story)
 	}
-	if !slices.ContainsFunc(story.Facts, func(f [3]string) bool { return f[0] == "segments of the server" && f[1] != "" && f[2] != "" }) {
+	if !slices.ContainsFunc(story.Facts, func(f [3]string) bool { return f[0] == "segments, server" && f[1] != "" && f[2] != "" }) {
 		t.Errorf("what the packets tell: %q", story.Facts)
 	}
 	e := s.Explain(differing, 0)
