@@ -61,9 +61,13 @@ func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipelin
 			shown.ended(out.result)
 		}
 		over <- out
-		if out.result == nil || p.beganAt.Load() == 0 || ctx.Err() != nil { // nothing to be looked at, or somebody wants an end
-			leave()
+		if out.result != nil && p.beganAt.Load() != 0 { // there is something to be looked at
+			select {
+			case <-ctx.Done(): // somebody wants an end, or the terminal has gone
+			case <-screen.Done():
+			}
 		}
+		leave()
 	}()
 	if err := tui.Show(screen, tui.Options{Source: shown, Control: steering, Keeper: shown, Input: tty, Output: os.Stdout}); err != nil {
 		con.warn("the screen has failed: %v", err)
