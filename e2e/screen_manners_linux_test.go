@@ -117,6 +117,18 @@ func screenSize(t *testing.T, w *world) {
 	s.over(0)
 }
 
+// screenLeft ends a screen that stays after its run, by one signal: nothing is
+// left to be finished, and a terminal that goes away sends no second one.
+func screenLeft(t *testing.T, w *world) {
+	w.capture("shop.pcap", 2, 100*time.Millisecond)
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		s := w.screen("left by "+sig.String(), "run", "--capture", "shop.pcap:80", "--pace", "asap", "--", "testapp", "-listen", ":80")
+		s.finished()
+		s.Signal(sig)
+		s.over(0, "(100 %)")
+	}
+}
+
 // screenPlain has no screen, or one without colours.
 func screenPlain(t *testing.T, w *world) {
 	w.capture("shop.pcap", 2, 100*time.Millisecond)
