@@ -230,6 +230,12 @@ func TestClose(t *testing.T) {
 			verdicts: verdictCount{compare.Identical: 1, compare.Uncompared: 2}, timing: true, // it had four seconds more
 		},
 		{
+			name: "cut short while the second of two answers is waited for", tape: keepAlive(),
+			serve: web(reply{then: "hang"}), received: []string{get(1) + get(2)}, state: "pending", cut: 7 * time.Second,
+			bytes:    fateBytes{session.Delivered: 2 * asked, session.Pending: asked},
+			verdicts: verdictCount{compare.Missing: 1, compare.Uncompared: 2}, timing: true,
+		},
+		{
 			name: "cut short when an answer was waited for long enough", tape: record().client(get(1)).answer(ok("one")),
 			serve: web(reply{then: "hang"}), wire: wire{noAcks: true}, received: []string{get(1)}, state: "pending", cut: 5500 * ms,
 			bytes: fateBytes{session.Pending: asked}, verdicts: verdictCount{compare.Missing: 1}, end: session.CaptureEnd, timing: true,

@@ -82,10 +82,24 @@ type exchanges struct {
 // here to its end, and not waited for as long as one is.
 func (x *exchanges) underWay(e *exchange) bool {
 	p := x.player
-	if x.over.IsZero() || !e.sent || e.appDone || p.fail.err != nil || x.over.Sub(p.lastActivity()) >= p.shard.cfg.AnswerTimeout {
+	if x.over.IsZero() || !e.sent || e.appDone || p.fail.err != nil || x.over.Sub(x.waitsSince(e)) >= p.shard.cfg.AnswerTimeout {
 		return false
 	}
 	return e.http || !compare.Same(&e.production, &e.application) // without a framer, the same bytes are all of it
+}
+
+// waitsSince is from when on the application has been silent about what it was
+// asked. What it was asked since then does not renew its time. Where the run was
+// paused meanwhile the player's own marks alone know by how much; see stoodStill.
+func (x *exchanges) waitsSince(e *exchange) time.Time {
+	p := x.player
+	if e.sentAt.IsZero() || p.stood > 0 || p.shard.stood > 0 {
+		return p.lastActivity()
+	}
+	if p.lastByte.After(e.sentAt) {
+		return p.lastByte
+	}
+	return e.sentAt
 }
 
 // asHTTP tells that the answers are HTTP, which is the one protocol with a
