@@ -62,9 +62,9 @@ func ended(s *Story) (string, mood) {
 		case not > 0:
 			return fmt.Sprintf("finished: %d of %d answers compared, as production's", n, n+not), moodPlain
 		case n == 1:
-			return "finished: the answer is as production's", moodGood
+			return "finished: the answer is as production's" + late(s), moodGood
 		default:
-			return fmt.Sprintf("finished: all %d answers are as production's", n), moodGood
+			return fmt.Sprintf("finished: all %d answers are as production's", n) + late(s), moodGood
 		}
 	case "filtered":
 		return "left out on purpose", moodPlain
@@ -89,6 +89,23 @@ func ended(s *Story) (string, mood) {
 		return "failed: it cannot be replayed" + because + never, moodBad
 	}
 	return "failed: " + s.State + because + never, moodBad
+}
+
+// late tells of answers that were not waited for any more when they came.
+func late(s *Story) string {
+	n := 0
+	for i := range s.Played {
+		if p := &s.Played[i]; p.Released && p.Cause == replay.Timeout {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 was slower than --answer-timeout: the next request went out before it"
+	}
+	return fmt.Sprintf("; %d were slower than --answer-timeout: the next requests went out before them", n)
 }
 
 func whyNotPlayed(s *Story) string {

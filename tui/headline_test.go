@@ -56,6 +56,8 @@ func TestHeadline(t *testing.T) {
 	}{
 		{of(state("finished"), verdicts(7, 0, 0)), "finished: all 7 answers are as production's", moodGood},
 		{of(state("finished"), verdicts(1, 0, 0)), "finished: the answer is as production's", moodGood},
+		{of(state("finished"), verdicts(4, 0, 0), set(func(s *Story) { s.Played[0].Cause, s.Played[0].Released = replay.Timeout, true })),
+			"finished: all 4 answers are as production's; 1 was slower than --answer-timeout: the next request went out before it", moodGood},
 		{of(state("finished")), "finished: no answer to compare", moodPlain},
 		{of(state("finished"), verdicts(7, 0, 0), lost(session.InGap, 1)), "finished: all 7 answers are as production's, 1 byte could not be played", moodGood},
 		{of(state("finished"), verdicts(6, 1, 0), set(func(s *Story) { s.Place = "$.total" })), "differs in 1 of 7 answers: $.total", moodWarn},
