@@ -25,7 +25,7 @@ func (h *Host) appArmor() Check {
 	c.Status = Warning
 	c.Means = "it decides over mounts, capabilities and the application's program; what it refuses is in the kernel's log"
 	name, _, _ := strings.Cut(profile, " ")
-	c.Fix = "journalctl -k -g apparmor    (in a container: docker run --security-opt apparmor=unconfined …; else: sudo aa-complain " + name + ")"
+	c.Fix = "journalctl -k -g apparmor    # what it refused\nsudo aa-complain " + quote(name) + "\ndocker run --security-opt apparmor=unconfined …    # in a container"
 	return c
 }
 
@@ -42,7 +42,7 @@ func (h *Host) selinux() Check {
 		}
 		c.Status, c.Found = Warning, "enforcing; this process is "+context
 		c.Means = "it may refuse the namespace, the TUN device or the application's program"
-		c.Fix = "sudo ausearch -m avc -ts recent    (in a container: docker run --security-opt label=disable …)"
+		c.Fix = "sudo ausearch -m avc -ts recent    # what it refused\ndocker run --security-opt label=disable …    # in a container"
 	}
 	return c
 }

@@ -192,7 +192,11 @@ func TestChecks(t *testing.T) {
 		{"silence everywhere", looking(Look{Source: "any:80"}), "traffic", Warning, "0 packets", "elsewhere", "tcpdump"},
 		{"one direction", looking(Look{Source: "eth1:80", Packets: 9, Sessions: 2, Clients: true}), "traffic", Warning, "", "no answers", "mirror"},
 		{"the other direction", looking(Look{Source: "eth1:80", Packets: 9, Sessions: 2, Servers: true}), "traffic", Warning, "", "nothing to replay", "mirror"},
-		{"too much", looking(Look{Source: "eth0:80", Packets: 9, Drops: 3, Clients: true, Servers: true}), "traffic", Warning, "dropped 3", "counted", "--cpus"},
+		{"too much", looking(Look{Source: "eth0:80", Packets: 9, Sessions: 1, Drops: 3, Clients: true, Servers: true}), "traffic", Warning, "dropped 3", "counted", "--cpus"},
+		{"no session", looking(Look{Source: "eth0:80", Packets: 9}), "traffic", Warning, "0 sessions", "accepted", "--capture eth0 "},
+		{"TLS", looking(Look{Source: "eth0:443", Packets: 9, Sessions: 3, TLS: 2, Clients: true, Servers: true}), "traffic", Warning, "2 sessions are TLS", "handshake", "behind the proxy"},
+		{"an interface with an odd name", but(host(), func(h *Host) { h.Interfaces[0].Name, h.Interfaces[0].LRO = "e;x", true }), "interface", Warning, "", "", "ethtool -K 'e;x' lro off"},
+		{"two settings forbid them", with("proc/sys/user/max_user_namespaces", "0", "proc/sys/kernel/unprivileged_userns_clone", "0"), "user-namespaces", Warning, "max_user_namespaces is 0; kernel.", "", "=15000 && sudo sysctl kernel."},
 		{"no such interface", looking(Look{Source: "eth7:80", Failed: "capture on eth7: no such interface"}), "traffic", Missing, "eth7", "fails", "ip link"},
 	}
 	for _, test := range tests {

@@ -64,6 +64,7 @@ type Look struct {
 	Packets  uint64
 	Drops    uint64 // packets that the kernel dropped
 	Sessions int
+	TLS      int   // those of Sessions whose client speaks TLS
 	ToServer int64 // bytes of clients
 	ToClient int64 // bytes of servers
 	// Servers and Clients: packets of that side were seen.

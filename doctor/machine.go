@@ -78,7 +78,7 @@ func (h *Host) tun() Check {
 	case err != nil:
 		c.Status, c.Found = Missing, "no /dev/net/tun"
 		c.Means = "it is the only way out of the application's network"
-		c.Fix = "sudo modprobe tun\nsudo mkdir -p /dev/net && sudo mknod -m 666 /dev/net/tun c 10 200    (in a container: docker run --device /dev/net/tun …)"
+		c.Fix = "sudo modprobe tun\nsudo mkdir -p /dev/net && sudo mknod -m 666 /dev/net/tun c 10 200\ndocker run --device /dev/net/tun …    # in a container"
 		return c
 	case h.OpenTUN != nil:
 		c.Status = Missing
@@ -88,9 +88,9 @@ func (h *Host) tun() Check {
 		case strings.Contains(h.OpenTUN.Error(), "no such device"):
 			c.Fix = "sudo modprobe tun"
 		case h.UID != 0 && info.Mode().Perm()&6 != 6:
-			c.Fix = "sudo chmod 666 /dev/net/tun    (a device needs CAP_NET_ADMIN besides, so this opens nothing)"
+			c.Fix = "sudo chmod 666 /dev/net/tun    # opens nothing: a device needs CAP_NET_ADMIN besides"
 		default:
-			c.Fix = "in a container: docker run --device /dev/net/tun …"
+			c.Fix = "docker run --device /dev/net/tun …    # in a container"
 		}
 		return c
 	}
@@ -149,9 +149,9 @@ func (h *Host) cgroup() Check {
 		c.Status = Warning
 		c.Found += "; no " + strings.Join(lack, ", ")
 		c.Means = "the application cannot be given limits of that kind"
-		c.Fix = "boot with systemd.unified_cgroup_hierarchy=1    (cgroup v1 has them)"
+		c.Fix = "boot with systemd.unified_cgroup_hierarchy=1    # cgroup v1 has them"
 		if own != path.Clean(mount) { // a group gets what the one above hands on
-			c.Fix = "echo +" + strings.Join(lack, " +") + " | sudo tee " + path.Join(path.Dir(own), "cgroup.subtree_control")
+			c.Fix = "echo +" + strings.Join(lack, " +") + " | sudo tee " + quote(path.Join(path.Dir(own), "cgroup.subtree_control"))
 		}
 	}
 	if h.Writable(own) {
@@ -228,7 +228,7 @@ func (h *Host) backlog() Check {
 		if strings.Contains(w, "somaxconn") {
 			c.Status, c.Found = Warning, w
 			c.Means = "bursts of connections wait longer in the sandbox, and some are refused"
-			c.Fix = "in a container: docker run --security-opt systempaths=unconfined …, or with --cap-add SYS_ADMIN"
+			c.Fix = "docker run --security-opt systempaths=unconfined …    # in a container"
 		}
 	}
 	if !h.Here.Works() {
@@ -300,7 +300,7 @@ func (h *Host) processors() Check {
 	if h.CPUs < 2 {
 		c.Status = Warning
 		c.Means = "production, application and tcpsandbox share it: the replay gives way, and latencies say little"
-		c.Fix = "sudo tcpsandbox record --capture eth0:80 -o shop.pcapng    (and replay the file elsewhere)"
+		c.Fix = "sudo tcpsandbox record --capture eth0:80 -o shop.pcapng    # and replay the file elsewhere"
 	}
 	return c
 }

@@ -87,7 +87,7 @@ func (h *Host) capabilities() Check {
 // privilegeFix returns the line that gives what run needs.
 func (h *Host) privilegeFix() string {
 	if h.UID == 0 {
-		return "in a container: docker run --cap-add NET_ADMIN --cap-add SYS_ADMIN --cap-add NET_RAW --device /dev/net/tun …"
+		return "docker run --cap-add NET_ADMIN --cap-add SYS_ADMIN --cap-add NET_RAW --device /dev/net/tun …    # in a container"
 	}
 	return sudoFix + "\n" + h.setcap()
 }
@@ -97,7 +97,7 @@ const sudoFix = "sudo tcpsandbox run …"
 // setcap returns the line that lets this program do all that run needs, whoever
 // executes it.
 func (h *Host) setcap() string {
-	return "sudo setcap cap_net_admin,cap_net_raw,cap_sys_admin+ep " + h.Program + "    (for all who may execute it)"
+	return "sudo setcap cap_net_admin,cap_net_raw,cap_sys_admin+ep " + quote(h.Program) + "    # for all who may execute it"
 }
 
 func (h *Host) fileCapabilities() Check {
@@ -114,7 +114,7 @@ func (h *Host) fileCapabilities() Check {
 	if h.UID != 0 && h.effective()&h.FileCaps != h.FileCaps {
 		c.Status = Warning
 		c.Means = "they are set but were not given to this process: the file system is mounted nosuid, or no_new_privs is set"
-		c.Fix = "findmnt -T " + h.Program + " -o OPTIONS; grep NoNewPrivs /proc/$$/status"
+		c.Fix = "findmnt -T " + quote(h.Program) + " -o OPTIONS; grep NoNewPrivs /proc/$$/status"
 		return c
 	}
 	for _, name := range lack {
@@ -141,7 +141,7 @@ func (h *Host) sandbox() Check {
 		}
 		if h.UID != 0 && h.User != nil && h.User.Works() {
 			c.Means += "; of files it works in a user namespace"
-			c.Fix += "\nunshare -Ur tcpsandbox run --capture FILE …    (no privilege needed)"
+			c.Fix += "\nunshare -Ur tcpsandbox run --capture FILE …    # needs no privilege"
 		}
 		return c
 	}
@@ -153,7 +153,7 @@ func (h *Host) sandbox() Check {
 	}
 	if len(other) > 0 {
 		c.Status, c.Means = Warning, strings.Join(other, "; ")
-		c.Fix = "in a container: docker run --privileged …"
+		c.Fix = "docker run --privileged …    # in a container"
 		if h.UID != 0 {
 			c.Fix = sudoFix
 		}
@@ -168,7 +168,7 @@ func (h *Host) capture() Check {
 		c.Means = "no live captures; files can be replayed"
 		c.Fix = sudoFix + "\n" + h.setcap()
 		if h.UID == 0 {
-			c.Fix = "in a container: docker run --cap-add NET_RAW …"
+			c.Fix = "docker run --cap-add NET_RAW …    # in a container"
 		}
 	}
 	return c
@@ -187,7 +187,9 @@ func (h *Host) userNamespaces() Check {
 	c := Check{Name: "user-namespaces", Status: OK, Found: "allowed"}
 	var found, fixes []string
 	if _, err := fs.Stat(h.Files, "proc/self/ns/user"); err != nil {
-		found, fixes = append(found, "the kernel has none"), append(fixes, kernelFix)
+		c.Status, c.Found, c.Fix = Warning, "the kernel has none", kernelFix
+		c.Means = "files cannot be replayed without root"
+		return c
 	}
 	for _, f := range forbidding {
 		if h.read("proc/sys/"+f.path) == f.on {
@@ -201,13 +203,24 @@ func (h *Host) userNamespaces() Check {
 		found = nil
 	case h.User != nil && len(found) == 0:
 		found = append(found, h.User.Failed)
-		fixes = append(fixes, sudoFix+"    (a seccomp filter or a security module may forbid it: in a container --security-opt seccomp=unconfined)")
+		fixes = append(fixes, sudoFix+"\ndocker run --security-opt seccomp=unconfined …    # in a container, where a filter forbids it")
 	}
 	if len(found) > 0 {
-		c.Status, c.Found, c.Fix = Warning, strings.Join(found, "; "), strings.Join(fixes, "\n")
+		c.Status, c.Found, c.Fix = Warning, strings.Join(found, "; "), strings.Join(fixes, " && ")
 		c.Means = "files cannot be replayed without root"
 		return c
 	}
 	c.Means = "files can be replayed without root: unshare -Ur tcpsandbox run --capture FILE …"
 	return c
+}
+
+// quote writes a word as a shell takes it.
+func quote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,+@", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -40,7 +40,7 @@ func (h *Host) offloads(i Interface) Check {
 	if i.LRO {
 		c.Status = Warning
 		c.Means = "LRO merges packets of different acknowledgements: what a client had seen when it asked is known less exactly"
-		c.Fix = "sudo ethtool -K " + i.Name + " lro off"
+		c.Fix = "sudo ethtool -K " + quote(i.Name) + " lro off"
 	}
 	return c
 }
@@ -51,23 +51,33 @@ func (l Look) check() Check {
 	if l.Failed != "" {
 		c.Status, c.Found, c.Means, c.Fix = Missing, l.Failed, "run --capture "+l.Source+" fails", l.Fix
 		if c.Fix == "" {
-			c.Fix = "ip link    (lists the interfaces)"
+			c.Fix = "ip link    # lists the interfaces"
 		}
 		return c
 	}
 	c.Found = fmt.Sprintf("%d packets, %d sessions, %d bytes to and %d from the server in %v", l.Packets, l.Sessions, l.ToServer, l.ToClient, l.For)
 	port, any := "", "any"
-	if _, ports, ok := strings.Cut(l.Source, ":"); ok {
-		port, any = ports, "any:"+ports
+	if name := interfaceOf(l.Source); name != l.Source {
+		port = l.Source[len(name)+1:]
+		any += ":" + port
 	}
 	switch {
 	case l.Packets == 0:
 		c.Status = Warning
 		c.Means = "nobody spoke, or the traffic is elsewhere: on another interface or port, or in another network namespace"
-		c.Fix = "sudo tcpdump -c 10 -n -i any    (which interface and port is it?)"
+		c.Fix = "sudo tcpdump -c 10 -n -i any    # which interface and port is it?"
 		if port != "" && !strings.HasPrefix(l.Source, "any") {
-			c.Fix = "sudo tcpsandbox doctor --capture " + any + "    (is it on another interface?)"
+			c.Fix = "sudo tcpsandbox doctor --capture " + quote(any) + "    # is it on another interface?"
 		}
+	case l.Sessions == 0:
+		c.Status = Warning
+		c.Means = "none of them belongs to a connection that a server accepted"
+		c.Fix = "sudo tcpsandbox doctor --capture " + quote(interfaceOf(l.Source)) + "    # all of TCP there"
+	case l.TLS > 0:
+		c.Status = Warning
+		c.Found += fmt.Sprintf("; %d sessions are TLS", l.TLS)
+		c.Means = "TLS is replayed as the bytes it is, and the application's handshake fails"
+		c.Fix = "sudo tcpsandbox run --capture lo:8080 …    # behind the proxy that ends TLS: its interface and port"
 	case l.Drops > 0:
 		c.Status = Warning
 		c.Found += fmt.Sprintf("; the kernel dropped %d packets", l.Drops)
@@ -83,4 +93,12 @@ func (l Look) check() Check {
 		c.Fix = "mirror both directions of the port, or capture on the server itself"
 	}
 	return c
+}
+
+// interfaceOf returns a source without its ports: a name may have colons.
+func interfaceOf(source string) string {
+	if colon := strings.LastIndexByte(source, ':'); colon >= 0 {
+		return source[:colon]
+	}
+	return source
 }

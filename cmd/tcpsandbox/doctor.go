@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -76,7 +77,7 @@ docs/doctor.md lists the checks and the fields of --json.`,
 
 // sendToDoctor adds doctor to the hint of an error that is this host's fault.
 func sendToDoctor(err error) error {
-	hint := "tcpsandbox doctor    (tells all that is missing here)"
+	hint := "tcpsandbox doctor    # tells all that is missing here"
 	var h hinter
 	if errors.As(err, &h) && h.Hint() != "" {
 		hint = h.Hint() + "\n" + hint
@@ -101,11 +102,14 @@ func examine(out io.Writer, specs []capture.Spec, asJSON bool) (int, error) {
 	}
 	r := doctor.Examine(h)
 	r.Tool = version()
-	write := r.WriteText
+	var text strings.Builder
 	if asJSON {
-		write = r.WriteJSON
+		r.WriteJSON(&text) // a Builder takes all
+	} else {
+		r.WriteText(&text)
 	}
-	if err := write(out); err != nil {
+	// Names of interfaces and profiles are anybody's.
+	if _, err := io.WriteString(out, harmless(text.String())); err != nil {
 		return exitCannot, cannot(err)
 	}
 	if !r.CanRun {
@@ -125,6 +129,9 @@ func try(ctx context.Context) (t doctor.Trial) {
 		var setup *sandbox.SetupError
 		if errors.As(err, &setup) {
 			t.Fix = setup.Fix
+		}
+		if errors.Is(err, syscall.ENOSPC) { // user_namespaces(7)
+			t.Fix = "sudo sysctl user.max_net_namespaces=15000"
 		}
 		return t
 	}
@@ -181,19 +188,20 @@ func look(ctx context.Context, spec capture.Spec) doctor.Look {
 		}
 		return l
 	}
-	src, err := spec.Open(capture.LiveConfig{Blocks: lookBlocks})
+	tunnels := (&picked{tunnels: "auto"}).intoTunnels(spec) // as run does
+	src, err := spec.Open(capture.LiveConfig{Blocks: lookBlocks, Tunnels: tunnels})
 	if err != nil {
 		return failed(err)
 	}
 	defer src.Close()
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP, MaxFlows: lookFlows})
-	seen := map[*session.Session]bool{}
+	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP, MaxFlows: lookFlows, NoTunnels: !tunnels})
+	seen := map[*session.Session]bool{} // whether its client speaks TLS
 	note := func(batch []*session.Session) {
 		for _, s := range batch {
-			s.Take(nil)
-			seen[s] = true
+			events, _ := s.Take(nil)
+			seen[s] = seen[s] || speaksTLS(events)
 		}
 	}
 	err = src.Run(ctx, func(batch []capture.Packet) error {
@@ -206,7 +214,10 @@ func look(ctx context.Context, spec capture.Spec) doctor.Look {
 	note(asm.Flush())
 	stats := src.Stats()
 	l.Packets, l.Drops, l.Sessions = stats.Packets, stats.KernelDrops, len(seen)
-	for s := range seen {
+	for s, tls := range seen {
+		if tls {
+			l.TLS++
+		}
 		t, _ := s.Totals()
 		l.ToServer += t.Bytes[session.Client]
 		l.ToClient += t.Bytes[session.Server]
@@ -214,4 +225,15 @@ func look(ctx context.Context, spec capture.Spec) doctor.Look {
 		l.Servers = l.Servers || t.Heard[session.Server]
 	}
 	return l
+}
+
+// speaksTLS reports whether one of the client's events begins a TLS record: a
+// handshake or data of version 3.x (RFC 8446 §5.1).
+func speaksTLS(events []session.Event) bool {
+	for _, e := range events {
+		if e.Side == session.Client && e.Kind == session.Data {
+			return len(e.Data) > 2 && (e.Data[0] == 22 || e.Data[0] == 23) && e.Data[1] == 3 && e.Data[2] <= 4
+		}
+	}
+	return false
 }
