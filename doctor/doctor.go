@@ -67,7 +67,7 @@ func Examine(h *Host) *Result {
 			r.Checks = append(r.Checks, h.offloads(i))
 		}
 		for _, l := range h.Looks {
-			r.Checks = append(r.Checks, l.check())
+			r.Checks = append(r.Checks, h.traffic(l))
 		}
 	}
 	for _, c := range r.Checks {

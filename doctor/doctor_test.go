@@ -197,6 +197,9 @@ func TestChecks(t *testing.T) {
 		{"TLS", looking(Look{Source: "eth0:443", Packets: 9, Sessions: 3, TLS: 2, Clients: true, Servers: true}), "traffic", Warning, "2 sessions are TLS", "handshake", "behind the proxy"},
 		{"an interface with an odd name", but(host(), func(h *Host) { h.Interfaces[0].Name, h.Interfaces[0].LRO = "e;x", true }), "interface", Warning, "", "", "ethtool -K 'e;x' lro off"},
 		{"two settings forbid them", with("proc/sys/user/max_user_namespaces", "0", "proc/sys/kernel/unprivileged_userns_clone", "0"), "user-namespaces", Warning, "max_user_namespaces is 0; kernel.", "", "=15000 && sudo sysctl kernel."},
+		{"no right to capture", but(user(), func(h *Host) {
+			h.Looks = []Look{{Source: "eth0:80", Failed: "capture on eth0: operation not permitted", Denied: true, Fix: "sudo setcap cap_net_raw+ep x"}}
+		}), "traffic", Missing, "not permitted", "run --capture eth0:80 fails", "sudo tcpsandbox run …\nsudo setcap cap_net_admin,cap_net_raw"},
 		{"no such interface", looking(Look{Source: "eth7:80", Failed: "capture on eth7: no such interface"}), "traffic", Missing, "eth7", "fails", "ip link"},
 	}
 	for _, test := range tests {

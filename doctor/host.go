@@ -60,7 +60,8 @@ type Look struct {
 	Source   string // as the user wrote it
 	For      time.Duration
 	Failed   string // why it could not be captured
-	Fix      string // for that
+	Denied   bool   // for want of a privilege
+	Fix      string // for that, known to whoever tried
 	Packets  uint64
 	Drops    uint64 // packets that the kernel dropped
 	Sessions int

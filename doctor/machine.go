@@ -23,7 +23,7 @@ func (h *Host) kernel() Check {
 	}
 	if major < oldest[0] || major == oldest[0] && minor < oldest[1] {
 		c.Status = Warning
-		c.Means = fmt.Sprintf("older than %d.%d: an application binds ports below 1024 by its capability only, and child processes of its own may not", oldest[0], oldest[1])
+		c.Means = fmt.Sprintf("older than %d.%d: an application that gives its capabilities up cannot bind ports below 1024 afterwards", oldest[0], oldest[1])
 		c.Fix = "a newer kernel, or --app-port with a port from 1024 on"
 	}
 	return c

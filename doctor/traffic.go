@@ -45,11 +45,14 @@ func (h *Host) offloads(i Interface) Check {
 	return c
 }
 
-// check judges what a source showed.
-func (l Look) check() Check {
+// traffic judges what a source showed.
+func (h *Host) traffic(l Look) Check {
 	c := Check{Name: "traffic", On: l.Source, Status: OK}
 	if l.Failed != "" {
 		c.Status, c.Found, c.Means, c.Fix = Missing, l.Failed, "run --capture "+l.Source+" fails", l.Fix
+		if l.Denied {
+			c.Fix = h.privilegeFix()
+		}
 		if c.Fix == "" {
 			c.Fix = "ip link    # lists the interfaces"
 		}

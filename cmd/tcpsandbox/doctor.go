@@ -181,7 +181,7 @@ func lookAt(ctx context.Context, specs []capture.Spec) []doctor.Look {
 func look(ctx context.Context, spec capture.Spec) doctor.Look {
 	l := doctor.Look{Source: spec.String(), For: lookFor}
 	failed := func(err error) doctor.Look {
-		l.Failed = err.Error()
+		l.Failed, l.Denied = err.Error(), errors.Is(err, os.ErrPermission)
 		var h hinter
 		if errors.As(err, &h) {
 			l.Fix = h.Hint()
