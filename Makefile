@@ -7,7 +7,7 @@ CORPUS       = $(abspath $(wildcard ../shared/corpus))
 
 # Packages that need no kernel of their own to be tested, and packages that
 # compile elsewhere than on Linux.
-PURE     = ./session ./protocol ./compare ./findings ./report ./replay ./tui ./capture/...
+PURE     = ./session ./protocol ./compare ./findings ./report ./replay ./tui ./doctor ./capture/...
 PORTABLE = $(PURE) ./sandbox
 
 # One static file, which knows its revision unless git will not tell: it refuses

@@ -71,6 +71,7 @@ var arrows = map[string][]string{
 	"replay":   {"findings", "capture", "netsim", "sandbox", "report", "tui", gvisor, linking, packet, system},
 	"netsim":   {"capture", "replay", "sandbox", "report", "tui", linking},
 	"sandbox":  {"*", gvisor, packet},
+	"doctor":   {"*", gvisor, linking, packet},
 	"report":   {"replay", "capture", "netsim", "sandbox", "tui", gvisor, linking, packet, system},
 	"tui":      {"capture", "netsim", "sandbox", gvisor, linking, packet},
 	"cmd":      nil,

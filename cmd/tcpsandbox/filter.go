@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/pflag"
 
@@ -44,5 +46,9 @@ func (p *picked) intoTunnels(spec capture.Spec) bool {
 
 // open opens a source for the packets that are wanted.
 func (p *picked) open(spec capture.Spec) (capture.Source, error) {
-	return spec.Open(capture.LiveConfig{Filter: p.filter, Tunnels: p.intoTunnels(spec)})
+	src, err := spec.Open(capture.LiveConfig{Filter: p.filter, Tunnels: p.intoTunnels(spec)})
+	if spec.IsLive() && errors.Is(err, os.ErrPermission) {
+		err = sendToDoctor(err)
+	}
+	return src, err
 }

@@ -51,7 +51,7 @@ func run(args []string) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{cmd.CommandPath(), err}
 	})
-	root.AddCommand(runCommand(&code), recordCommand(), showCommand(), demoCommand(&code))
+	root.AddCommand(runCommand(&code), recordCommand(), showCommand(), doctorCommand(&code), demoCommand(&code))
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
 	if err == nil {

@@ -97,7 +97,7 @@ func (p *pipeline) open() error {
 		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
 			// The capture's capability alone would only lead to the next refusal.
-			return cannot(hinted{err, "sudo " + commandLine(os.Args)})
+			return cannot(sendToDoctor(hinted{err, "sudo " + commandLine(os.Args)}))
 		}
 		if err != nil {
 			return cannot(err)

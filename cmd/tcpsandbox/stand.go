@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -53,6 +54,10 @@ type stand struct {
 // what is the stand's own in it, open sets.
 func (s *stand) open(play replay.Config) (err error) {
 	if s.box, err = sandbox.New(sandbox.Config{MTU: s.opt.mtu}); err != nil {
+		var setup *sandbox.SetupError
+		if errors.As(err, &setup) {
+			err = sendToDoctor(err)
+		}
 		return err
 	}
 	s.passWarnings()
