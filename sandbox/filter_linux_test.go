@@ -4,7 +4,12 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,6 +138,60 @@ func TestFilterInPlace(t *testing.T) {
 	}
 }
 
+// tiny386 is a program of i386 that ends at once, by int 0x80.
+func tiny386() []byte {
+	const base, headers = 0x08048000, 52 + 32
+	code := []byte{0xb8, 1, 0, 0, 0, 0x31, 0xdb, 0xcd, 0x80} // exit(0)
+	size := uint32(headers + len(code))
+	le := binary.LittleEndian
+	file := []byte("\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	for _, half := range []uint16{2, 3} { // ET_EXEC, EM_386
+		file = le.AppendUint16(file, half)
+	}
+	for _, word := range []uint32{1, base + headers, 52, 0, 0} { // version, entry, program headers, no sections
+		file = le.AppendUint32(file, word)
+	}
+	for _, half := range []uint16{52, 32, 1, 0, 0, 0} {
+		file = le.AppendUint16(file, half)
+	}
+	for _, word := range []uint32{1, 0, base, base, size, size, 5, 4096} { // PT_LOAD, readable, executable
+		file = le.AppendUint32(file, word)
+	}
+	return append(file, code...)
+}
+
+// TestFilterOtherABI: system calls of another set end the program that makes
+// them, and the message names the flag.
+func TestFilterOtherABI(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the program is one of i386")
+	}
+	box := newBox(t, Config{})
+	program := filepath.Join(t.TempDir(), "tiny")
+	if err := os.WriteFile(program, tiny386(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	end := func(cfg AppConfig) ExitStatus {
+		cfg.Command, cfg.User = []string{program}, "root"
+		app, err := box.Start(t.Context(), cfg)
+		if errors.Is(err, unix.ENOEXEC) {
+			t.Skip("this kernel runs no program of i386")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-app.Exited()
+		return app.Status()
+	}
+	if status := end(AppConfig{NoFilter: true}); status.Code != 0 {
+		t.Errorf("without the filter it ended by %v", status)
+	}
+	status := end(AppConfig{})
+	if status.Signal != "SIGSYS" || !strings.Contains(status.Hint(), "--no-seccomp") {
+		t.Errorf("ended by %v, hint %q", status, status.Hint())
+	}
+}
+
 // BenchmarkStart: the way of a short program from Start to its end, with and
 // without the filter.
 func BenchmarkStart(b *testing.B) {
@@ -156,43 +215,41 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkFilter: what putting the filter on takes, and a call with and
-// without it. getppid is known to be allowed; of socket an argument decides.
+// BenchmarkFilter: a call with and without the filter, and what putting it on
+// takes. getppid is known to be allowed; of ioctl an argument decides.
 func BenchmarkFilter(b *testing.B) {
 	calls := map[string]func(){
 		"getppid": func() { unix.Getppid() },
 		"ioctl":   func() { unix.IoctlGetInt(0, unix.TIOCGPGRP) },
 	}
-	run := func(b *testing.B, filtered bool) {
-		var before func(testing.TB)
-		if filtered {
-			before = func(t testing.TB) {
-				if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-					t.Fatal(err)
-				}
-				start := time.Now()
-				if err := filterCalls(); err != nil {
-					t.Fatal(err)
-				}
-				b.ReportMetric(float64(time.Since(start).Microseconds()), "µs-to-install")
-			}
-		}
-		for name, call := range calls {
-			b.Run(name, func(b *testing.B) {
-				done := make(chan struct{})
-				onThread(func() {
-					defer close(done)
-					if before != nil {
-						before(b)
-					}
-					for b.Loop() {
-						call()
-					}
-				})
-				<-done
-			})
-		}
+	for name, call := range calls {
+		b.Run(name, func(b *testing.B) { onThrowaway(b, nil, call) })
+		b.Run(name+" filtered", func(b *testing.B) { onThrowaway(b, filterCalls, call) })
 	}
-	b.Run("without", func(b *testing.B) { run(b, false) })
-	b.Run("with", func(b *testing.B) { run(b, true) })
+}
+
+// onThrowaway measures a call on a thread that nobody uses afterwards, and
+// reports how long it took to prepare it.
+func onThrowaway(b *testing.B, prepare func() error, call func()) {
+	done := make(chan error)
+	onThread(func() {
+		var err error
+		var took time.Duration
+		if prepare != nil {
+			err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+			start := time.Now()
+			if err == nil {
+				err = prepare()
+			}
+			took = time.Since(start)
+		}
+		for b.Loop() {
+			call()
+		}
+		b.ReportMetric(float64(took.Microseconds()), "µs/install")
+		done <- err
+	})
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
 }

@@ -18,7 +18,8 @@ import (
 //
 //	parent ── control socket ── init (process 1 of its namespace) ── application
 //
-// In order: it reads its launch, gets a /proc of its own, hides files, takes
+// In order: it reads its launch, gets a /proc of its own, in which the
+// kernel's switches are read-only, hides files, takes
 // privileges away, starts the application, reaps whatever the application
 // orphans, and reports how the application ended. When it ends itself, for whatever reason,
 // the kernel kills all processes of its namespace.
@@ -105,6 +106,9 @@ func (in *initState) standAlone() {
 	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	if err := freshProc(); err != nil {
 		in.tell(notice{Warning: fmt.Sprintf("the application sees the host's processes: %v", err)})
+	}
+	if err := protectKernel(); err != nil {
+		in.tell(notice{Warning: fmt.Sprintf("the application, as root, could change the kernel's settings: %v", err)})
 	}
 }
 

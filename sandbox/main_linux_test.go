@@ -48,6 +48,7 @@ var roles = map[string]func(args []string){
 	"inspect": playInspect,
 	"parent":  playParent,
 	"dial":    playDial,
+	"write":   playWrite,
 	"long":    playLong,
 }
 
@@ -93,6 +94,13 @@ func playExit(args []string) {
 	}
 	code, _ := strconv.Atoi(args[0])
 	os.Exit(code)
+}
+
+// playWrite tells whether files can be opened to be written.
+func playWrite(paths []string) {
+	for _, path := range paths {
+		fmt.Println(path, openToWrite(path))
+	}
 }
 
 // playDial tells what becomes of a connection to each Unix socket.

@@ -59,6 +59,12 @@ func attempts(host int, hidden string) []attempt {
 		{"a packet socket", func() error { return socket(unix.AF_PACKET, unix.SOCK_RAW, 0) }},
 		{"a socket to the hypervisor", func() error { return socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0) }},
 
+		// Opened, not written: these are the machine's.
+		{"what the kernel runs after a crash", func() error { return openToWrite("/proc/sys/kernel/core_pattern") }},
+		{"the kernel's emergency keys", func() error { return openToWrite("/proc/sysrq-trigger") }},
+		{"a setting of the kernel's memory", func() error { return openToWrite("/sys/kernel/mm/transparent_hugepage/enabled") }},
+		{"a control group", func() error { return openToWrite("/sys/fs/cgroup/cgroup.procs") }},
+
 		{"bpf", func() error { return call(unix.SYS_BPF, 0, 0, 0) }},
 		{"io_uring", func() error { var p [120]byte; return call(unix.SYS_IO_URING_SETUP, 1, ptr(&p[0]), 0) }},
 		{"userfaultfd", func() error { return call(unix.SYS_USERFAULTFD, 1, 0, 0) }},
@@ -81,6 +87,14 @@ func call(number, a, b, c uintptr) error {
 		return errno
 	}
 	return nil
+}
+
+func openToWrite(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		f.Close()
+	}
+	return err
 }
 
 func enter(path string) error {
