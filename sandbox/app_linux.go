@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,9 +95,13 @@ func prepare(cfg AppConfig) (*launch, error) {
 	if err != nil {
 		return nil, err
 	}
+	hidden, err := hiddenPaths(cfg.Hide, !cfg.ShowSteering)
+	if err != nil {
+		return nil, err
+	}
 	return &launch{
 		Path: text(path), Args: texts[text](cfg.Command), Env: texts[text](env), Dir: text(cfg.Dir),
-		User: who.identity, KeepCaps: kept, Contained: true,
+		User: who.identity, KeepCaps: kept, Filter: !cfg.NoFilter, Hide: texts[text](hidden), Contained: true,
 	}, nil
 }
 
@@ -142,7 +147,7 @@ func (a *App) started(ctx context.Context, job *launch) error {
 func refused(job *launch, f *failure) error {
 	errno := syscall.Errno(f.Errno)
 	if f.Step != stepExec {
-		return &SetupError{Op: f.Step, Err: errno, Fix: "try --user with an account that is not root, or without --keep-caps"}
+		return &SetupError{Op: f.Step, Err: errno, Fix: cmp.Or(f.Fix, "try --user with an account that is not root, or without --keep-caps")}
 	}
 	if job.User != nil && (errno == unix.EPERM || errno == unix.EINVAL) {
 		return &SetupError{

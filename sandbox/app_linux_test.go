@@ -156,6 +156,8 @@ func TestCannotStart(t *testing.T) {
 		{"unknown user", AppConfig{Command: []string{"true"}, User: "no-such-user"}, nil, "run as no-such-user: no such user", "getent"},
 		{"unknown group", AppConfig{Command: []string{"true"}, User: "0:no-such-group"}, nil, "run as group no-such-group: no such group", "getent"},
 		{"unknown capability", AppConfig{Command: []string{"true"}, KeepCaps: []string{"fly"}}, nil, `keep capability "fly": no such capability`, "setuid"},
+		{"opening capability", AppConfig{Command: []string{"true"}, KeepCaps: []string{"CAP_SYS_ADMIN"}}, nil, `keep capability "CAP_SYS_ADMIN": it opens the sandbox`, "setuid"},
+		{"hidden is missing", AppConfig{Command: []string{"true"}, Hide: []string{"/no/such/socket"}}, fs.ErrNotExist, "hide /no/such/socket: no such file or directory", "--hide none"},
 		{"folder is missing", AppConfig{Command: []string{"true"}, Dir: "/no/such/dir"}, fs.ErrNotExist, "start true: working directory", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -228,7 +230,7 @@ func TestUncontained(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			job, err := prepare(AppConfig{Command: []string{exe, token}, Env: []string{roleVar + "=family"}})
+			job, err := prepare(AppConfig{Command: []string{exe, token}, Env: []string{roleVar + "=family"}, ShowSteering: true})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -55,6 +55,9 @@ func (s ExitStatus) Hint() string {
 	if s.LeftBehind {
 		return "it went to the background: start it in the foreground (nginx: -g 'daemon off;', many others: -f or --foreground)"
 	}
+	if s.Signal == "SIGSYS" {
+		return "the filter of system calls ended it: a 32-bit program needs --no-seccomp"
+	}
 	return ""
 }
 

@@ -18,9 +18,10 @@ import (
 //
 //	parent ── control socket ── init (process 1 of its namespace) ── application
 //
-// In order: it reads its launch, gets a /proc of its own, takes privileges
-// away, starts the application, reaps whatever the application orphans, and
-// reports how the application ended. When it ends itself, for whatever reason,
+// In order: it reads its launch, gets a /proc of its own, in which the
+// kernel's switches are read-only, hides files, takes
+// privileges away, starts the application, reaps whatever the application
+// orphans, and reports how the application ended. When it ends itself, for whatever reason,
 // the kernel kills all processes of its namespace.
 const (
 	// initName is its argv[0]. It takes the control socket besides to be init.
@@ -74,7 +75,11 @@ func runInit() error {
 	signal.Notify(signals)
 
 	in.standAlone()
-	if failed := in.startApp(); failed != nil {
+	failed := in.hideFiles()
+	if failed == nil {
+		failed = in.startApp()
+	}
+	if failed != nil {
 		return in.tell(notice{Failed: failed})
 	}
 	go in.obey(orders)
@@ -102,6 +107,44 @@ func (in *initState) standAlone() {
 	if err := freshProc(); err != nil {
 		in.tell(notice{Warning: fmt.Sprintf("the application sees the host's processes: %v", err)})
 	}
+	if err := protectKernel(); err != nil {
+		in.tell(notice{Warning: fmt.Sprintf("the application, as root, could change the kernel's settings: %v", err)})
+	}
+}
+
+// hideFiles needs mounts of our own: the host's are not touched.
+func (in *initState) hideFiles() *failure {
+	if len(in.Hide) == 0 {
+		return nil
+	}
+	step, err := "hide files in a mount namespace", error(unix.ENOTSUP)
+	if in.Contained {
+		step, err = hide(in.Hide)
+	}
+	if err == nil {
+		return nil
+	}
+	f := failed(step, err)
+	f.Fix = hideFix
+	return f
+}
+
+// filterCalls must be the last before the fork: init itself needs none of what
+// is refused after it.
+func (in *initState) filterCalls() *failure {
+	if !in.Filter {
+		return nil
+	}
+	if !filterKnown {
+		in.tell(notice{Warning: "system calls are not filtered on " + runtime.GOARCH + ": the filter is for amd64 and arm64"})
+		return nil
+	}
+	if err := filterCalls(); err != nil {
+		f := failed("filter the application's system calls", err)
+		f.Fix = "where the kernel has no seccomp: --no-seccomp"
+		return f
+	}
+	return nil
 }
 
 // startApp forks the application, in a session of its own and with nothing of
@@ -127,6 +170,9 @@ func (in *initState) startApp() *failure {
 	// started us.
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
 		return failed("unblock signals", err)
+	}
+	if f := in.filterCalls(); f != nil {
+		return f
 	}
 	in.app, err = syscall.ForkExec(string(in.Path), texts[string](in.Args), attr)
 	if err != nil {

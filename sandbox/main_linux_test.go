@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -46,6 +47,8 @@ var roles = map[string]func(args []string){
 	"stray":   func([]string) { fmt.Println("stray runs"); forever() },
 	"inspect": playInspect,
 	"parent":  playParent,
+	"dial":    playDial,
+	"write":   playWrite,
 	"long":    playLong,
 }
 
@@ -91,6 +94,30 @@ func playExit(args []string) {
 	}
 	code, _ := strconv.Atoi(args[0])
 	os.Exit(code)
+}
+
+// playWrite tells whether files can be opened to be written.
+func playWrite(paths []string) {
+	for _, path := range paths {
+		fmt.Println(path, openToWrite(path))
+	}
+}
+
+// playDial tells what becomes of a connection to each Unix socket.
+func playDial(addresses []string) {
+	for _, address := range addresses {
+		c, err := net.Dial("unix", address)
+		if err != nil {
+			var op *os.SyscallError
+			if errors.As(err, &op) {
+				err = op
+			}
+			fmt.Println(err)
+			continue
+		}
+		c.Close()
+		fmt.Println("connected")
+	}
 }
 
 func playIgnore([]string) {

@@ -20,6 +20,8 @@ type launch struct {
 	// User is nil where the application runs as whoever init is.
 	User     *identity
 	KeepCaps []uint
+	Filter   bool   // of system calls
+	Hide     []text // paths, resolved
 	// Contained: init is the first process of a process namespace.
 	Contained bool
 }
@@ -47,6 +49,7 @@ type notice struct {
 // failure is a step of the start that did not work.
 type failure struct {
 	Step  string // "start" is the application's own exec
+	Fix   string // may be empty
 	Errno int
 }
 

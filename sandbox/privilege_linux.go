@@ -20,12 +20,52 @@ var capabilities = []string{
 	"checkpoint_restore",
 }
 
+// opening are the capabilities that no application keeps, and what it could do
+// with them.
+var opening = map[string]string{
+	"sys_admin":          "mount, and enter the host's namespaces",
+	"net_admin":          "change the sandbox's routes, addresses and devices",
+	"net_raw":            "send raw packets past what is counted",
+	"sys_ptrace":         "look into and steer other processes",
+	"bpf":                "load programs into the kernel",
+	"perfmon":            "watch the kernel and other processes",
+	"sys_module":         "load code into the kernel",
+	"sys_rawio":          "reach the machine's memory and devices",
+	"sys_boot":           "restart the machine, or another kernel on it",
+	"sys_time":           "set the host's clock",
+	"syslog":             "read and clear the kernel's log",
+	"dac_read_search":    "open files by handles, past what is hidden (dac_override does what a server needs)",
+	"mknod":              "make device files, and reach the host's disks by them",
+	"setfcap":            "give files capabilities that hold outside of the sandbox",
+	"mac_admin":          "change the host's security policy",
+	"mac_override":       "act against the host's security policy",
+	"audit_control":      "turn the host's audit off",
+	"checkpoint_restore": "reach other processes' files",
+}
+
+// keepable returns the names of those that an application may keep.
+func keepable() (names []string) {
+	for _, name := range capabilities {
+		if opening[name] == "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // keptCaps returns the numbers of NET_BIND_SERVICE and of the named ones.
 func keptCaps(names []string) ([]uint, error) {
 	kept := []uint{unix.CAP_NET_BIND_SERVICE}
 next:
 	for _, name := range names {
 		word := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "cap_")
+		if deed := opening[word]; deed != "" {
+			return nil, &SetupError{
+				Op:  "keep capability " + strconv.Quote(name),
+				Err: fmt.Errorf("it opens the sandbox: with it the application could %s", deed),
+				Fix: "leave it out; these can be kept: " + strings.Join(keepable(), ", "),
+			}
+		}
 		for number, known := range capabilities {
 			if word == known {
 				kept = append(kept, uint(number))
@@ -34,7 +74,7 @@ next:
 		}
 		return nil, &SetupError{
 			Op: "keep capability " + strconv.Quote(name), Err: fmt.Errorf("no such capability"),
-			Fix: "one of: " + strings.Join(capabilities, ", "),
+			Fix: "one of: " + strings.Join(keepable(), ", "),
 		}
 	}
 	return kept, nil

@@ -25,8 +25,10 @@
 // (see Main) with a process namespace of its own, and when that ends the
 // kernel ends everything that the application ever forked.
 //
-// It isolates the network and takes privileges away. It is no jail: the
-// application sees the host's files, with the rights of the user it runs as.
+// It isolates the network, takes privileges away, refuses system calls that
+// would lead out, and hides the sockets by which the host is steered. It is no
+// jail: the application sees the host's files, with the rights of the user it
+// runs as.
 package sandbox
 
 import (
@@ -55,8 +57,18 @@ type AppConfig struct {
 	// do. "" is the user behind sudo, else the invoking one.
 	User string
 	// KeepCaps are capabilities that the application keeps besides
-	// NET_BIND_SERVICE, such as "setuid" or "CAP_SETUID".
+	// NET_BIND_SERVICE, such as "setuid" or "CAP_SETUID". One that opens the
+	// sandbox or reaches the host is an error.
 	KeepCaps []string
+	// NoFilter leaves out the filter of system calls, which debuggers, 32-bit
+	// programs and users of io_uring cannot do with.
+	NoFilter bool
+	// Hide are files and folders that the application shall not see; a socket
+	// there refuses, a folder is empty. Each must exist.
+	Hide []string
+	// ShowSteering leaves in sight what is hidden otherwise: the sockets of
+	// container runtimes, D-Bus, systemd and name services on the host.
+	ShowSteering bool
 	// Env holds K=V pairs which are set on top of this process' environment.
 	Env []string
 	Dir string // working directory; "" is the current one

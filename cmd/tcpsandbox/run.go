@@ -45,6 +45,8 @@ type runOptions struct {
 	egress        string
 	user          string
 	keepCaps      []string
+	noSeccomp     bool
+	hide          []string // "none": not what is hidden by itself
 	env           []string
 	appLog        string
 	mtu           int
@@ -108,6 +110,8 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.baseline, "baseline", "", "run the old version beside the new one, by /bin/sh -c COMMAND in a namespace of its own: where its answers differ, too, is noise")
 	f.StringVar(&opt.user, "user", "", "run the application as this user (default: the one behind sudo, else the invoking one)")
 	f.StringSliceVar(&opt.keepCaps, "keep-caps", nil, "capabilities that the application keeps besides net_bind_service, such as setuid,setgid")
+	f.BoolVar(&opt.noSeccomp, "no-seccomp", false, "do not filter the application's system calls: for debuggers, 32-bit programs and io_uring")
+	f.StringArrayVar(&opt.hide, "hide", nil, "hide this file, socket or folder from the application, besides the host's sockets of Docker, containerd, D-Bus, systemd and the like; none: not those (may repeat)")
 	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
 	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file, and the baseline's to FILE.baseline (default: to the standard error)")
 	f.IntVar(&opt.mtu, "mtu", 1500, "MTU of the application's network, in bytes")
@@ -195,9 +199,21 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// hidden returns the paths that --hide names, and whether none is among them.
+func (o *runOptions) hidden() (paths []string, none bool) {
+	for _, path := range o.hide {
+		if path == "none" {
+			none = true
+			continue
+		}
+		paths = append(paths, path)
+	}
+	return paths, none
+}
+
 // wantText are the flags whose absence changes what a run gives without anybody
 // noticing: a threshold that does not hold, a secret that is shown.
-var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log"}
+var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log", "hide"}
 
 // emptyFlag returns the name of one of them that was given without a value, if
 // there is one.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,24 @@ func TestAuditHidesNothing(t *testing.T) {
 				len(written.Defects) != 1 || !strings.Contains(written.Defects[0], tt.want) {
 				t.Errorf("%s, --fail-on %s: said %q, wrote %q", tt.name, failOn, said.String(), written.Defects)
 			}
+		}
+	}
+}
+
+func TestHidden(t *testing.T) {
+	for _, test := range []struct {
+		given, want []string
+		none        bool
+	}{
+		{nil, nil, false},
+		{[]string{"/run/a", "b"}, []string{"/run/a", "b"}, false},
+		{[]string{"none"}, nil, true},
+		{[]string{"/run/a", "none"}, []string{"/run/a"}, true},
+		{[]string{"./none"}, []string{"./none"}, false},
+	} {
+		opt := &runOptions{hide: test.given}
+		if paths, none := opt.hidden(); !slices.Equal(paths, test.want) || none != test.none {
+			t.Errorf("--hide %q: %q, %v", test.given, paths, none)
 		}
 	}
 }

@@ -1,0 +1,131 @@
+package sandbox
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// steering are patterns of the sockets by which a program with no network
+// leaves its sandbox all the same: whoever listens there runs programs, mounts
+// file systems or looks names up, on the host, for those who may connect. A
+// whole folder is hidden where nothing else is in it: a socket that is made anew
+// is not seen there either.
+var steering = []string{
+	"/run/docker.sock", "/run/docker", "/run/containerd", "/run/podman", "/run/crio", "/run/libvirt",
+	"/run/snapd.socket", "/run/snapd-snap.socket", "/var/lib/lxd/unix.socket", "/var/snap/lxd/common/lxd/unix.socket",
+	"/run/dbus", "/run/systemd/private", "/run/systemd/resolve/io.systemd.Resolve*",
+	"/run/nscd", "/run/avahi-daemon",
+	"/run/user/*/bus", "/run/user/*/systemd", "/run/user/*/docker.sock", "/run/user/*/podman",
+}
+
+// hiddenPaths returns what shall be hidden, without symbolic links, each once,
+// nothing that lies in another. A named path must exist; of steering there are
+// those that do.
+func hiddenPaths(named []string, alsoSteering bool) ([]string, error) {
+	var all []string
+	for _, path := range named {
+		found, err := filepath.Abs(path)
+		if err == nil {
+			found, err = filepath.EvalSymlinks(found)
+		}
+		if err == nil && found == "/" {
+			err = errors.New("it is everything")
+		}
+		if err != nil {
+			return nil, hideRefused(path, err)
+		}
+		all = append(all, found)
+	}
+	if alsoSteering {
+		for _, pattern := range steering {
+			found, err := existing(pattern)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+		}
+	}
+	slices.Sort(all)
+	var outer []string
+	for _, path := range slices.Compact(all) {
+		within := func(folder string) bool { return strings.HasPrefix(path, folder+"/") }
+		if !slices.ContainsFunc(outer, within) {
+			outer = append(outer, path)
+		}
+	}
+	return outer, nil
+}
+
+// existing returns what there is of a pattern, and of the same in /var/run,
+// which is /run on most machines and on others a folder of its own.
+func existing(pattern string) (all []string, err error) {
+	patterns := []string{pattern}
+	if rest, ok := strings.CutPrefix(pattern, "/run/"); ok {
+		patterns = append(patterns, "/var/run/"+rest)
+	}
+	for _, p := range patterns {
+		paths, _ := filepath.Glob(p) // the patterns are well-formed
+		for _, path := range paths {
+			found, err := filepath.EvalSymlinks(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it went away, or is a link to nothing
+			}
+			if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+				continue // what we may not look up, nor may the application
+			}
+			if err != nil {
+				return nil, hideRefused(path, err)
+			}
+			all = append(all, found)
+		}
+	}
+	return all, nil
+}
+
+func hideRefused(path string, err error) error {
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		err = named.Err // the path is in the message already
+	}
+	return &SetupError{Op: "hide " + path, Err: err, Fix: hideFix}
+}
+
+const hideFix = "name a path that is there with --hide, or hide nothing: --hide none"
+
+// hide puts an empty folder or /dev/null over each path, in the calling
+// thread's mount namespace. Without CAP_SYS_ADMIN nobody takes them off again.
+// A socket whose name is removed and made anew is seen again: a mount goes with
+// the file that it lies on. With an error it returns what it was about.
+func hide(paths []text) (step string, err error) {
+	// Otherwise the host would have them hidden, too.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return "make mounts private", err
+	}
+	for _, path := range paths {
+		info, err := os.Lstat(string(path))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it went away meanwhile
+		}
+		if err == nil {
+			err = cover(string(path), info.IsDir())
+		}
+		if err != nil {
+			return "hide " + string(path), err
+		}
+	}
+	return "", nil
+}
+
+func cover(path string, folder bool) error {
+	if !folder {
+		return unix.Mount(os.DevNull, path, "", unix.MS_BIND, "")
+	}
+	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	return unix.Mount("tmpfs", path, "tmpfs", flags, "size=4k,mode=555")
+}
