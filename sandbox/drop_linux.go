@@ -97,6 +97,20 @@ func dropInherited() error {
 	return unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &own[0])
 }
 
+// ownCaps returns the numbers of the capabilities that we have.
+func ownCaps() (numbers []uintptr) {
+	own, err := capget()
+	if err != nil {
+		return nil // then init says what it lacks
+	}
+	for c := range capabilities {
+		if own[c/32].Permitted&(1<<(c%32)) != 0 {
+			numbers = append(numbers, uintptr(c))
+		}
+	}
+	return numbers
+}
+
 // capget returns the calling thread's capabilities, 32 in each element.
 func capget() (own [2]unix.CapUserData, err error) {
 	err = unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &own[0])

@@ -73,6 +73,11 @@ func (s *Sandbox) spawnAs(contained bool) (*initProcess, error) {
 		p.cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
 		p.cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
 	}
+	if os.Geteuid() != 0 {
+		// Capabilities that the program's file gives are not given again where it
+		// is executed in another mount namespace.
+		p.cmd.SysProcAttr.AmbientCaps = ownCaps()
+	}
 	started := make(chan error)
 	onThread(func() {
 		err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
