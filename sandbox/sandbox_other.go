@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -31,6 +32,7 @@ func (s *Sandbox) AllowLocalClient(Port) error                    { return errLi
 func (s *Sandbox) DatagramRoom([]Port) (int, error)               { return 0, errLinux }
 func (s *Sandbox) DroppedDatagrams() (int64, error)               { return 0, errLinux }
 func (s *Sandbox) Start(context.Context, AppConfig) (*App, error) { return nil, errLinux }
+func (s *Sandbox) Listen(netip.AddrPort) (net.Listener, error)    { return nil, errLinux }
 func (s *Sandbox) Close() error                                   { return nil }
 
 // App exists on Linux only.
