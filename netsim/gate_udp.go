@@ -130,19 +130,21 @@ func (g *gate) answer(ends flight, query []byte, n int, d *destination) passage 
 		policy = "refuse"
 	}
 	g.net.hole.count(n, d, policy)
-	g.send(ends, answer)
+	g.send(ends, answer, nil)
 	return taken
 }
 
-// send gives the application a datagram from its destination, and returns the
-// length of its packet.
-func (g *gate) send(ends flight, payload []byte) int {
+// send gives the application a datagram from its destination, which came by a way
+// or by none.
+func (g *gate) send(ends flight, payload []byte, w *way) {
 	s := Socket{flow: flowOf(ends.to, ends.app), client: address(ends.to.Addr()), server: address(ends.app.Addr())}
 	buf := packets.Get().(*[]byte)
 	defer packets.Put(buf)
 	*buf = s.packet((*buf)[:0], payload)
+	if w != nil {
+		w.in.add(len(*buf) - virtioHeader)
+	}
 	g.net.link.writeRaw(*buf)
-	return len(*buf) - virtioHeader
 }
 
 // exchange returns the one between these ends, a new one if there is none; nil
@@ -168,6 +170,7 @@ func (g *gate) exchange(ends flight, w *way, refusal func() []byte) *exchange {
 	}
 	x := &exchange{flight: ends, way: w, queue: make(chan []byte, exchangeQueue), refusal: refusal()}
 	x.ctx, x.cancel = context.WithCancel(w.ctx)
+	x.last.Store(time.Now().UnixNano())
 	g.datagrams.m[ends] = x
 	go func() {
 		defer g.end()
@@ -242,6 +245,6 @@ func (g *gate) receive(x *exchange, far net.Conn) {
 		if x.to.Port() == 53 {
 			answeredNames(buf[:n], g.net.hole.resolved)
 		}
-		x.way.in.add(g.send(x.flight, buf[:n]))
+		g.send(x.flight, buf[:n], x.way)
 	}
 }
