@@ -428,11 +428,48 @@ func TestNamesAreAnswered(t *testing.T) {
 	}
 }
 
-func manyAddresses(n int) (all []netip.Addr) {
-	for i := range n {
-		all = append(all, netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}))
+// A resolver on the namespace's loopback is stood in for.
+func TestNamesOnLoopback(t *testing.T) {
+	w := newWorldWith(t, Config{Offload: true, Names: map[string][]netip.Addr{"shop.example": {other4.Addr()}}})
+	const at = "127.0.0.53:53"
+	var c net.PacketConn
+	var l net.Listener
+	var err error
+	w.in(func() {
+		if c, err = net.ListenPacket("udp", at); err == nil {
+			l, err = net.Listen("tcp", at)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	if err := w.ServeNames(c, l); err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"udp", "tcp"} {
+		r := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return w.call(network, at) }}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if got, err := r.LookupNetIP(ctx, "ip4", "shop.example."); err != nil || len(got) != 1 || got[0] != other4.Addr() {
+			t.Errorf("%s: shop.example is %v, %v", network, got, err)
+		}
+		_, err = r.LookupNetIP(ctx, "ip4", "other.example.")
+		if no := new(net.DNSError); !errors.As(err, &no) || !no.IsNotFound {
+			t.Errorf("%s: other.example: %v", network, err)
+		}
+	}
+	var got []string
+	for _, e := range w.Egress() {
+		got = append(got, fmt.Sprintf("%s %v %d %s %s", e.Proto, e.Dst, e.Port, e.Policy, e.Name))
+	}
+	slices.Sort(got)
+	if want := []string{"tcp 127.0.0.53 53 answer ", "udp 127.0.0.53 53 answer shop.example", "udp 127.0.0.53 53 refuse other.example"}; !slices.Equal(got, want) {
+		t.Errorf("egress %q, want %q", got, want)
+	}
+	w.Close()
+	if err := w.ServeNames(c, l); !errors.Is(err, ErrClosed) {
+		t.Errorf("ServeNames after Close: %v", err)
+	}
 }
 
 // An answer that was let through names what the application then tries.

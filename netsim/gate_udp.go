@@ -119,21 +119,6 @@ func dnsGuess(to netip.AddrPort, payload []byte) *guess {
 	return &guess{proto: "dns", host: queryName(payload)}
 }
 
-// answer answers a DNS query.
-func (g *gate) answer(ends flight, query []byte, n int, d *destination) passage {
-	answer, known := answerQuery(query, g.names, dnsUDPMax)
-	if answer == nil {
-		return notAllowed
-	}
-	policy := "answer"
-	if !known {
-		policy = "refuse"
-	}
-	g.net.hole.count(n, d, policy)
-	g.send(ends, answer, nil)
-	return taken
-}
-
 // send gives the application a datagram from its destination, which came by a way
 // or by none.
 func (g *gate) send(ends flight, payload []byte, w *way) {

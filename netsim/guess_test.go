@@ -150,6 +150,13 @@ func TestAnswerQuery(t *testing.T) {
 	}
 }
 
+func manyAddresses(n int) (all []netip.Addr) {
+	for i := range n {
+		all = append(all, netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}))
+	}
+	return all
+}
+
 func TestAnsweredNames(t *testing.T) {
 	// www is an alias of web, which has the address.
 	alias := append([]byte{0x12, 0x34, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0}, query("www.example")[12:]...)

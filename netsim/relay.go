@@ -2,7 +2,6 @@ package netsim
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -108,13 +107,23 @@ func abort(c net.Conn) {
 // the application's loopback addresses. name is the host's, or "".
 func (n *Net) Serve(l net.Listener, to []netip.AddrPort, name string) error {
 	g := n.gate
-	if g == nil || g.dial == nil || !g.begin() {
+	if g == nil || g.dial == nil {
 		l.Close()
 		return fmt.Errorf("serve %v: %w", l.Addr(), ErrClosed)
 	}
 	var ways []*way
 	for _, a := range to {
 		ways = append(ways, g.newWay(Way{To: a, Name: name}))
+	}
+	return g.accepting(l, func(near net.Conn) { g.served(near, ways) })
+}
+
+// accepting hands a listener's connections to serve, each on a goroutine of its
+// own, until the gate is closed.
+func (g *gate) accepting(l net.Listener, serve func(net.Conn)) error {
+	if !g.begin() {
+		l.Close()
+		return fmt.Errorf("serve %v: %w", l.Addr(), ErrClosed)
 	}
 	stop := context.AfterFunc(g.ctx, func() { l.Close() })
 	go func() {
@@ -133,7 +142,8 @@ func (n *Net) Serve(l net.Listener, to []netip.AddrPort, name string) error {
 				}
 				continue
 			}
-			if g.relays.Add(1) > maxRelays || !g.begin() {
+			full := g.relays.Add(1) > maxRelays
+			if full || !g.begin() {
 				g.relays.Add(-1)
 				abort(near)
 				continue
@@ -141,7 +151,7 @@ func (n *Net) Serve(l net.Listener, to []netip.AddrPort, name string) error {
 			go func() {
 				defer g.end()
 				defer g.relays.Add(-1)
-				g.served(near, ways)
+				serve(near)
 			}()
 		}
 	}()
@@ -230,34 +240,5 @@ func (w *way) count() {
 	defer w.conns.Unlock()
 	for c := range w.served {
 		c.ask()
-	}
-}
-
-// nameTimeout is how long a connection may stay open without a query.
-const nameTimeout = 10 * time.Second
-
-// serveNames answers the queries of a DNS connection (RFC 1035 §4.2.2).
-func (g *gate) serveNames(c net.Conn) {
-	stop := context.AfterFunc(g.ctx, func() { abort(c) })
-	defer stop()
-	defer c.Close()
-	var length [2]byte
-	query := make([]byte, 64<<10)
-	for {
-		c.SetDeadline(time.Now().Add(nameTimeout))
-		if _, err := io.ReadFull(c, length[:]); err != nil {
-			return
-		}
-		q := query[:binary.BigEndian.Uint16(length[:])]
-		if _, err := io.ReadFull(c, q); err != nil {
-			return
-		}
-		answer, _ := answerQuery(q, g.names, 1<<16-1)
-		if answer == nil {
-			return
-		}
-		if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
-			return
-		}
 	}
 }

@@ -60,7 +60,7 @@ func (a *App) Listening() ([]Listener, error) {
 		}
 		slices.SortFunc(found, netip.AddrPort.Compare)
 		for _, addr := range slices.Compact(found) {
-			if !t.udp && slices.Contains(ours, addr) {
+			if slices.Contains(ours, Listener{Addr: addr, UDP: t.udp}) {
 				continue
 			}
 			all = append(all, Listener{Addr: addr, UDP: t.udp, LoopbackOnly: addr.Addr().IsLoopback()})

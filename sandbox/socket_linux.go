@@ -22,10 +22,29 @@ func (s *Sandbox) Listen(at netip.AddrPort) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %v in the sandbox: %w", at, err)
 	}
+	s.keepOut(Listener{Addr: at})
+	return l, nil
+}
+
+// ListenPacket is Listen for UDP.
+func (s *Sandbox) ListenPacket(at netip.AddrPort) (net.PacketConn, error) {
+	var c net.PacketConn
+	err := s.inside(func() (err error) {
+		c, err = new(net.ListenConfig).ListenPacket(context.Background(), "udp", at.String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %v/udp in the sandbox: %w", at, err)
+	}
+	s.keepOut(Listener{Addr: at, UDP: true})
+	return c, nil
+}
+
+// keepOut keeps a socket of ours out of what Listening returns.
+func (s *Sandbox) keepOut(l Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ours = append(s.ours, at)
-	return l, nil
+	s.ours = append(s.ours, l)
 }
 
 // inside runs f on a thread of the namespace, and waits for it. A socket that f

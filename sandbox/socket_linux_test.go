@@ -18,6 +18,11 @@ func TestListenInside(t *testing.T) {
 	if _, err := box.Listen(at); err == nil {
 		t.Error("listens twice on the same address")
 	}
+	c, err := box.ListenPacket(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
 	all := 0
 	if err := box.askSockets(transports[0].number, 1<<stateListen, 0, func([]byte) { all++ }); err != nil || all != 1 {
 		t.Errorf("%d sockets listen in the namespace, %v", all, err)

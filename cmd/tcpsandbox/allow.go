@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -234,6 +235,54 @@ func (e *egressFlags) network(cfg *netsim.Config) {
 			cfg.Names[key] = t.addrs
 		}
 	}
+}
+
+// serve opens the listeners of --map, and with --allow-dns those that stand for
+// the host's loopback resolvers, unless the application is a resolver itself.
+func (o *runOptions) serve(box *sandbox.Sandbox, n *netsim.Net) error {
+	if err := o.serveMaps(box, n); err != nil || !o.allowDNS {
+		return err
+	}
+	for _, port := range o.appPorts() {
+		if port.Number == 53 {
+			return nil
+		}
+	}
+	conf, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return nil // then programs ask 127.0.0.1, or nobody
+	}
+	for _, at := range loopbackResolvers(string(conf)) {
+		c, err := box.ListenPacket(at)
+		if err != nil {
+			return fmt.Errorf("--allow-dns: %w", err)
+		}
+		l, err := box.Listen(at)
+		if err != nil {
+			c.Close()
+			return fmt.Errorf("--allow-dns: %w", err)
+		}
+		if err := n.ServeNames(c, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loopbackResolvers returns the name servers of a resolv.conf(5) that are loopback
+// addresses, each once.
+func loopbackResolvers(conf string) (all []netip.AddrPort) {
+	for line := range strings.Lines(conf) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "nameserver" {
+			continue
+		}
+		a, err := netip.ParseAddr(words[1])
+		if at := netip.AddrPortFrom(a, 53); err == nil && a.IsLoopback() && !slices.Contains(all, at) {
+			all = append(all, at)
+		}
+	}
+	return all
 }
 
 // serveMaps opens the listeners of --map.

@@ -136,3 +136,10 @@ func TestWaysOfAllow(t *testing.T) {
 		t.Errorf("let through by default: %+v", cfg)
 	}
 }
+
+func TestLoopbackResolvers(t *testing.T) {
+	conf := "# nameserver 127.0.0.1\nnameserver 127.0.0.53\nnameserver\nnameserver 192.0.2.1\n nameserver ::1 # x\nnameserver 127.0.0.53\noptions edns0\nnameserver nonsense\n"
+	if got := fmt.Sprint(loopbackResolvers(conf)); got != "[127.0.0.53:53 [::1]:53]" {
+		t.Errorf("%s", got)
+	}
+}

@@ -64,7 +64,7 @@ func (s *stand) open(play replay.Config) (err error) {
 	if s.net, err = netsim.New(network); err != nil {
 		return err
 	}
-	if err := s.opt.serveMaps(s.box, s.net); err != nil {
+	if err := s.opt.serve(s.box, s.net); err != nil {
 		return err
 	}
 	play.Dial, play.DialUDP, play.Room = s.dial, s.dialUDP, s.datagramRoom()
