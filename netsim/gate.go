@@ -44,13 +44,13 @@ type Dialer func(ctx context.Context, network string, to netip.AddrPort) (net.Co
 // Limits of the gate.
 const (
 	// maxRelays bounds the connections open at a time, of 64 KiB for copying
-	// and up to 2 MiB of queues each; more are refused. A pool of connections
-	// to a database has tens.
-	maxRelays = 1024
+	// and up to two queues each: 300 MB if nobody reads. More are refused. A pool
+	// of connections to a database has tens.
+	maxRelays = 512
 	// dialTimeout is less than the 127 s for which Linux repeats a SYN, and
 	// enough for two that were lost.
 	dialTimeout = 10 * time.Second
-	gateQueue   = 1 << 20 // bytes that wait in the stack for a slow destination
+	gateQueue   = 256 << 10 // bytes that wait in the stack for who reads slowly, each way
 )
 
 type wayKey struct {
@@ -115,7 +115,7 @@ func newGate(n *Net, cfg Config) (*gate, error) {
 		return nil, err
 	}
 	// As many SYNs may wait for Dial at a time as there may be relays.
-	forwarder := tcp.NewForwarder(g.stack, 0, maxRelays, g.accept)
+	forwarder := tcp.NewForwarder(g.stack, gateQueue, maxRelays, g.accept)
 	g.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, forwarder.HandlePacket)
 	return g, nil
 }
@@ -270,7 +270,7 @@ func (g *gate) establish(r *tcp.ForwarderRequest) net.Conn {
 	if err != nil {
 		return nil
 	}
-	ep.SocketOptions().SetDelayOption(false) // no Nagle: the application's kernel has seen to it
+	ep.SocketOptions().SetSendBufferSize(gateQueue, true)
 	return &nearConn{gonet.NewTCPConn(&queue, ep), ep}
 }
 
