@@ -27,29 +27,58 @@ type Egress struct {
 	Dst     netip.Addr // the zero Addr stands for all beyond the table's bound
 	Port    uint16     // 0 where the protocol has none
 	Packets uint64
-	Bytes   uint64
-	Policy  string // "drop" or "refuse"
-	Name    string // what a DNS query asked for
+	Bytes   uint64 // of IP packets; for what Serve takes, of what they carried
+	// PacketsBack and BytesBack came from the destination, where it was let
+	// through to.
+	PacketsBack, BytesBack uint64
+	Policy                 string // "drop", "refuse", "allow", or "answer" for DNS queries answered here
+	Name                   string // what a DNS query asked for, or by which the destination is known
+	Guess                  string // what the first bytes let through look like: "tls", "http" …; "" not known
+	Host                   string // whom they name: TLS SNI, HTTP Host
 }
 
 type egressKey struct {
-	proto uint8
-	dst   netip.Addr
-	port  uint16
+	proto  uint8
+	dst    netip.Addr
+	port   uint16
+	policy string
 }
 
 type blackHole struct {
 	refuse bool
 	mu     sync.Mutex
 	m      map[egressKey]*Egress
+	names  map[netip.Addr]string // by which addresses were found
 }
+
+// maxNames bounds the names of addresses, as maxEgress does the addresses.
+const maxNames = 4096
 
 func (h *blackHole) init(refuse bool) {
 	h.refuse = refuse
 	h.m = make(map[egressKey]*Egress)
+	h.names = make(map[netip.Addr]string)
 }
 
-// Egress returns what was swallowed so far, most packets first.
+// resolved notes by which name an address was found.
+func (h *blackHole) resolved(name string, a netip.Addr) {
+	h.mu.Lock()
+	if len(h.names) < maxNames {
+		h.names[a] = name
+	}
+	h.mu.Unlock()
+}
+
+// policy is what happens to what is not let through.
+func (h *blackHole) policy() string {
+	if h.refuse {
+		return "refuse"
+	}
+	return "drop"
+}
+
+// Egress returns what was swallowed so far, and what was let through, most
+// packets first.
 func (n *Net) Egress() []Egress {
 	n.hole.mu.Lock()
 	list := make([]Egress, 0, len(n.hole.m))
@@ -57,6 +86,9 @@ func (n *Net) Egress() []Egress {
 		list = append(list, *e)
 	}
 	n.hole.mu.Unlock()
+	if n.gate != nil {
+		list = n.gate.egress(list)
+	}
 	sort.Slice(list, func(i, j int) bool {
 		a, b := &list[i], &list[j]
 		if a.Packets != b.Packets {
@@ -175,7 +207,7 @@ func (h *blackHole) swallow(p []byte, n int, d *destination) []byte {
 			return d.reset(n - d.ipLen)
 		}
 	}
-	h.count(n, d)
+	h.count(n, d, h.policy())
 	if !h.refuse {
 		return nil
 	}
@@ -190,10 +222,10 @@ func (h *blackHole) swallow(p []byte, n int, d *destination) []byte {
 	return nil
 }
 
-func (h *blackHole) count(n int, d *destination) {
+func (h *blackHole) count(n int, d *destination, policy string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k := egressKey{d.proto, d.dst, d.port}
+	k := egressKey{d.proto, d.dst, d.port, policy}
 	e := h.m[k]
 	if e == nil {
 		if len(h.m) >= maxEgress {
@@ -201,10 +233,7 @@ func (h *blackHole) count(n int, d *destination) {
 			e = h.m[k]
 		}
 		if e == nil {
-			e = &Egress{Proto: protoName(d.proto), Dst: k.dst, Port: k.port, Policy: "drop"}
-			if h.refuse {
-				e.Policy = "refuse"
-			}
+			e = &Egress{Proto: protoName(d.proto), Dst: k.dst, Port: k.port, Policy: policy, Name: h.names[k.dst]}
 			h.m[k] = e
 		}
 	}
@@ -243,31 +272,6 @@ func protoName(p uint8) string {
 		return "icmpv6"
 	}
 	return "ip-" + strconv.Itoa(int(p))
-}
-
-// queryName returns the name that a DNS query asks for (RFC 1035 §4.1.2), or "".
-func queryName(q []byte) string {
-	if len(q) < 13 {
-		return ""
-	}
-	var name []byte
-	for q = q[12:]; len(q) > 0 && q[0] != 0; {
-		l := int(q[0])
-		if l > 63 || len(q) < 1+l {
-			return ""
-		}
-		if len(name) > 0 {
-			name = append(name, '.')
-		}
-		for _, c := range q[1 : 1+l] {
-			if c <= ' ' || c >= 0x7f {
-				c = '?'
-			}
-			name = append(name, c)
-		}
-		q = q[1+l:]
-	}
-	return string(name)
 }
 
 // reset builds the RST that answers a segment of tcpLen bytes (RFC 9293 §3.10.7.1).

@@ -55,6 +55,14 @@ type partial struct {
 // wait when as many processors send.
 const maxPartial = 64
 
+// begun returns what there is of a datagram, nil if its first part has not come.
+func (t *fragmentTable) begun(key fragmentKey) []byte {
+	if i := slices.IndexFunc(t.waiting, func(p partial) bool { return p.key == key }); i >= 0 {
+		return t.waiting[i].data
+	}
+	return nil
+}
+
 // add takes in a part, which it copies, and returns the datagram that it
 // completes. The first part of a datagram is always taken; ours reports whether
 // a later one belongs to such a datagram.

@@ -41,6 +41,7 @@ const (
 
 type link struct {
 	net     *Net
+	gate    *gate // whose link it is, if it is the gate's
 	tun     *os.File
 	fd      int
 	mtu     uint32
@@ -126,14 +127,12 @@ func (r *reader) packet(fd int) (bool, error) {
 	}
 	first := r.small.AsSlice()[:min(n, smallPacket)]
 	c, dest := r.link.net.demux(first)
+	dispatcher := r.link.stack
 	if c == nil {
-		if dest != nil && r.link.net.sockets.count.Load() > 0 && r.link.net.datagram(first, r.large.AsSlice()[:max(0, n-smallPacket)], dest) {
+		rest := r.large.AsSlice()[:max(0, n-smallPacket)]
+		if dispatcher = r.strange(first, rest, n, dest); dispatcher == nil {
 			return true, nil
 		}
-		if reply := r.link.net.hole.swallow(first, n, dest); reply != nil {
-			r.link.writeRaw(reply)
-		}
-		return true, nil
 	}
 	payload := buffer.MakeWithView(r.small)
 	if n <= smallPacket {
@@ -151,9 +150,30 @@ func (r *reader) packet(fd int) (bool, error) {
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 	// It never left this machine, and with offload its checksum is unfinished.
 	pkt.RXChecksumValidated = true
-	r.link.stack.DeliverNetworkPacket(proto, pkt)
+	dispatcher.DeliverNetworkPacket(proto, pkt)
 	pkt.DecRef()
 	return true, nil
+}
+
+// strange deals with a packet that belongs to no connection of the injector, and
+// returns the stack that it is for, nil if it is done with.
+func (r *reader) strange(first, rest []byte, n int, dest *destination) stack.NetworkDispatcher {
+	net := r.link.net
+	if dest != nil && net.sockets.count.Load() > 0 && net.datagram(first, rest, dest) {
+		return nil
+	}
+	if dest != nil && net.gate != nil {
+		switch net.gate.admit(first, rest, n, dest) {
+		case stacked:
+			return net.gate.link.stack
+		case taken:
+			return nil
+		}
+	}
+	if reply := net.hole.swallow(first, n, dest); reply != nil {
+		r.link.writeRaw(reply)
+	}
+	return nil
 }
 
 // WritePackets implements stack.LinkWriter.
@@ -233,6 +253,9 @@ func (l *link) write(pkt *stack.PacketBuffer) {
 		if flags&header.TCPFlagAck != 0 {
 			l.net.acks.passed(conn, ack)
 		}
+	}
+	if l.gate != nil {
+		l.gate.wrote(head, ipLen, size)
 	}
 	l.net.stats.packetsOut.Add(1)
 	writev(l.fd, iov) // what the device refuses, TCP sends again

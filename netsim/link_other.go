@@ -18,7 +18,9 @@ const (
 // link exists on Linux only.
 type link struct {
 	stack.LinkEndpoint
-	tun interface{ Read([]byte) (int, error) }
+	gate  *gate
+	stack stack.NetworkDispatcher
+	tun   interface{ Read([]byte) (int, error) }
 }
 
 func newLink(*Net, Config) (*link, error) {

@@ -23,6 +23,12 @@ type world struct {
 
 func newWorld(t testing.TB, offload, refuse bool) *world {
 	t.Helper()
+	return newWorldWith(t, Config{Offload: offload, Refuse: refuse})
+}
+
+// newWorldWith takes all of the configuration but the device.
+func newWorldWith(t testing.TB, cfg Config) *world {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		skip(t, "needs root to make a network namespace")
 	}
@@ -37,7 +43,7 @@ func newWorld(t testing.TB, offload, refuse bool) *world {
 			return
 		}
 		var err error
-		tun, err = openTUN(offload)
+		tun, err = openTUN(cfg.Offload)
 		ready <- err
 		for f := range jobs {
 			f()
@@ -56,7 +62,8 @@ func newWorld(t testing.TB, offload, refuse bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Net, err = New(Config{TUN: tun, MTU: 1500, Offload: offload, Refuse: refuse})
+	cfg.TUN, cfg.MTU = tun, 1500
+	w.Net, err = New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,8 @@ type (
 	}
 	egressRow struct {
 		Egress
-		Where string // address and port
+		Where  string // address and port
+		Called string
 	}
 )
 
@@ -167,7 +168,7 @@ func newPage(r *Result) (*page, error) {
 	}
 	for _, e := range r.Egress {
 		e.Name = printableString(e.Name)
-		p.Egress = append(p.Egress, egressRow{e, e.where()})
+		p.Egress = append(p.Egress, egressRow{e, e.where(), e.called()})
 	}
 	p.sessionTable(r)
 	return p, p.figures(r)

@@ -335,8 +335,13 @@ type Egress struct {
 	Port    uint16 `json:"port"`  // 0 where the protocol has none
 	Packets int64  `json:"packets"`
 	Bytes   int64  `json:"bytes"`
-	Policy  string `json:"policy"` // what was done: "drop", "refuse", "allow"
+	Policy  string `json:"policy"` // what was done: "drop", "refuse", "allow", "answer"
 	Name    string `json:"name"`   // host name, where one was asked for; else ""
+
+	PacketsBack int64  `json:"packets_back"` // from the destination, where it was let through to
+	BytesBack   int64  `json:"bytes_back"`
+	Guess       string `json:"guess"` // what the first bytes let through look like: "tls", "http" …; "" not known
+	Host        string `json:"host"`  // whom they name: TLS SNI, HTTP Host
 }
 
 // App is how the application fared.

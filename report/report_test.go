@@ -66,6 +66,7 @@ func eventful() *Result {
 		PeakHeld:  123456,
 		Egress: []Egress{
 			{Proto: "tcp", Dst: "10.0.0.5", Port: 5432, Packets: 12, Bytes: 720, Policy: "drop", Name: "db.example"},
+			{Proto: "tcp", Dst: "10.0.0.6", Port: 443, Packets: 9, Bytes: 2100, Policy: "allow", Name: "pay.example", PacketsBack: 8, BytesBack: 5300, Guess: "tls", Host: "api.pay.example"},
 			{Proto: "udp", Dst: "2001:db8::53", Port: 53, Packets: 1, Bytes: 60, Policy: "refuse"},
 			{Proto: "icmp", Dst: "10.0.0.1", Packets: 1, Bytes: 84, Policy: "drop"},
 		},

@@ -226,3 +226,15 @@ func (e *Egress) where() string {
 	}
 	return net.JoinHostPort(e.Dst, strconv.Itoa(int(e.Port)))
 }
+
+// called is what is known of a destination besides its address: its name, and
+// what was spoken to it.
+func (e *Egress) called() string {
+	words := e.Name
+	if e.Host != "" && e.Host != e.Name {
+		words = strings.TrimSpace(words + " " + e.Guess + " to " + e.Host)
+	} else if e.Guess != "" {
+		words = strings.TrimSpace(words + " " + e.Guess)
+	}
+	return words
+}

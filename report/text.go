@@ -226,7 +226,7 @@ func (t *text) egress() {
 		if i >= egressShown {
 			continue
 		}
-		rows = append(rows, []string{e.Proto, e.where(), count(e.Packets, "packet"), size(e.Bytes), e.Policy, printableString(e.Name)})
+		rows = append(rows, []string{e.Proto, e.where(), count(e.Packets, "packet"), size(e.Bytes), e.Policy, printableString(e.called())})
 	}
 	t.row("egress", "%s to %s", count(packets, "packet"), count(int64(len(t.Egress)), "destination"))
 	t.table(rows)

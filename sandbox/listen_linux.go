@@ -46,6 +46,9 @@ var transports = []transport{
 // take datagrams on UDP ports from anybody, sorted, TCP's first. That of [::]
 // takes IPv4 too unless the application forbade it.
 func (a *App) Listening() ([]Listener, error) {
+	a.box.mu.RLock()
+	ours := slices.Clone(a.box.ours)
+	a.box.mu.RUnlock()
 	var all []Listener
 	for _, t := range transports {
 		found, err := a.box.askListening(t)
@@ -57,6 +60,9 @@ func (a *App) Listening() ([]Listener, error) {
 		}
 		slices.SortFunc(found, netip.AddrPort.Compare)
 		for _, addr := range slices.Compact(found) {
+			if slices.Contains(ours, Listener{Addr: addr, UDP: t.udp}) {
+				continue
+			}
 			all = append(all, Listener{Addr: addr, UDP: t.udp, LoopbackOnly: addr.Addr().IsLoopback()})
 		}
 	}

@@ -32,6 +32,7 @@ type Sandbox struct {
 	mu       sync.RWMutex
 	local    map[netip.Addr]bool // addresses that are the namespace's own
 	diverted map[Port]bool       // ports for which AllowLocalClient was called
+	ours     []Listener          // those of Listen and ListenPacket
 	warnings []string
 	apps     []*App
 	closed   bool

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -21,17 +22,19 @@ type Sandbox struct{}
 // New refuses.
 func New(Config) (*Sandbox, error) { return nil, errLinux }
 
-func (s *Sandbox) TUN() *os.File                                  { return nil }
-func (s *Sandbox) Offload() bool                                  { return false }
-func (s *Sandbox) MTU() int                                       { return 0 }
-func (s *Sandbox) Warnings() []string                             { return nil }
-func (s *Sandbox) AddServer(netip.Addr) error                     { return errLinux }
-func (s *Sandbox) IsLocal(netip.Addr) bool                        { return false }
-func (s *Sandbox) AllowLocalClient(Port) error                    { return errLinux }
-func (s *Sandbox) DatagramRoom([]Port) (int, error)               { return 0, errLinux }
-func (s *Sandbox) DroppedDatagrams() (int64, error)               { return 0, errLinux }
-func (s *Sandbox) Start(context.Context, AppConfig) (*App, error) { return nil, errLinux }
-func (s *Sandbox) Close() error                                   { return nil }
+func (s *Sandbox) TUN() *os.File                                       { return nil }
+func (s *Sandbox) Offload() bool                                       { return false }
+func (s *Sandbox) MTU() int                                            { return 0 }
+func (s *Sandbox) Warnings() []string                                  { return nil }
+func (s *Sandbox) AddServer(netip.Addr) error                          { return errLinux }
+func (s *Sandbox) IsLocal(netip.Addr) bool                             { return false }
+func (s *Sandbox) AllowLocalClient(Port) error                         { return errLinux }
+func (s *Sandbox) DatagramRoom([]Port) (int, error)                    { return 0, errLinux }
+func (s *Sandbox) DroppedDatagrams() (int64, error)                    { return 0, errLinux }
+func (s *Sandbox) Start(context.Context, AppConfig) (*App, error)      { return nil, errLinux }
+func (s *Sandbox) Listen(netip.AddrPort) (net.Listener, error)         { return nil, errLinux }
+func (s *Sandbox) ListenPacket(netip.AddrPort) (net.PacketConn, error) { return nil, errLinux }
+func (s *Sandbox) Close() error                                        { return nil }
 
 // App exists on Linux only.
 type App struct{}

@@ -36,7 +36,7 @@ func (e *egress) set(rows []report.Egress) {
 }
 
 // done says what became of the packets.
-var done = map[string]string{"drop": "dropped", "refuse": "refused", "allow": "let through"}
+var done = map[string]string{"drop": "dropped", "refuse": "refused", "allow": "let through", "answer": "answered"}
 
 func (e *egress) view(w, h int, st styles, focused bool) []string {
 	all := make([]string, 0, h)

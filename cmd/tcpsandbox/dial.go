@@ -86,6 +86,7 @@ func (s *stand) admit(client, server netip.AddrPort, udp bool) (from, to netip.A
 	if !sandbox.Replayable(asked, server.Addr()) || client.Port() == 0 || server.Port() == 0 {
 		return client, to, fmt.Errorf("%s to %s: %w", client, server, replay.ErrUnsupported)
 	}
+	s.shutServer(server)
 	if err := s.own(server.Addr()); err != nil {
 		return client, to, fmt.Errorf("%w: %w", replay.ErrUnsupported, err)
 	}

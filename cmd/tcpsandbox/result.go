@@ -97,7 +97,8 @@ func (s *stand) egress() (all []report.Egress) {
 		}
 		all = append(all, report.Egress{
 			Proto: e.Proto, Dst: dst, Port: e.Port, Packets: int64(e.Packets), Bytes: int64(e.Bytes),
-			Policy: e.Policy, Name: e.Name,
+			PacketsBack: int64(e.PacketsBack), BytesBack: int64(e.BytesBack),
+			Policy: e.Policy, Name: e.Name, Guess: e.Guess, Host: e.Host,
 		})
 	}
 	return all

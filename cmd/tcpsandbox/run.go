@@ -36,13 +36,13 @@ type runOptions struct {
 	paceFlag    string
 	controls
 	verdictFlags
+	egressFlags
 	answerTimeout time.Duration
 	listenTimeout time.Duration
 	duration      time.Duration
 	drain         time.Duration
 	grace         time.Duration
 	maxSessions   int
-	egress        string
 	user          string
 	keepCaps      []string
 	noSeccomp     bool
@@ -70,7 +70,8 @@ func runCommand(code *int) *cobra.Command {
 		Long: `Runs COMMAND in a network namespace of its own and plays every captured TCP
 session into it, and the UDP flows to ports such as 53/udp, from the original
 client's IP address and port. Nothing that the command sends leaves this
-process. Its answers are compared with those of production.
+process, but to destinations named by --allow and --map. Its answers are
+compared with those of production.
 
 SOURCE is an interface (eth0, lo, any), a capture file (pcap or pcapng, either
 gzipped) or - for a capture on the standard input:
@@ -106,7 +107,7 @@ if a signal came before there was a result.`,
 	f.DurationVar(&opt.duration, "duration", 0, "stop the capture after this long")
 	f.IntVar(&opt.maxSessions, "max-sessions", 0, "replay the first N sessions, then stop")
 	f.DurationVar(&opt.drain, "drain", 10*time.Second, "give sessions under way this long when the capture has ended")
-	f.StringVar(&opt.egress, "egress", "drop", "drop or refuse what the application sends elsewhere")
+	opt.egressFlags.flags(f)
 	f.StringVar(&opt.baseline, "baseline", "", "run the old version beside the new one, by /bin/sh -c COMMAND in a namespace of its own: where its answers differ, too, is noise")
 	f.StringVar(&opt.user, "user", "", "run the application as this user (default: the one behind sudo, else the invoking one)")
 	f.StringSliceVar(&opt.keepCaps, "keep-caps", nil, "capabilities that the application keeps besides net_bind_service, such as setuid,setgid")
@@ -186,6 +187,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.verdictFlags.complete(); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
+	if err := o.egressFlags.complete(); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
 	for _, e := range o.env {
 		if k, _, ok := strings.Cut(e, "="); !ok || k == "" {
 			return misuse(cmd, "--env %s: want K=V", e)
@@ -213,7 +217,7 @@ func (o *runOptions) hidden() (paths []string, none bool) {
 
 // wantText are the flags whose absence changes what a run gives without anybody
 // noticing: a threshold that does not hold, a secret that is shown.
-var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log", "hide"}
+var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log", "hide", "allow", "map"}
 
 // emptyFlag returns the name of one of them that was given without a value, if
 // there is one.
@@ -359,6 +363,9 @@ func replayInto(o *runOptions) (int, error) {
 	ctx, release := p.world.steered(ctx)
 	defer release()
 	begun := time.Now()
+	if err := o.egressFlags.open(ctx, o.specs); err != nil {
+		return exitCannot, cannot(err)
+	}
 	if err := p.open(); err != nil {
 		return exitCannot, err
 	}

@@ -64,8 +64,12 @@ func (s *stand) open(play replay.Config) (err error) {
 	if !s.box.Offload() {
 		s.warn("this kernel's TUN device has no offload: bulk transfers are slower")
 	}
-	s.net, err = netsim.New(netsim.Config{TUN: s.box.TUN(), MTU: s.box.MTU(), Offload: s.box.Offload(), Refuse: s.opt.egress == "refuse"})
-	if err != nil {
+	network := netsim.Config{TUN: s.box.TUN(), MTU: s.box.MTU(), Offload: s.box.Offload()}
+	s.opt.network(&network)
+	if s.net, err = netsim.New(network); err != nil {
+		return err
+	}
+	if err := s.opt.serve(s.box, s.net); err != nil {
 		return err
 	}
 	play.Dial, play.DialUDP, play.Room = s.dial, s.dialUDP, s.datagramRoom()

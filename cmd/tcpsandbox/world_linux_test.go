@@ -112,7 +112,7 @@ func steer(t *testing.T, packets []capturetest.Packet, change func(*runOptions))
 		t.Fatal(err)
 	}
 	o := &runOptions{
-		captures: []string{"file"}, specs: []capture.Spec{spec}, command: []string{program}, paceFlag: "live", egress: "drop", user: "root",
+		captures: []string{"file"}, specs: []capture.Spec{spec}, command: []string{program}, paceFlag: "live", egressFlags: egressFlags{egress: "drop"}, user: "root",
 		answerTimeout: 5 * time.Second, listenTimeout: 30 * time.Second, drain: 10 * time.Second, grace: 5 * time.Second, mtu: 1500,
 		env: []string{appVar + "=" + r.starts},
 	}
