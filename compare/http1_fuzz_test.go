@@ -117,8 +117,17 @@ func asHeader(h http.Header) map[string]string {
 	for name, values := range h {
 		// net/http leaves white space before a colon in the name.
 		if name = textproto.CanonicalMIMEHeaderKey(strings.TrimRight(name, " \t")); !notInHeader(name) && len(values) > 0 {
-			all[name] = strings.Join(values, ", ")
+			all[name] = strings.Join(trimmed(values), ", ")
 		}
+	}
+	return all
+}
+
+// trimmed cuts the white space that net/http leaves behind a value whose
+// continuation line is blank; it is no part of the value (RFC 9112 §5).
+func trimmed(values []string) (all []string) {
+	for _, v := range values {
+		all = append(all, strings.TrimRight(v, " \t"))
 	}
 	return all
 }
