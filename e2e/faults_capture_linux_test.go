@@ -29,6 +29,7 @@ func TestCaptureFaults(t *testing.T) {
 		{"interface renamed", (*faulty).interfaceRenamed},
 		{"interface gone for good", (*faulty).interfaceNeverBack},
 		{"interface gone while recording", (*faulty).recordThroughOutage},
+		{"doctor looks at an interface that is down", (*faulty).doctorLooks},
 		{"stopped under load", (*faulty).stoppedUnderLoad},
 		{"file grows", (*faulty).fileGrows},
 		{"file grows by tcpdump", (*faulty).tcpdumpWrites},

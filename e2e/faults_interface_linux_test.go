@@ -113,6 +113,15 @@ func (f *faulty) recordThroughOutage() {
 	f.sameAs("sent.log", "more.log")
 }
 
+// doctorLooks has doctor say that an interface is down: it does not wait.
+func (f *faulty) doctorLooks() {
+	f.down("prod", "eth0")
+	doctor := f.begin("box", "prod", "tcpsandbox", "doctor", "--capture", "eth0:80")
+	f.must(await("doctor ends", func() bool { return !doctor.running() }))
+	f.has("eth0 is down")
+	f.has("sudo ip link set eth0 up")
+}
+
 // stoppedUnderLoad stops the process until the kernel's ring has overflowed: the
 // kernel's count tells, and the ledger what of which session is missing.
 func (f *faulty) stoppedUnderLoad() {
