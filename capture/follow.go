@@ -16,7 +16,7 @@ import (
 
 // look is how often a file is asked for more when all of it was read. Looking
 // works on network file systems, which tell no inotify of what others write, and
-// 20 times a second costs 0.03 % of a core: two system calls each time.
+// costs 0.4 % of a core: 42 ms in 10 s, on a machine with other work.
 const look = 50 * time.Millisecond
 
 var (

@@ -1,13 +1,17 @@
 package capture_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"tcpsandbox/capture"
@@ -255,5 +259,24 @@ func TestFollowRefuses(t *testing.T) {
 		if err := <-f.ended; err == nil || err.Error() != "read "+path+": "+want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+}
+
+// TestReadFails has an input fail within a packet, as a broken disk does: what
+// came before is delivered, and the error says what failed.
+func TestReadFails(t *testing.T) {
+	whole := growth(t)["pcap"]
+	src, err := capture.OpenStream(io.MultiReader(bytes.NewReader(whole[:len(whole)-7]), iotest.ErrReader(syscall.EIO)), "shop.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	n := 0
+	err = src.Run(t.Context(), func(batch []capture.Packet) error {
+		n += len(batch)
+		return nil
+	})
+	if !errors.Is(err, syscall.EIO) || err.Error() != "read shop.pcap: input/output error" || n != grown-1 {
+		t.Errorf("%d packets, then %v", n, err)
 	}
 }

@@ -88,7 +88,9 @@ func (s *steady) time(batch []Packet, i int, now int64) int64 {
 		return s.last
 	}
 	if s.last == 0 {
-		s.last = raw
+		if s.last = raw; s.now != nil {
+			s.last = min(raw, now)
+		}
 	}
 	if s.unsure {
 		if s.unsure = false; apart(raw+s.shiftBefore, s.lastBefore) < apart(raw+s.shift, s.last) {

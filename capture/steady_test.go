@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"tcpsandbox/capture"
 	"tcpsandbox/capture/capturetest"
 	"tcpsandbox/session"
@@ -128,6 +130,51 @@ func TestSteadyLive(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
+}
+
+// TestSteadyAlways: whatever the times are, those of an interface are never
+// later than now, and nowhere do they go back by more than packets may be out of
+// order.
+func TestSteadyAlways(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		live := rapid.Bool().Draw(r, "live")
+		size := 1000
+		if live {
+			size = rapid.IntRange(1, 3).Draw(r, "size")
+		}
+		var now, latest, last int64
+		now = capturetest.Epoch.UnixNano()
+		src := &scripted{size: size, now: &now}
+		clock := now
+		for range rapid.IntRange(1, 30).Draw(r, "packets") {
+			passed := rapid.Int64Range(0, 3e9).Draw(r, "passed")
+			clock += passed
+			latest = max(latest, now) + passed
+			if rapid.IntRange(0, 4).Draw(r, "steps") == 0 {
+				clock += rapid.Int64Range(-4e15, 4e15).Draw(r, "by") // 46 days
+			}
+			src.packets = append(src.packets, capture.Packet{Time: max(clock, 0)})
+			src.arrivals = append(src.arrivals, latest)
+		}
+		steady := capture.Steady(src)
+		if live {
+			steady = capture.SteadyAt(src, func() int64 { return now })
+		}
+		if err := steady.Run(t.Context(), func(batch []capture.Packet) error {
+			for _, p := range batch {
+				if live && p.Time > now+100e6 {
+					r.Fatalf("%v ahead of now", time.Duration(p.Time-now))
+				}
+				if !live && p.Time < last-2e9 {
+					r.Fatalf("back by %v", time.Duration(last-p.Time))
+				}
+				last = max(last, p.Time)
+			}
+			return nil
+		}); err != nil {
+			r.Fatal(err)
+		}
+	})
 }
 
 // TestClockSteps has the clock step within a session, and within one that says
