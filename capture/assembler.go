@@ -26,6 +26,11 @@ type AssemblerConfig struct {
 	// Default 2 minutes, after which Linux' connection tracking lets go of
 	// them too (nf_conntrack_udp_timeout_stream).
 	UDPIdleTimeout time.Duration
+	// LongestSilence is how much of a silence, in which no packet at all came,
+	// counts towards IdleTimeout; 0: all of it. When a clock leaps, a machine
+	// sleeps or the capture sees nothing for a while, no session is to blame, and
+	// to end one means to lose the rest of the message that it is in.
+	LongestSilence time.Duration
 	// NoTunnels takes VXLAN, GRE and the like for what they are, other traffic:
 	// for a capture that holds overlay traffic both inside and outside of its
 	// tunnels, such as one of all interfaces.
@@ -104,6 +109,7 @@ type Assembler struct {
 	ip        ipInfo
 
 	clock     int64     // latest packet time; never goes back
+	silent    int64     // how much of it does not count: see LongestSilence
 	doubted   int64     // see believe
 	tickClock int64     // clock at the latest Tick
 	tickWall  time.Time // its argument
@@ -299,7 +305,7 @@ func (a *Assembler) segment(now int64) *flow {
 		a.stats.Ignored++
 		return nil
 	}
-	f.last = a.clock
+	f.last = a.clock - a.silent
 	if f.muted {
 		a.stats.Ignored++
 		return nil

@@ -6,7 +6,9 @@
 //
 // A packet meets the files of this package in this order: spec.go says where
 // to capture; filter.go, filter_tunnel.go, live_linux.go and ring_linux.go, or
-// file.go, pcap.go and pcapng.go, bring it in; decode.go, tunnel.go and
+// file.go, pcap.go and pcapng.go, bring it in (outage_linux.go waits for an
+// interface that is gone, follow.go for more of a file), and steady.go takes the
+// steps of a clock out of its time; decode.go, tunnel.go and
 // defrag.go find the TCP segment or UDP datagram in it, and path.go keeps in
 // what tunnels that was; match.go drops it if an expression (package expr) does
 // not mean it; assembler.go has lookup.go find its flow in the table
@@ -31,14 +33,17 @@
 //	for _, s := range asm.Flush() { … }
 package capture
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Source yields packets in batches.
 type Source interface {
 	// Run delivers packets until the input ends or ctx is done, and returns
 	// nil then; it returns the first error of fn as it is, and an error of its
-	// own when the input is damaged or the interface goes away. It may be
-	// called once. All calls of fn come from the goroutine of Run; a batch and
+	// own when the input is damaged. It waits for an interface that goes down or
+	// away. It may be called once. All calls of fn come from the goroutine of Run; a batch and
 	// the Data in it belong to the source and are valid until fn returns.
 	Run(ctx context.Context, fn func(batch []Packet) error) error
 	// Stats may be called at any time, by any goroutine.
@@ -76,6 +81,9 @@ type Stats struct {
 	Malformed   uint64 // records of the input that could not be read
 	Cut         uint64 // packets that the capture kept only in part
 	Truncated   string // what the end of a broken-off input lacks; empty for a whole one
+	// Blind is for how long an interface gave nothing because it was down or
+	// gone, up to now.
+	Blind time.Duration
 }
 
 // Plus adds up two counts; what can be said once only is the later one's.
@@ -85,6 +93,7 @@ func (s Stats) Plus(later Stats) Stats {
 	later.KernelDrops += s.KernelDrops
 	later.Malformed += s.Malformed
 	later.Cut += s.Cut
+	later.Blind += s.Blind
 	return later
 }
 

@@ -57,6 +57,8 @@ func (a *Assembler) advance(now int64) {
 	}
 	if a.clock == 0 {
 		a.wheel.now = now / slotTime
+	} else if most := int64(a.cfg.LongestSilence); most > 0 && now-a.clock > most {
+		a.silent += now - a.clock - most
 	}
 	a.clock = now
 	if a.holes.due() <= now {
@@ -100,15 +102,12 @@ func (a *Assembler) expire(f *flow) {
 
 // due returns when a flow that stays silent is to be dealt with.
 func (a *Assembler) due(f *flow) int64 {
-	switch {
-	case f.muted:
-		return f.last + int64(a.cfg.IdleTimeout)
-	case f.key.ports&udpKey != 0:
+	if f.key.ports&udpKey != 0 && !f.muted {
 		return f.last + int64(a.cfg.UDPIdleTimeout)
-	case f.ended:
-		return f.last + linger
-	case f.closed():
-		return f.last + linger // only the last acknowledgement was not captured
 	}
-	return f.last + int64(a.cfg.IdleTimeout)
+	last := f.last + a.silent
+	if !f.muted && (f.ended || f.closed()) { // or only the last acknowledgement was not captured
+		return last + linger
+	}
+	return last + int64(a.cfg.IdleTimeout)
 }

@@ -111,7 +111,7 @@ func (a *Assembler) mute(s *segment) *flow {
 	if a.filed >= a.cfg.MaxFlows {
 		return nil
 	}
-	f := &flow{key: s.key, last: a.clock, ended: true, muted: true}
+	f := &flow{key: s.key, last: a.clock - a.silent, ended: true, muted: true}
 	a.insert(f, s)
 	return f
 }
@@ -122,7 +122,7 @@ func (a *Assembler) open(s *segment, fromClient bool, now int64) *flow {
 		a.stats.Refused++
 		return nil
 	}
-	f := &flow{key: s.key, start: now, last: a.clock, clientHi: s.flipped == fromClient}
+	f := &flow{key: s.key, start: now, last: a.clock - a.silent, clientHi: s.flipped == fromClient}
 	client, server := s.key.endpoints()
 	if f.clientHi {
 		client, server = server, client

@@ -43,8 +43,3 @@ type noInterface struct{}
 
 func (noInterface) Error() string        { return "no such interface, and no file of that name" }
 func (noInterface) Is(target error) bool { return target == fs.ErrNotExist }
-
-var (
-	errGone = errors.New("the interface is gone")
-	errDown = errors.New("the interface is down")
-)

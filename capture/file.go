@@ -275,7 +275,7 @@ func (f *file) ended(err error) {
 	default:
 		return
 	}
-	f.truncated.Store(&text)
+	f.truncated.CompareAndSwap(nil, &text) // of a followed file, why it ended matters more
 }
 
 // background returns a reader that gives up when ctx is done or the source
@@ -326,6 +326,9 @@ func (f *file) begin() error {
 	f.buf = make([]byte, readSize)
 	err := f.magic()
 	if err == nil && f.buf[0] == 0x1f && f.buf[1] == 0x8b {
+		if _, grows := f.raw.(*growing); grows {
+			return errFollowGz
+		}
 		head := bytes.Clone(f.buf[:f.to])
 		f.to = 0
 		z, err := gzip.NewReader(bufio.NewReaderSize(io.MultiReader(bytes.NewReader(head), f.r), readSize))

@@ -16,7 +16,7 @@ type flow struct {
 	twin     *flow            // another flow between the same endpoints
 	s        *session.Session // nil after the end was handed over
 	start    int64            // packet time of s.Start
-	last     int64            // clock at the latest packet
+	last     int64            // clock at the latest packet; of TCP without what was silence
 	packets  uint32
 	clientHi bool // the higher endpoint of key is the client
 	ended    bool

@@ -24,14 +24,16 @@ import (
 
 // live is a Source over an interface.
 type live struct {
-	name     string
-	index    int // 0: all interfaces
+	name     string // as the user gave it
+	current  string // as it is called now, as far as is known; Run's own from then on
+	index    int    // 0: all interfaces; Run's own
 	cooked   bool
 	loopback int32 // index of the interface where outgoing copies are dropped
 	retire   time.Duration
 	file     *os.File // owns the socket
 	conn     syscall.RawConn
 	ring     *ring
+	notice   func(text string)
 
 	packets, bytes, malformed, cut atomic.Uint64
 
@@ -39,6 +41,8 @@ type live struct {
 	drops   uint64 // the kernel's counter starts again with each look
 	running bool
 	closed  bool
+	out     *outage       // nil: the interface is there; changed by Run alone
+	blind   time.Duration // in all outages that are over
 	stop    chan struct{} // closed by Close
 }
 
@@ -64,7 +68,10 @@ func OpenLive(iface string, cfg LiveConfig) (Source, error) {
 }
 
 func openLive(iface string, cfg LiveConfig) (*live, error) {
-	l := &live{name: iface, retire: cfg.Retire, stop: make(chan struct{})}
+	l := &live{name: iface, current: iface, retire: cfg.Retire, stop: make(chan struct{}), notice: cfg.Notice}
+	if l.notice == nil {
+		l.notice = func(string) {}
+	}
 	if iface == "any" {
 		l.cooked = true
 		if lo := loopbackIndex(); lo != 0 {
@@ -92,7 +99,7 @@ func openLive(iface string, cfg LiveConfig) (*live, error) {
 			unix.Close(fd)
 			return nil, err
 		}
-		l.cooked = hardware != unix.ARPHRD_ETHER && hardware != unix.ARPHRD_LOOPBACK
+		l.cooked = isCooked(hardware)
 	}
 	if l.cooked { // no link header, or one that differs from packet to packet
 		unix.Close(fd)
@@ -151,8 +158,12 @@ func (l *live) bind(fd int, cfg LiveConfig) error {
 func (l *live) Name() string { return l.name }
 func (l *live) Live() bool   { return true }
 
+// onInterface tells Steady that packets arrive when their times say.
+func (l *live) onInterface() {}
+
 // Run delivers one batch per block. When ctx ends, it still delivers what the
-// kernel holds back in a block that is not full.
+// kernel holds back in a block that is not full. An interface that goes is
+// waited for.
 func (l *live) Run(ctx context.Context, fn func(batch []Packet) error) error {
 	l.mu.Lock()
 	if l.closed || l.running {
@@ -179,7 +190,11 @@ func (l *live) Run(ctx context.Context, fn func(batch []Packet) error) error {
 				return err
 			}
 		}
-		if err := l.wait(); err != nil {
+		wait := l.wait
+		if l.out != nil {
+			wait = func() error { return l.waitOutage(ctx) }
+		}
+		if err := wait(); err != nil {
 			if l.isClosed() {
 				return nil
 			}
@@ -217,35 +232,22 @@ func (l *live) block(batch *[]Packet, fn func([]Packet) error) error {
 
 // wait blocks until a block is ready or the socket has failed.
 func (l *live) wait() error {
-	var failed error
+	var failed unix.Errno
 	err := l.conn.Read(func(fd uintptr) bool {
 		if l.ring.ready() {
 			return true
 		}
 		code, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-		if err == nil && code != 0 {
-			err = unix.Errno(code)
-		}
 		if err != nil {
-			failed = l.broken(err)
+			code = int(err.(unix.Errno))
 		}
-		return err != nil
+		failed = unix.Errno(code)
+		return failed != 0
 	})
-	if failed != nil {
-		return failed
+	if failed != 0 {
+		return l.failed(failed)
 	}
 	return err
-}
-
-// broken says what a failed socket means.
-func (l *live) broken(err error) error {
-	if err != unix.ENETDOWN {
-		return &liveError{iface: l.name, err: err}
-	}
-	if i, err := net.InterfaceByName(l.name); err != nil || i.Index != l.index {
-		return &liveError{iface: l.name, err: errGone, hint: "the interfaces are: " + interfaceNames()}
-	}
-	return &liveError{iface: l.name, err: errDown, hint: "sudo ip link set " + l.name + " up"}
 }
 
 // rest waits until the kernel has handed over the block at hand, and delivers
@@ -271,9 +273,13 @@ func (l *live) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.countDrops()
+	blind := l.blind
+	if l.out != nil {
+		blind += time.Since(l.out.since)
+	}
 	return Stats{
 		Packets: l.packets.Load(), Bytes: l.bytes.Load(), KernelDrops: l.drops,
-		Malformed: l.malformed.Load(), Cut: l.cut.Load(),
+		Malformed: l.malformed.Load(), Cut: l.cut.Load(), Blind: blind,
 	}
 }
 
@@ -317,6 +323,10 @@ func (l *live) finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running = false
+	if l.out != nil { // it is not waited for any more
+		l.blind += time.Since(l.out.since)
+		l.out = nil
+	}
 	if l.closed {
 		l.ring.unmap()
 	} else {
@@ -341,6 +351,12 @@ func interfaceNames() string {
 		names = append(names, i.Name)
 	}
 	return strings.Join(append(names, "any"), ", ")
+}
+
+// isCooked reports whether packets of such an interface are captured without
+// their link header.
+func isCooked(hardware uint16) bool {
+	return hardware != unix.ARPHRD_ETHER && hardware != unix.ARPHRD_LOOPBACK
 }
 
 // hardwareType returns the ARPHRD_ number of an interface.

@@ -304,36 +304,6 @@ func TestLiveErrors(t *testing.T) {
 			hint(t, err, "setcap cap_net_raw+ep")
 		})
 	})
-	for _, c := range []struct {
-		name, want string
-		harm       func(netlink.Link) error
-	}{
-		{"interface goes", "capture on a0: the interface is gone", netlink.LinkDel},
-		{"interface goes down", "capture on a0: the interface is down", netlink.LinkSetDown},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			onThread(t, func() {
-				newWire(t)
-				src, err := capture.OpenLive("a0", capture.LiveConfig{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer src.Close()
-				link, err := netlink.LinkByName("a0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := c.harm(link); err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
-				defer cancel()
-				if err := src.Run(ctx, func([]capture.Packet) error { return nil }); err == nil || err.Error() != c.want {
-					t.Errorf("got %v, want %s", err, c.want)
-				}
-			})
-		})
-	}
 }
 
 // TestLiveDrops fills a small ring whose reader does not come.

@@ -101,11 +101,13 @@ func (s Spec) String() string {
 // Open opens the source: the standard input for "-", a file where one exists,
 // else the interface of that name, capturing only the spec's ports (cfg.Ports
 // and cfg.UDP are not used). Of files and streams, cfg.Filter and cfg.Tunnels
-// are used, as in Filtered.
+// are used, as in Filtered, and of files cfg.Follow and cfg.Notice.
 func (s Spec) Open(cfg LiveConfig) (src Source, err error) {
 	switch {
 	case s.Source == "-":
 		src, err = OpenStream(os.Stdin, "-")
+	case !s.IsLive() && cfg.Follow:
+		src, err = OpenFollowed(s.Source, cfg.Notice)
 	case !s.IsLive():
 		src, err = OpenFile(s.Source)
 	default:
@@ -146,6 +148,12 @@ type LiveConfig struct {
 	// of tunnels, and for fragments. OpenLive refuses one that cannot be asked
 	// of what the interface carries.
 	Filter *expr.Filter
+	// Notice is told what happens to the interface: that it is down, gone, up
+	// again. The goroutine of Run calls it; nil: nobody is told.
+	Notice func(text string)
+	// Follow has Spec.Open follow a file as it grows: see OpenFollowed. It means
+	// nothing to OpenLive.
+	Follow bool
 	// BlockSize and Blocks are the size of the ring that the kernel writes
 	// to: locked kernel memory of BlockSize × Blocks bytes. BlockSize must be
 	// a multiple of the page size and exceed the largest packet. The

@@ -32,9 +32,18 @@ func cmdPaced(ts *testscript.TestScript, w *world, args []string) error {
 	if err != nil {
 		return err
 	}
-	log, err := connlog.Create(ts.MkAbs(args[3]))
+	packets, err := pacedSessions(ts.MkAbs(args[3]), sessions, length)
 	if err != nil {
 		return err
+	}
+	return os.WriteFile(ts.MkAbs(args[2]), capturetest.Pcap(packets), 0o644)
+}
+
+// pacedSessions makes the packets of a paced capture, and the connection log.
+func pacedSessions(path string, sessions int, length time.Duration) ([]capturetest.Packet, error) {
+	log, err := connlog.Create(path)
+	if err != nil {
+		return nil, err
 	}
 	defer log.Close()
 	server := netip.MustParseAddrPort("10.77.0.1:80")
@@ -68,8 +77,8 @@ func cmdPaced(ts *testscript.TestScript, w *world, args []string) error {
 		c.Now = c.Now.Add(-3 * c.Step)
 		conns = append(conns, c.Close())
 		if err := entry.End(connlog.EOF); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return os.WriteFile(ts.MkAbs(args[2]), capturetest.Pcap(capturetest.Merge(conns...)), 0o644)
+	return capturetest.Merge(conns...), nil
 }

@@ -33,7 +33,7 @@ func TestJSONReadsBack(t *testing.T) {
 // fields is all of the JSON form, in order. A field of an object in a list is
 // written once. The line of fields is a promise: add to it, change nothing.
 const fields = `version tool started duration_s ended exit_code
-capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes}] unordered_bytes}
+capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes blind_s}] unordered_bytes blind_s}
 sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy udp refused reset closed_early unanswered pending}
 datagrams{sent refused dropped}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // bin is a count, such as one of the ledger's, with the word for it and, of
@@ -118,6 +119,9 @@ func (r *Result) LossWords() string {
 	}
 	if drops := r.Capture.KernelDrops; drops > 0 {
 		words = append(words, count(drops, "packet")+" dropped by the kernel")
+	}
+	if blind := r.Capture.Blind; blind > 0 {
+		words = append(words, duration(time.Duration(blind))+" in which an interface was down or gone")
 	}
 	return strings.Join(words, ", ")
 }

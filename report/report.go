@@ -96,6 +96,7 @@ type Capture struct {
 	Malformed   int64    `json:"malformed"`
 	Sources     []Source `json:"sources"`
 	Unordered   int64    `json:"unordered_bytes"`
+	Blind       Seconds  `json:"blind_s"`
 }
 
 // Source is what one --capture gave.
@@ -108,6 +109,9 @@ type Source struct {
 	// Unordered counts payload that is in no session, because what came before
 	// it was never seen, or there was no room to wait for that.
 	Unordered int64 `json:"unordered_bytes"`
+	// Blind is for how long an interface was down or gone: nobody knows what it
+	// would have given.
+	Blind Seconds `json:"blind_s"`
 }
 
 // Add adds a source and its numbers to the sum.
@@ -121,6 +125,7 @@ func (c *Capture) Add(s Source) {
 	c.KernelDrops += s.KernelDrops
 	c.Malformed += s.Malformed
 	c.Unordered += s.Unordered
+	c.Blind += s.Blind
 	c.Sources = append(c.Sources, s)
 }
 

@@ -189,7 +189,8 @@ func look(ctx context.Context, spec capture.Spec) doctor.Look {
 		return l
 	}
 	tunnels := (&picked{tunnels: "auto"}).intoTunnels(spec) // as run does
-	src, err := spec.Open(capture.LiveConfig{Blocks: lookBlocks, Tunnels: tunnels})
+	said := ""
+	src, err := spec.Open(capture.LiveConfig{Blocks: lookBlocks, Tunnels: tunnels, Notice: func(text string) { said = text }})
 	if err != nil {
 		return failed(err)
 	}
@@ -213,6 +214,9 @@ func look(ctx context.Context, spec capture.Spec) doctor.Look {
 	}
 	note(asm.Flush())
 	stats := src.Stats()
+	if what, waits := strings.CutSuffix(said, ": waiting for it"); waits { // as run would; who looks wants to know
+		return failed(hinted{errors.New(what), "sudo ip link set " + spec.Source + " up"})
+	}
 	l.Packets, l.Drops, l.Sessions = stats.Packets, stats.KernelDrops, len(seen)
 	for s, tls := range seen {
 		if tls {

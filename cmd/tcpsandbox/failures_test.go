@@ -325,7 +325,7 @@ func TestWriteNew(t *testing.T) {
 // TestReplayFlags: each flag of run is one that a replay of one session needs,
 // or one that it does not.
 func TestReplayFlags(t *testing.T) {
-	not := strings.Fields(`capture filter speed skip-idle repeat sample ramp multiply only-complete max-memory duration max-sessions
+	not := strings.Fields(`capture filter follow speed skip-idle repeat sample ramp multiply only-complete max-memory duration max-sessions
 		drain app-log report save-failures fail-on cpus cpuprofile no-tui quiet learn max-different max-slowdown`)
 	code := 0
 	flags := runCommand(&code).Flags()

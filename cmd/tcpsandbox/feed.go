@@ -16,6 +16,8 @@ type feed struct {
 	open func() (capture.Source, *capture.Assembler, error)
 	err  error
 
+	followed bool // a file that grows: it comes live, but can wait
+
 	mu  sync.Mutex // of asm's use: batches and ticks come from two goroutines
 	asm *capture.Assembler
 
@@ -66,7 +68,7 @@ func (f *feed) close() {
 }
 
 // live reports whether the source is an interface, which cannot wait.
-func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" }
+func (f *feed) live() bool { return f.src.Live() && f.src.Name() != "-" && !f.followed }
 
 // follow hands a live source's sessions to the players until it ends.
 func (p *pipeline) follow(ctx context.Context, f *feed) {

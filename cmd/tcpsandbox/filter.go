@@ -46,7 +46,13 @@ func (p *picked) intoTunnels(spec capture.Spec) bool {
 
 // open opens a source for the packets that are wanted.
 func (p *picked) open(spec capture.Spec) (capture.Source, error) {
-	src, err := spec.Open(capture.LiveConfig{Filter: p.filter, Tunnels: p.intoTunnels(spec)})
+	return p.openWatched(spec, false, nil)
+}
+
+// openWatched is open for a source that may grow, or come and go; notice is
+// told about that.
+func (p *picked) openWatched(spec capture.Spec, follow bool, notice func(text string)) (capture.Source, error) {
+	src, err := spec.Open(capture.LiveConfig{Filter: p.filter, Tunnels: p.intoTunnels(spec), Follow: follow, Notice: notice})
 	if spec.IsLive() && errors.Is(err, os.ErrPermission) {
 		err = sendToDoctor(err)
 	}

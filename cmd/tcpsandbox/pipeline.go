@@ -88,7 +88,10 @@ func (p *pipeline) open() error {
 	p.store = p.opt.newStore()
 	for i, spec := range p.opt.specs {
 		f, err := newFeed(p.opt.captures[i], func() (capture.Source, *capture.Assembler, error) {
-			src, err := p.opt.picked.open(spec)
+			src, err := p.opt.picked.openWatched(spec, p.opt.follow, func(text string) { p.con.warn("%s", text) })
+			if err == nil {
+				src = capture.Steady(src)
+			}
 			cfg := p.opt.assembler(spec, func() uint64 { return id.Add(1) })
 			if p.store != nil {
 				cfg.Tap = p.store
@@ -102,6 +105,7 @@ func (p *pipeline) open() error {
 		if err != nil {
 			return cannot(err)
 		}
+		f.followed = p.opt.follow && isFileSpec(spec)
 		p.sources = append(p.sources, f)
 	}
 	p.pace = p.opt.newPace()
@@ -147,7 +151,7 @@ func (p *pipeline) findWhole(ctx context.Context) error {
 			return err
 		}
 		defer src.Close()
-		if err := p.whole.read(ctx, src, capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
+		if err := p.whole.read(ctx, capture.Steady(src), capture.NewAssembler(p.opt.assembler(spec, nil))); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ interrupted. -o - writes to the standard output:
 
 func record(spec capture.Spec, pick *picked, output string, duration time.Duration, con *console) error {
 	giveWay()
-	src, err := pick.open(spec)
+	src, err := pick.openWatched(spec, false, func(text string) { con.warn("%s", text) })
 	if err != nil {
 		return cannot(err)
 	}
@@ -112,6 +112,9 @@ func record(spec capture.Spec, pick *picked, output string, duration time.Durati
 	con.say("%s packets, %s bytes", number(stats.Packets), number(stats.Bytes))
 	if stats.KernelDrops > 0 {
 		con.warn("%s packets were dropped by the kernel", number(stats.KernelDrops))
+	}
+	if stats.Blind > 0 {
+		con.warn("%s", blindWords(stats.Blind))
 	}
 	if stats.Truncated != "" {
 		con.warn("the input is cut off: %s", stats.Truncated)

@@ -122,6 +122,9 @@ func (p *pipeline) captured(f *feed) report.Source {
 	if src.Truncated != "" {
 		warn("the capture is cut off: %s", src.Truncated)
 	}
+	if src.Blind > 0 {
+		warn("%s", blindWords(src.Blind))
+	}
 	if asm.Unsupported > 0 {
 		warn("%s packets of link type %d, which is not supported", number(asm.Unsupported), asm.LastLink)
 	}
@@ -143,8 +146,13 @@ func (p *pipeline) captured(f *feed) report.Source {
 	return report.Source{
 		Source: f.spec, Packets: int64(src.Packets), Bytes: int64(src.Bytes), KernelDrops: int64(src.KernelDrops),
 		Malformed: int64(src.Malformed + asm.Malformed + asm.Unsupported),
-		Unordered: int64(asm.Orphaned + asm.Shed),
+		Unordered: int64(asm.Orphaned + asm.Shed), Blind: report.Seconds(src.Blind),
 	}
+}
+
+// blindWords tells of an interface that was not there all the time.
+func blindWords(d time.Duration) string {
+	return fmt.Sprintf("the interface was down or gone for %v in all: what it carried meanwhile is missing", d.Round(time.Millisecond))
 }
 
 // staleWords tells of datagrams that could not be put together. tcpdump's

@@ -35,6 +35,7 @@ type runOptions struct {
 	portMap     map[sandbox.Port]uint16 // captured port → the application's
 	paceFlag    string
 	controls
+	followFlags
 	verdictFlags
 	egressFlags
 	answerTimeout time.Duration
@@ -78,6 +79,7 @@ gzipped) or - for a capture on the standard input:
 
   sudo tcpsandbox run --capture eth0:80 -- ./testapp
   sudo tcpsandbox run --capture eth0:53,53/udp -- ./resolver
+  sudo tcpsandbox run --capture growing.pcap --follow -- ./testapp
   sudo tcpsandbox run --capture shop.pcapng --pace asap --report run.json -- ./testapp
   ssh prod sudo tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
   sudo tcpsandbox run --capture eth0:80 --baseline ./testapp-1.0 -- ./testapp-1.1
@@ -101,6 +103,7 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.appPortFlag, "app-port", "", "where the application listens: PORT, or FROM[/udp]=TO,… (default: the captured port)")
 	f.StringVar(&opt.paceFlag, "pace", "live", "live: not before its captured time; asap: as soon as the application has answered")
 	opt.controls.flags(f)
+	opt.followFlags.flags(f)
 	opt.verdictFlags.flags(f)
 	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
 	f.DurationVar(&opt.listenTimeout, "listen-timeout", 30*time.Second, "give the application this long until it listens")
@@ -181,6 +184,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.controls.complete(o.specs); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
+	if err := o.followFlags.complete(o.specs, &o.controls); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
 	if o.learn != "" && !o.twice {
 		return misuse(cmd, "--learn needs --baseline: what the old version differs in is learned")
 	}
@@ -250,7 +256,7 @@ func (o *runOptions) loopback() bool {
 
 // newPace returns nil where sessions are played as they come.
 func (o *runOptions) newPace() *replay.Pace {
-	if o.paceFlag == "asap" {
+	if o.paceFlag == "asap" || o.follow {
 		return nil
 	}
 	for _, s := range o.specs {
@@ -265,11 +271,16 @@ func (o *runOptions) newPace() *replay.Pace {
 	return pace
 }
 
+// longestSilence is how much of a silence of the whole capture counts towards
+// the idle time-out: with 10 minutes of that, a clock that leaps by an hour ends
+// no session, and ten such silences, with nothing else in between, do.
+const longestSilence = time.Minute
+
 // assembler says how packets of a source become sessions.
 func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.AssemblerConfig {
 	cfg := capture.AssemblerConfig{
 		Ports: spec.Ports, UDP: spec.UDP, NoTunnels: !o.intoTunnels(spec),
-		IdleTimeout: o.idleTimeout, MaxBuffered: o.bufferLimit(), NextID: nextID, Facts: o.screen,
+		IdleTimeout: o.idleTimeout, LongestSilence: longestSilence, MaxBuffered: o.bufferLimit(), NextID: nextID, Facts: o.screen,
 	}
 	if o.idleGiven {
 		cfg.UDPIdleTimeout = o.idleTimeout
@@ -301,7 +312,7 @@ func replayInto(o *runOptions) (int, error) {
 	con := newConsole(o.quiet)
 	o.screen = !o.noTUI && !o.quiet && hasTerminal()
 	if (o.speed != 1 || o.skipIdle > 0) && o.newPace() == nil {
-		con.warn("--speed and --skip-idle have no effect: only files are played at a pace, and with --pace live")
+		con.warn("--speed and --skip-idle have no effect: only files are played at a pace, with --pace live and without --follow")
 	}
 	// A connection costs some 10 KB of short-lived memory. Collecting at four
 	// times what lives, instead of twice, halves the collector's share of the

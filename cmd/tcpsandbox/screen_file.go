@@ -61,13 +61,14 @@ func (s *fileScreen) open() (capture.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return capture.Filtered(src, s.pick.filter, s.pick.intoTunnels(s.spec)), nil
+	return capture.Steady(capture.Filtered(src, s.pick.filter, s.pick.intoTunnels(s.spec))), nil
 }
 
 // assembler makes the same sessions each time.
 func (s *fileScreen) assembler(tap capture.Tap) *capture.Assembler {
 	return capture.NewAssembler(capture.AssemblerConfig{
-		Ports: s.spec.Ports, UDP: s.spec.UDP, NoTunnels: !s.pick.intoTunnels(s.spec), Facts: true, Tap: tap,
+		Ports: s.spec.Ports, UDP: s.spec.UDP, NoTunnels: !s.pick.intoTunnels(s.spec), LongestSilence: longestSilence,
+		Facts: true, Tap: tap,
 	})
 }
 

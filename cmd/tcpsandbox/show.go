@@ -86,7 +86,7 @@ func show(out io.Writer, name string, spec capture.Spec, pick *picked, asJSON bo
 	}
 	defer src.Close()
 	l := &report.Listing{Tool: "tcpsandbox " + version()}
-	readErr := list(l, src, spec, !pick.intoTunnels(spec))
+	readErr := list(l, capture.Steady(src), spec, !pick.intoTunnels(spec))
 	l.Capture.Source = name
 	for i, w := range l.Warnings {
 		l.Warnings[i] = name + ": " + w
@@ -117,7 +117,7 @@ func show(out io.Writer, name string, spec capture.Spec, pick *picked, asJSON bo
 
 // list reads a capture to its end.
 func list(l *report.Listing, src capture.Source, spec capture.Spec, noTunnels bool) error {
-	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP, NoTunnels: noTunnels})
+	asm := capture.NewAssembler(capture.AssemblerConfig{Ports: spec.Ports, UDP: spec.UDP, NoTunnels: noTunnels, LongestSilence: longestSilence})
 	outlook := replay.NewOutlook(func(s *session.Session, ledger session.Ledger) { add(l, s, ledger) })
 	look := func(batch []*session.Session) {
 		for _, s := range batch {
