@@ -33,8 +33,6 @@ package sandbox
 
 import (
 	"net/netip"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -193,13 +191,12 @@ func unicast(ip netip.Addr) bool {
 	return b[0] != 0 && b[0] < 240 // RFC 1122 §3.2.1.3: "this network"; class E holds the broadcast address
 }
 
-// environ returns this process' environment with more pairs on top. Each key
-// is there once, with its last value: programs differ in which of two they
-// take.
-func environ(more []string) []string {
+// environ returns an environment in which each key is there once, with its last
+// value: programs differ in which of two they take.
+func environ(pairs []string) []string {
 	var env []string
 	at := make(map[string]int)
-	for _, pair := range slices.Concat(os.Environ(), more) {
+	for _, pair := range pairs {
 		key, _, _ := strings.Cut(pair, "=")
 		if i, ok := at[key]; ok {
 			env[i] = pair
