@@ -15,6 +15,7 @@ type diag struct {
 
 	mu  sync.Mutex
 	seq uint32
+	buf []byte // of answers
 }
 
 // openDiag opens one in the namespace of the calling thread.
@@ -69,16 +70,18 @@ func (d *diag) dump(fd int, ask []byte, each func(msg []byte)) error {
 	if err := unix.Sendto(fd, ask, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	buf := make([]byte, 64<<10) // the kernel's packets of a dump are 32 KB at most
+	if d.buf == nil {
+		d.buf = make([]byte, 64<<10) // the kernel's packets of a dump are 32 KB at most
+	}
 	for {
-		n, _, err := unix.Recvfrom(fd, buf, 0)
+		n, _, err := unix.Recvfrom(fd, d.buf, 0)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if done, err := readDump(buf[:n], d.seq, each); done || err != nil {
+		if done, err := readDump(d.buf[:n], d.seq, each); done || err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,8 @@ func (s *Sandbox) AllowLocalClient(port Port) error {
 	if s.diverted[port] {
 		return nil
 	}
-	if _, _, err := s.keeper.ask(request{Divert: &port}); err != nil {
+	asked := port
+	if _, _, err := s.keeper.ask(request{Divert: &asked}); err != nil {
 		return err
 	}
 	s.diverted[port] = true

@@ -19,11 +19,12 @@
 //	… packets through box.TUN() …
 //	status, err := app.Stop(5 * time.Second)
 //
-// The namespace has no name: it is held by file descriptors and processes
-// only, so it goes away with them after any end of this process, SIGKILL
-// included. So does the application: between it and us stands an init process
-// (see Main) with a process namespace of its own, and when that ends the
-// kernel ends everything that the application ever forked.
+// Two processes stand between us and the application, both this program again
+// (see Main). The keeper holds the namespace, and the rights to it; once New has
+// returned the caller may give up its own. Init is the first of a process
+// namespace, and when it ends the kernel ends everything that the application
+// ever forked. Each ends with the one before it, after SIGKILL too, and the
+// namespace, which has no name, with the keeper.
 //
 // It isolates the network, takes privileges away, refuses system calls that
 // would lead out, and hides the sockets by which the host is steered. It is no

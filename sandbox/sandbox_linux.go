@@ -103,7 +103,8 @@ func (s *Sandbox) AddServer(ip netip.Addr) error {
 	if ip.Is6() && !s.ipv6 {
 		return fmt.Errorf("add address %v: no IPv6 in the sandbox", ip)
 	}
-	if _, _, err := s.keeper.ask(request{Server: &ip}); err != nil {
+	asked := ip // the copy is on the heap; ip must not be, for those that are known
+	if _, _, err := s.keeper.ask(request{Server: &asked}); err != nil {
 		return err
 	}
 	s.local[ip] = true
