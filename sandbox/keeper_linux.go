@@ -47,6 +47,9 @@ func runKeeper() error {
 	// Before Linux 5.9 it stays.
 	unix.CloseRange(keeperFD+1, ^uint(0), 0)
 	unix.CloseOnExec(keeperFD)
+	// The kernel forgot it if the exec gave capabilities. The end of the socket
+	// tells, too, but not while an answer is made.
+	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	parent, err := newLine(os.NewFile(keeperFD, "parent"), true)
 	if err != nil {
 		return fmt.Errorf("open the parent's socket: %w", err)

@@ -70,7 +70,7 @@ type AppConfig struct {
 	ShowSteering bool
 	// Env holds K=V pairs which are set on top of this process' environment.
 	Env []string
-	Dir string // working directory; "" is the current one
+	Dir string // working directory; "" is the one that was current at New
 	// Output is called for each line that the application writes, without its
 	// end; a line longer than 8 KB comes in pieces. Calls are one at a time;
 	// line is valid until the call returns. The application's writes block
