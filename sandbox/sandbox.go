@@ -7,7 +7,7 @@
 // as that file, an MTU, and whether packets carry a virtio-net header.
 //
 //	func main() {
-//		sandbox.Main() // never returns in the re-executed child
+//		sandbox.Main() // never returns in the re-executed children
 //		…
 //	}
 //
