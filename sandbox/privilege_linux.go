@@ -105,25 +105,30 @@ var forbidding = []struct{ path, on, fix string }{
 
 // namespaceFix returns the line that lets us have a namespace which the kernel
 // refused.
-func namespaceFix(why unix.Errno) string {
+func namespaceFix(why unix.Errno, read func(path string) string) string {
 	switch why {
 	case unix.ENOSPC, unix.EPERM, unix.EACCES, unix.EUSERS:
-		return cmp.Or(forbiddenBy(why), privilegeFix())
+		return cmp.Or(forbiddenBy(why, read), privilegeFix())
 	}
 	return ""
 }
 
 // forbiddenBy returns the line that changes the setting behind an error, "" if
-// there is none.
-func forbiddenBy(why unix.Errno) string {
+// there is none. read returns a setting's value.
+func forbiddenBy(why unix.Errno, read func(path string) string) string {
 	for _, f := range forbidding {
-		value, _ := os.ReadFile("/proc/sys/" + f.path)
 		limit := strings.HasPrefix(f.path, "user/") // of which there are too many, or none are allowed
-		if strings.TrimSpace(string(value)) == f.on && limit == (why == unix.ENOSPC || why == unix.EUSERS) {
+		if read(f.path) == f.on && limit == (why == unix.ENOSPC || why == unix.EUSERS) {
 			return f.fix
 		}
 	}
 	return ""
+}
+
+// readSysctl returns a kernel setting, "" where there is none.
+func readSysctl(path string) string {
+	value, _ := os.ReadFile("/proc/sys/" + path)
+	return strings.TrimSpace(string(value))
 }
 
 func shellQuote(word string) string {

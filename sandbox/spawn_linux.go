@@ -134,11 +134,11 @@ func (k *keeper) refused(err error) error {
 		err = errno // without "fork/exec /proc/self/exe"
 	}
 	if !k.rootless {
-		return &SetupError{Op: "make a network namespace", Err: err, Fix: namespaceFix(errno)}
+		return &SetupError{Op: "make a network namespace", Err: err, Fix: namespaceFix(errno, readSysctl)}
 	}
 	return &SetupError{
 		Op:  "make a user namespace, for want of CAP_SYS_ADMIN and CAP_NET_ADMIN",
-		Err: err, Fix: namespaceFix(errno),
+		Err: err, Fix: namespaceFix(errno, readSysctl),
 	}
 }
 
@@ -148,7 +148,7 @@ func (k *keeper) restricted(err error) error {
 	if !k.rootless || !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	if fix := forbiddenBy(unix.EPERM); fix != "" {
+	if fix := forbiddenBy(unix.EPERM, readSysctl); fix != "" {
 		return &SetupError{Op: "make a network in a user namespace", Err: err, Fix: fix}
 	}
 	return err
