@@ -147,8 +147,8 @@ func (s *Sandbox) warn(format string, args ...any) {
 }
 
 // Close kills the applications that still run, ends the keeper and closes the
-// TUN file: nothing holds the namespace then. It may race with
-// every other method; later calls do nothing.
+// TUN file: nothing holds the namespace then. It may race with every other
+// method; later calls do nothing.
 func (s *Sandbox) Close() error {
 	s.mu.Lock()
 	if s.closed {

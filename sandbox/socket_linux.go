@@ -37,7 +37,11 @@ func (s *Sandbox) socket(at Listener, use func(f *os.File) error) error {
 		var files []*os.File
 		_, files, err = s.keeper.ask(request{Listen: &at})
 		defer closeAll(files)
-		if err == nil && len(files) == 1 {
+		switch {
+		case err != nil:
+		case len(files) != 1:
+			err = fmt.Errorf("%d files came from the keeper, not 1", len(files))
+		default:
 			err = use(files[0])
 		}
 	}
