@@ -35,6 +35,7 @@ type runOptions struct {
 	portMap     map[sandbox.Port]uint16 // captured port → the application's
 	paceFlag    string
 	controls
+	restartFlags
 	verdictFlags
 	egressFlags
 	answerTimeout time.Duration
@@ -101,6 +102,7 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.appPortFlag, "app-port", "", "where the application listens: PORT, or FROM[/udp]=TO,… (default: the captured port)")
 	f.StringVar(&opt.paceFlag, "pace", "live", "live: not before its captured time; asap: as soon as the application has answered")
 	opt.controls.flags(f)
+	opt.restartFlags.flags(f)
 	opt.verdictFlags.flags(f)
 	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
 	f.DurationVar(&opt.listenTimeout, "listen-timeout", 30*time.Second, "give the application this long until it listens")
@@ -179,6 +181,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	o.replayGiven = givenFlags(cmd.Flags(), replayFlags)
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
 	if err := o.controls.complete(o.specs); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	if err := o.restartFlags.complete(); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
 	if o.learn != "" && !o.twice {
@@ -412,8 +417,8 @@ func (o *runOptions) play(ctx context.Context, con *console, p *pipeline, begun 
 		p.note(err.Error())
 		result.ExitCode = exitCannot
 	}
-	if app := p.app.app.Load(); ended == report.EndedAppExited && p.world.failed == nil {
-		con.fail(&diedError{command: o.command[0], status: app.Status(), lines: app.LastLines()})
+	if died := p.deaths.last; died != nil && p.world.failed == nil {
+		con.fail(died)
 	}
 	return outcome{result: result}
 }
@@ -432,7 +437,7 @@ func (o *runOptions) exitCode(r *report.Result) int {
 	}
 	failed := r.Fail(limits)
 	switch {
-	case r.Ended == report.EndedAppExited:
+	case r.Ended == report.EndedAppExited, r.App.Died > 0:
 		return exitApp
 	case failed:
 		return exitDifferent
@@ -486,10 +491,18 @@ type diedError struct {
 	command string
 	status  sandbox.ExitStatus
 	lines   []string
+	times   int  // that it died so far
+	looped  bool // and is not started again for that
 }
 
 func (e *diedError) Error() string {
 	text := fmt.Sprintf("%s died during the replay: %s", e.command, e.status)
+	if e.times > 1 {
+		text = fmt.Sprintf("%s died %d times during the replay, in the end: %s", e.command, e.times, e.status)
+	}
+	if e.looped {
+		text += fmt.Sprintf("; it never listened for %v and is not started again", shortLife)
+	}
 	if len(e.lines) > 0 {
 		text += "; its last output:\n\t" + strings.Join(e.lines, "\n\t")
 	}

@@ -40,7 +40,8 @@ func TestMain(m *testing.M) {
 
 // serve notes its start in a file. With once it listens only the first time,
 // with slow it takes for ever to do so after that, and with stubborn it does not
-// end when it is asked to.
+// end when it is asked to. Whoever asks for /die kills it, for /die-once only
+// the first one.
 func serve(starts, listens string) {
 	before, _ := os.ReadFile(starts)
 	err := os.WriteFile(starts, append(before, "started\n"...), 0o600)
@@ -56,6 +57,10 @@ func serve(starts, listens string) {
 	if err == nil {
 		err = http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Date"] = nil
+			if r.URL.Path == "/die" || r.URL.Path == "/die-once" && len(before) == 0 {
+				fmt.Println("I die")
+				os.Exit(3)
+			}
 			fmt.Fprint(w, r.URL.Path)
 		}))
 	}
@@ -70,10 +75,17 @@ type asked struct {
 }
 
 // visitors are sessions on a connection each that ask all of that.
-func visitors(n int, all ...asked) []capturetest.Packet {
+func visitors(n int, all ...asked) []capturetest.Packet { return visitorsAt(0, n, all...) }
+
+// visitorsAt are others, who come later.
+func visitorsAt(at time.Duration, n int, all ...asked) []capturetest.Packet {
 	var conns []*capturetest.Conn
 	for i := range n {
-		c := capturetest.New(fmt.Sprintf("198.51.100.%d:4000", i+1), "203.0.113.9:80").Handshake()
+		client := fmt.Sprintf("198.51.100.%d:4000", i+1)
+		if at > 0 {
+			client = fmt.Sprintf("198.51.101.%d:4000", i+1)
+		}
+		c := capturetest.New(client, "203.0.113.9:80").Wait(at).Handshake()
 		last := time.Duration(0)
 		for _, a := range all {
 			c.Wait(a.at - last).Client("GET " + a.path + " HTTP/1.1\r\nHost: a\r\n\r\n")
