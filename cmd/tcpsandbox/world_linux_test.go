@@ -39,9 +39,9 @@ func TestMain(m *testing.M) {
 }
 
 // serve notes its start in a file. With once it listens only the first time,
-// with slow it takes for ever to do so after that, and with stubborn it does not
-// end when it is asked to. Whoever asks for /die kills it, for /die-once only
-// the first one.
+// with slow it takes for ever to do so after that, with never also before, and
+// with stubborn it does not end when it is asked to. Whoever asks for /die kills
+// it, for /die-once the first one only; and for /mortal with MORTAL=1 or once.
 func serve(starts, listens string) {
 	before, _ := os.ReadFile(starts)
 	err := os.WriteFile(starts, append(before, "started\n"...), 0o600)
@@ -51,13 +51,14 @@ func serve(starts, listens string) {
 	if listens == "stubborn" {
 		signal.Ignore(syscall.SIGTERM)
 	}
-	if listens == "slow" && len(before) > 0 {
+	if listens == "slow" && len(before) > 0 || listens == "never" {
 		select {}
 	}
 	if err == nil {
 		err = http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Date"] = nil
-			if r.URL.Path == "/die" || r.URL.Path == "/die-once" && len(before) == 0 {
+			if mortal := os.Getenv("MORTAL"); r.URL.Path == "/die" || r.URL.Path == "/die-once" && len(before) == 0 ||
+				r.URL.Path == "/mortal" && (mortal == "1" || mortal == "once" && len(before) == 0) {
 				fmt.Println("I die")
 				os.Exit(3)
 			}
@@ -115,28 +116,7 @@ func steer(t *testing.T, packets []capturetest.Packet, change func(*runOptions))
 	needDemo(t)
 	dir := t.TempDir()
 	r := &steeredRun{t: t, starts: filepath.Join(dir, "starts"), hits: make(chan replay.Hit, 10), over: make(chan struct{})}
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec, err := capture.ParseSpec(files(t, packets)[0].Source + ":80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &runOptions{
-		captures: []string{"file"}, specs: []capture.Spec{spec}, command: []string{program}, paceFlag: "live", egressFlags: egressFlags{egress: "drop"}, user: "root",
-		answerTimeout: 5 * time.Second, listenTimeout: 30 * time.Second, drain: 10 * time.Second, grace: 5 * time.Second, mtu: 1500,
-		env: []string{appVar + "=" + r.starts},
-	}
-	f := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	o.controls.flags(f)
-	o.verdictFlags.flags(f)
-	if change != nil {
-		change(o)
-	}
-	if err := errors.Join(o.controls.complete(o.specs), o.verdictFlags.complete()); err != nil {
-		t.Fatal(err)
-	}
+	o := steerable(t, files(t, packets)[0].Source, r.starts, change)
 	var log logged
 	r.pipeline = newPipeline(o, &console{err: &log})
 	r.world.broke = func(h replay.Hit) { r.hits <- h }
@@ -159,6 +139,35 @@ func steer(t *testing.T, packets []capturetest.Packet, change func(*runOptions))
 		r.ended, r.err = r.run(ctx)
 	}()
 	return r
+}
+
+// steerable are the options of a run of this file, whose application notes its
+// starts in another.
+func steerable(t *testing.T, file, starts string, change func(*runOptions)) *runOptions {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := capture.ParseSpec(file + ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &runOptions{
+		captures: []string{"file"}, specs: []capture.Spec{spec}, command: []string{program}, paceFlag: "live", egressFlags: egressFlags{egress: "drop"}, user: "root",
+		answerTimeout: 5 * time.Second, listenTimeout: 30 * time.Second, drain: 10 * time.Second, grace: 5 * time.Second, mtu: 1500,
+		env: []string{appVar + "=" + starts},
+	}
+	f := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	o.controls.flags(f)
+	o.verdictFlags.flags(f)
+	if change != nil {
+		change(o)
+	}
+	if err := errors.Join(o.controls.complete(o.specs), o.verdictFlags.complete()); err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // logged takes what is written by several goroutines.
