@@ -15,6 +15,9 @@
 // TestScreen has the screen of run and of the demo on terminals of its own
 // (package terminal), and uses it by its keys.
 //
+// TestFaults is the matrix of what may go wrong with the application and around it
+// (apps/faulty).
+//
 // TestCorpus plays a folder of captures, which TCPSANDBOX_CORPUS names, into the
 // oracle (apps/oracle), which does what production's server did in each;
 // house_test.go holds the rules for the repository as a whole.

@@ -41,6 +41,30 @@ func surroundingFaults() []fault {
 	}
 }
 
+// TestLogOnScreen: an application that prints 256 MB has them on the screen's
+// panel, which keeps the last lines, and neither waits long nor takes memory.
+func TestLogOnScreen(t *testing.T) {
+	lookAtSources(t)
+	if os.Geteuid() != 0 {
+		lack(t, "network namespaces need root")
+	}
+	w := bareWorld(t)
+	capture := (&fault{}).write(t, w)
+	size := 256 << 20
+	if raceDetector {
+		size = 16 << 20
+	}
+	s := w.screen("run", "run", "--capture", capture, "--report", "run.json", "--answer-timeout", "5m", "--drain", "5m",
+		"--", "faulty", "-mode", "chatter", "-bytes", fmt.Sprint(size))
+	s.WaitFor("the capture was played to its end")
+	s.Send("q")
+	s.over(0, "all answers match")
+	if err := checkReport(filepath.Join(w.dir, "run.json"), "run.json", []string{"answers.identical == 100", "defects.# == 0"}); err != nil {
+		t.Error(err)
+	}
+	(&fault{memory: 160e6}).checkMemory(t, w)
+}
+
 // stall stops tcpsandbox while the application floods its device.
 func stall(t *testing.T, w *world, p *process) {
 	w.has("run.err", " listens on ")

@@ -243,8 +243,8 @@ func applicationFaults() []fault {
 			exit:  "0", says: []string{"app: the disk is full: .*no space left on device"}, report: []string{"answers.identical == 100"}},
 		{name: "eats memory", args: []string{"--answer-timeout", "60s"}, app: []string{"faulty", "-mode", "memory"}, exit: "4",
 			says: []string{"faulty died during the replay"}, report: []string{`ended == "app-exited"`}, memory: 120e6},
-		{name: "forks without end", args: []string{"--user", "64117"}, app: []string{"faulty", "-mode", "forks"}, exit: "0",
-			shell: `chmod 777 . && exec "$@"`, report: []string{"answers.identical == 100"}},
+		{name: "forks without end", args: []string{"--user", "64117", "--answer-timeout", "60s", "--drain", "60s"}, app: []string{"faulty", "-mode", "forks"}, exit: "0",
+			shell: `chmod 777 . && exec "$@"`, says: []string{"^app: no more processes: "}, report: []string{"answers.identical == 100"}},
 		{name: "has no files left", args: []string{"--answer-timeout", "60s"}, app: []string{"faulty", "-mode", "files"}, exit: "0", packets: func() []capturetest.Packet {
 			return visitors(100, 3)
 		}, says: []string{"too many open files"}, report: []string{"answers.identical == 300"}},

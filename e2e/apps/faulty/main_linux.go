@@ -10,7 +10,7 @@
 //	faulty -mode late          listens after a while
 //	faulty -mode chatter       prints -bytes before it answers (-to, -lines)
 //	faulty -mode daemons       leaves daemons behind, and exits after -after requests
-//	faulty -mode forks         starts processes until it may not
+//	faulty -mode forks         starts processes until it may not, before it answers
 //	faulty -mode disk          fills the disk of its working directory
 //	faulty -mode memory        takes memory until there is none for it
 //	faulty -mode files         may have 20 open files
@@ -18,9 +18,9 @@
 package main
 
 import (
+	"bufio"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -95,11 +95,10 @@ func sleep() {
 // serve answers, or does not.
 func serve(l net.Listener) {
 	if *mode == "deaf" {
-		var all []net.Conn
 		for {
 			c, err := l.Accept()
 			check(err)
-			all = append(all, c)
+			unread = append(unread, c)
 		}
 	}
 	var asked atomic.Int64
@@ -129,6 +128,8 @@ func serve(l net.Listener) {
 			}
 		case "memory":
 			once.Do(eat)
+		case "forks":
+			<-refused
 		case "chatter":
 			once.Do(chatter)
 		case "floods":
@@ -141,6 +142,9 @@ func serve(l net.Listener) {
 		check(err)
 	}
 }
+
+// unread are connections that nobody reads, and the collector shall not close.
+var unread []net.Conn
 
 // drop ends a request's connection.
 func drop(w http.ResponseWriter, reset bool) {
@@ -188,14 +192,29 @@ func leave() {
 	}
 }
 
+// refused is closed when the kernel has forbidden to fork.
+var refused = make(chan struct{})
+
 // bomb starts what starts itself twice, until the kernel forbids it. This process
 // has no such limit.
 func bomb() {
 	exe, err := os.Executable()
 	check(err)
 	c := exec.Command(exe, "-mode", "bomb")
+	complaints, err := c.StderrPipe()
+	check(err)
 	check(c.Start())
-	go c.Wait()
+	go func() {
+		var once sync.Once
+		for lines := bufio.NewScanner(complaints); lines.Scan(); {
+			if strings.Contains(strings.ToLower(lines.Text()), "fork") {
+				once.Do(func() {
+					fmt.Println("no more processes:", lines.Text())
+					close(refused)
+				})
+			}
+		}
+	}()
 }
 
 // fillDisk writes until nothing more can be.
@@ -220,12 +239,14 @@ func eat() {
 	fmt.Sscan(status, &pages)
 	limit := pages*uint64(os.Getpagesize()) + 256<<20
 	check(unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: limit, Max: limit}))
-	for all := [][]byte(nil); ; {
+	for {
 		block := make([]byte, 16<<20)
 		for i := 0; i < len(block); i += 4096 {
 			block[i] = 1
 		}
-		all = append(all, block)
-		fmt.Fprintln(io.Discard, len(all))
+		taken = append(taken, block)
 	}
 }
+
+// taken is never given back.
+var taken [][]byte
