@@ -54,7 +54,7 @@ func TestDeadApplicationIsRestarted(t *testing.T) {
 // Sessions that begin while the application is down wait for it.
 func TestSessionsWaitForADeadApplication(t *testing.T) {
 	const ms = time.Millisecond
-	packets := append(visitors(1, asked{0, "/die-once", ""}), visitorsAt(50*ms, 20, asked{0, "/1", "/1"})...)
+	packets := append(visitors(1, asked{0, "/die-once", ""}), visitorsAt(1000*ms, 20, asked{0, "/1", "/1"})...)
 	r := steer(t, packets, func(o *runOptions) { o.restartWhen, o.paceFlag = restartOnFailure, "live" })
 	played := r.done(report.EndedCapture)
 	if v := played.Verdicts; v[compare.Identical]+v[compare.Equivalent] != 20 || played.FailedAs["refused"] != 0 {
