@@ -80,6 +80,7 @@ type deaths struct {
 	again    <-chan time.Time // when it is started again; nil: it is not down
 	last     *diedError
 	looped   bool // it is not started again for dying too often
+	unmissed bool // it was down when the run was told to end, which is why it ended
 }
 
 // note writes a death down, and what it means for the next start.
@@ -185,18 +186,18 @@ func (p *pipeline) startAgain(ctx context.Context) error {
 func (p *pipeline) giveUp() {
 	p.ending = true
 	if p.deaths.again != nil {
-		p.deaths.again = nil
+		p.deaths.again, p.deaths.unmissed = nil, true
 		p.world.hurry()
 	}
 }
 
 // isDead reports, when nothing is played any more, whether the application has
-// died. Its connections break some milliseconds before its end is known: a drain
+// died, and the run ends for that. Its connections break some milliseconds before its end is known: a drain
 // that ends with the last of them comes too early.
 func (p *pipeline) isDead() bool {
 	app := p.app.app.Load()
 	if app == nil || app == p.deaths.noted {
-		return app != nil
+		return app != nil && !p.deaths.unmissed
 	}
 	wait := time.NewTimer(p.dying(app.Pid()))
 	defer wait.Stop()

@@ -93,7 +93,7 @@ func TestQuitWhileDown(t *testing.T) {
 	})
 	r.until("it waits for its next start", func() bool { _, words := r.app.state(); return strings.Contains(words, "starts again in") })
 	r.quit(true)
-	r.done(report.EndedAppExited)
+	r.done(report.EndedSignal)
 	if _, code := r.judged(); code != exitApp {
 		t.Errorf("exit code %d", code)
 	}
