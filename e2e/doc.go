@@ -18,6 +18,9 @@
 // TestCaptureFaults plays what the capture's side can suffer (interfaces that go,
 // files that grow or break, clocks that step), a subtest for each fault.
 //
+// TestFaults is the matrix of what may go wrong with the application and around it
+// (apps/faulty).
+//
 // TestCorpus plays a folder of captures, which TCPSANDBOX_CORPUS names, into the
 // oracle (apps/oracle), which does what production's server did in each;
 // house_test.go holds the rules for the repository as a whole.

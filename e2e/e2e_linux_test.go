@@ -78,7 +78,7 @@ func build(bin string) error {
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 	}
 	c := exec.Command("go", append(args, "-o", bin, "tcpsandbox/cmd/tcpsandbox", "tcpsandbox/e2e/apps/testapp", "tcpsandbox/e2e/apps/load",
-		"tcpsandbox/e2e/apps/oracle", "tcpsandbox/e2e/apps/mirror", "tcpsandbox/e2e/apps/shop", "tcpsandbox/e2e/apps/hostile")...)
+		"tcpsandbox/e2e/apps/oracle", "tcpsandbox/e2e/apps/mirror", "tcpsandbox/e2e/apps/shop", "tcpsandbox/e2e/apps/hostile", "tcpsandbox/e2e/apps/faulty")...)
 	c.Env = append(os.Environ(), cgo)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -142,6 +142,16 @@ func TestClose(t *testing.T) {
 			received: []string{get(1) + get(2) + get(3)}, dials: 11, took: 28 * ms,
 		},
 		{
+			name: "the application is down for a while", tape: keepAlive(), dialed: func(n int) error {
+				if n < 10 {
+					return fmt.Errorf("dial: %w", ErrDown)
+				}
+				return nil
+			},
+			serve: web(say(ok("one")), say(ok("two")), say(ok("three"))), wire: wire{connect: 8 * ms},
+			received: []string{get(1) + get(2) + get(3)}, dials: 11, took: 28 * ms,
+		},
+		{
 			name: "the address stays in use", tape: keepAlive(), dialed: inUse(1 << 30),
 			state: "refused", bytes: fateBytes{session.Refused: 3 * asked}, took: 10 * time.Second,
 		},

@@ -146,9 +146,9 @@ func (p *player) open(now time.Time) bool {
 // undialed notes why there is no connection; false: it is to be tried again.
 func (p *player) undialed(err error, now time.Time) bool {
 	switch {
-	case errors.Is(err, ErrInUse):
+	case errors.Is(err, ErrInUse), errors.Is(err, ErrDown):
 		// The client's earlier connection on this port is not over yet, as the
-		// application sees it.
+		// application sees it; or the engine is about to be paused.
 		if p.closeUntil.IsZero() {
 			p.closeUntil = now.Add(2 * p.shard.cfg.AnswerTimeout)
 		}

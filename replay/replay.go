@@ -62,12 +62,13 @@ type Conn interface {
 
 // Dial starts a connection from a client's address to where the application
 // listens. wake must be called, from any goroutine, when the connection has
-// news. Errors wrap ErrInUse, ErrRefused or ErrUnsupported where they apply.
+// news. Errors wrap ErrInUse, ErrDown, ErrRefused or ErrUnsupported where they apply.
 type Dial func(client, server netip.AddrPort, wake func()) (Conn, error)
 
 // What Dial and the connection can fail with, as far as the player must tell.
 var (
 	ErrInUse       = errors.New("client address in use")
+	ErrDown        = errors.New("the application is down for now")
 	ErrRefused     = errors.New("connection refused")
 	ErrUnsupported = errors.New("session cannot be replayed here")
 )

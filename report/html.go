@@ -180,7 +180,7 @@ func tone(r *Result) (class, badge string) {
 	switch {
 	case len(r.Defects) > 0:
 		return "bad", "do not trust"
-	case r.Ended == EndedNoListener, r.Ended == EndedAppExited:
+	case r.Ended == EndedNoListener, r.Ended == EndedAppExited, r.App.Died > 0:
 		return "bad", "application failed"
 	case a.Different+a.Missing > 0 && (len(r.Failed) > 0 || r.ExitCode != 0):
 		return "bad", "differs"

@@ -44,7 +44,7 @@ latency{production{p50_ms p90_ms p99_ms p999_ms max_ms count curve[{at_ms share}
 failed[]
 lateness{p50_ms p90_ms p99_ms p999_ms max_ms count} peak_held_bytes peak_memory_bytes max_memory_bytes
 egress[{proto dst port packets bytes policy name packets_back bytes_back guess host}]
-app{command exit_code signal listen}
+app{command exit_code signal listen died restarts deaths[{at_s exit_code signal listened_s}]}
 warnings[] defects[]
 differences[{request places[] kinds[] count missing session client example{request offset production application place path lacks} differences[{request offset production application place path lacks}] production{head text cut} application{head text cut} capture command}]
 differences_omitted
@@ -103,6 +103,7 @@ func TestFields(t *testing.T) {
 	r.Routes[0].Latency.Production.Curve = r.Latency.Production.Curve
 	r.Egress = r.Egress[:1]
 	r.Capture.Sources = r.Capture.Sources[:1]
+	r.App.Died, r.App.Restarts, r.App.Deaths = 1, 1, []Death{{}}
 	var b bytes.Buffer
 	if err := r.WriteJSON(&b); err != nil {
 		t.Fatal(err)

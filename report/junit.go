@@ -102,7 +102,7 @@ func (r *Result) WriteJUnit(w io.Writer) error {
 func (r *Result) junitRun() []junitCase {
 	zero := seconds(0)
 	application := junitCase{Name: "application", Time: seconds(time.Duration(r.Duration))}
-	if r.Ended == EndedNoListener || r.Ended == EndedAppExited {
+	if r.Ended == EndedNoListener || r.Ended == EndedAppExited || r.App.Died > 0 {
 		application.Error = &junitMessage{Message: newText(r).verdict(), Type: r.Ended}
 	}
 	cases := []junitCase{application}

@@ -61,7 +61,7 @@ type Result struct {
 	PeakMemory  int64       `json:"peak_memory_bytes"` // of tcpsandbox itself, resident, at most; 0: not known
 	MemoryLimit int64       `json:"max_memory_bytes"`  // what it was allowed
 	Egress      []Egress    `json:"egress"`
-	App         App         `json:"app"`
+	App         Tested      `json:"app"`
 	Warnings    []string    `json:"warnings"` // one line each
 	// Defects are contradictions in the result itself, such as a ledger that
 	// does not add up: bugs of tcpsandbox. See Check.
@@ -355,6 +355,24 @@ type App struct {
 	ExitCode int    `json:"exit_code"` // -1 if a signal ended it, or it never started
 	Signal   string `json:"signal"`    // "SIGTERM" …; "" if it exited by itself
 	Listen   string `json:"listen"`    // address and port; "" if it never listened
+}
+
+// Tested is the application, which may have been started again.
+type Tested struct {
+	App
+	// Died is how often it ended while it was needed, and Restarts how often it
+	// was started again for that.
+	Died     int64   `json:"died,omitempty"`
+	Restarts int64   `json:"restarts,omitempty"`
+	Deaths   []Death `json:"deaths,omitempty"` // the first ones
+}
+
+// Death is an end of the application that nobody asked for.
+type Death struct {
+	At       Seconds `json:"at_s"` // since the replay began
+	ExitCode int     `json:"exit_code"`
+	Signal   string  `json:"signal"`
+	Listened Seconds `json:"listened_s"` // how long it had; 0 if it never did
 }
 
 // Detail is one session.

@@ -70,7 +70,7 @@ func eventful() *Result {
 			{Proto: "udp", Dst: "2001:db8::53", Port: 53, Packets: 1, Bytes: 60, Policy: "refuse"},
 			{Proto: "icmp", Dst: "10.0.0.1", Packets: 1, Bytes: 84, Policy: "drop"},
 		},
-		App:      App{Command: "./testapp -v", ExitCode: -1, Signal: "SIGTERM", Listen: "0.0.0.0:8080"},
+		App:      Tested{App: App{Command: "./testapp -v", ExitCode: -1, Signal: "SIGTERM", Listen: "0.0.0.0:8080"}},
 		Warnings: []string{"2 sessions came from an address that the application may not see"},
 	}
 	r.Capture.Add(Source{Source: "eth0:80", Packets: 123456, Bytes: 98765432, KernelDrops: 17, Malformed: 2})
@@ -136,7 +136,7 @@ func quiet() *Result {
 		Sessions:    Sessions{Seen: 1, Complete: 1, Replayed: 1, Finished: 1},
 		ClientBytes: ClientBytes{Captured: 100, Delivered: 100},
 		Release:     Release{Exact: 1},
-		App:         App{Command: "./testapp", Listen: "[::]:80"},
+		App:         Tested{App: App{Command: "./testapp", Listen: "[::]:80"}},
 	}
 	r.Capture.Add(Source{Source: "one.pcap", Packets: 10, Bytes: 1000})
 	r.Answers.Count(compare.Identical, 1)

@@ -25,7 +25,7 @@ func shop() *Result {
 		Ended: EndedDuration, ExitCode: 1,
 		Sessions: Sessions{Seen: 9412, Complete: 9371, Joined: 41, Replayed: 9412, Finished: 9409, Failed: 3},
 		Release:  Release{Exact: 59_612, Boundary: 431},
-		App:      App{Command: "./shop-2.4.0 --listen :8080", Listen: "[::]:8080"},
+		App:      Tested{App: App{Command: "./shop-2.4.0 --listen :8080", Listen: "[::]:8080"}},
 		Egress: []Egress{
 			{Proto: "tcp", Dst: "10.0.4.17", Port: 5432, Packets: 1240, Bytes: 74_400, Policy: "refuse", Name: "db.shop.internal"},
 			{Proto: "udp", Dst: "10.0.0.2", Port: 8125, Packets: 60_043, Bytes: 4_923_526, Policy: "refuse", Name: "statsd.shop.internal"},

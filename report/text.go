@@ -80,6 +80,8 @@ func (t *text) verdict() string {
 		return "the application was ended by " + t.App.Signal + " in the middle of the run" + t.judged()
 	case t.Ended == EndedAppExited:
 		return fmt.Sprintf("the application exited with code %d in the middle of the run%s", t.App.ExitCode, t.judged())
+	case t.App.Died > 0:
+		return fmt.Sprintf("the application died %s in the middle of the run%s", times(t.App.Died), t.judged())
 	case t.Sessions.Seen == 0:
 		return "no session was captured"
 	case a.Compared == 0 && t.Closes.Different > 0:
@@ -186,7 +188,8 @@ func (t *text) release() {
 }
 
 func (t *text) apps() {
-	t.app("application", &t.App, "")
+	t.app("application", &t.App.App, "")
+	t.deaths()
 	if b := t.Baseline; b != nil {
 		how := ""
 		if b.Compared > 0 {
@@ -210,6 +213,47 @@ func (t *text) app(word string, a *App, more string) {
 		how = "listened on " + a.Listen + ", " + how
 	}
 	t.row(word, "%s (%s%s)", printableString(a.Command), how, more)
+}
+
+// deaths lists how an application died that was started again.
+func (t *text) deaths() {
+	a := &t.App
+	if a.Restarts == 0 {
+		return
+	}
+	t.row("", "died %s, started again %s", times(a.Died), times(a.Restarts))
+	var rows [][]string
+	for i, d := range a.Deaths {
+		if i == deathsShown {
+			rows = append(rows, []string{fmt.Sprintf("and %s more", number(a.Died-deathsShown))})
+			break
+		}
+		rows = append(rows, []string{"after " + duration(time.Duration(d.At)), d.how()})
+	}
+	t.table(rows)
+}
+
+// deathsShown are listed in the text.
+const deathsShown = 5
+
+// how says what ended it, and when in its life.
+func (d *Death) how() string {
+	how := fmt.Sprintf("exit code %d", d.ExitCode)
+	if d.Signal != "" {
+		how = d.Signal
+	}
+	if d.Listened == 0 {
+		return how + ", before it listened"
+	}
+	return how + ", having listened for " + duration(time.Duration(d.Listened))
+}
+
+// times writes "once", "3 times".
+func times(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return number(n) + " times"
 }
 
 func (t *text) egress() {

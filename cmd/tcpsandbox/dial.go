@@ -75,6 +75,9 @@ func dialError(err error) error {
 // admit prepares the namespace for a client and a server, and returns from where
 // to where they are played: the application listens in the server's place.
 func (s *stand) admit(client, server netip.AddrPort, udp bool) (from, to netip.AddrPort, err error) {
+	if s.isDown() {
+		return client, to, fmt.Errorf("%s: %w", s.name, replay.ErrDown)
+	}
 	if c, at := standIns(client, server); c != client || at != server {
 		s.stoodIn.Store(true)
 		client, server = c, at

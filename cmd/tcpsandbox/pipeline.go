@@ -43,6 +43,8 @@ type pipeline struct {
 	old     *baseline // nil without --baseline
 	stands  []*stand  // app, and old's
 	world   world     // steers the run
+	deaths  deaths    // of the application
+	ending  bool      // by a signal: what dies now is not started again
 
 	mu      sync.Mutex
 	result  report.Result // details, as they come
@@ -69,6 +71,7 @@ func newPipeline(o *runOptions, con *console) *pipeline {
 		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
 		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.judge, ended: p.sessionEnded, broke: p.hit,
 	}
+	p.app.revives.Store(o.restartWhen == restartOnFailure)
 	p.stands = []*stand{p.app}
 	if o.baseline != "" {
 		p.old = &baseline{stand: stand{
@@ -226,6 +229,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 
 	p.players.Begin()
 	p.started = time.Now()
+	p.deaths.listened = p.started
 	p.beganAt.Store(p.started.UnixNano())
 	if len(files) > 0 {
 		feeding.Go(func() { p.playFiles(feedCtx, files) })
@@ -245,10 +249,8 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	p.flushAll()
 	ended = p.awaitResumed(ctx, ended)
 	p.drain(ctx, ended)
-	select {
-	case <-p.app.exited(): // nobody asked it to
+	if p.isDead() { // nobody asked it to
 		ended = report.EndedAppExited
-	default:
 	}
 	finish()
 	if err := p.feedError(); err != nil {
@@ -298,7 +300,7 @@ func (p *pipeline) drain(ctx context.Context, ended string) {
 	d := p.opt.drain
 	switch ended {
 	case report.EndedAppExited:
-		d = min(d, time.Second)
+		d = min(d, drainDead)
 	case report.EndedSignal: // that it had already
 		ctx = context.WithoutCancel(ctx)
 	}

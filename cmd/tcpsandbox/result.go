@@ -53,7 +53,8 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.PeakHeld += played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
 	r.Egress = p.app.egress()
-	r.App = p.app.fared()
+	r.App.App = p.app.fared()
+	p.deaths.fates(&r.App)
 	if r.ClientBytes.Refused > 0 {
 		p.app.warnLoopback()
 	}

@@ -36,6 +36,7 @@ type runOptions struct {
 	paceFlag    string
 	controls
 	followFlags
+	restartFlags
 	verdictFlags
 	egressFlags
 	answerTimeout time.Duration
@@ -104,6 +105,7 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.paceFlag, "pace", "live", "live: not before its captured time; asap: as soon as the application has answered")
 	opt.controls.flags(f)
 	opt.followFlags.flags(f)
+	opt.restartFlags.flags(f)
 	opt.verdictFlags.flags(f)
 	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
 	f.DurationVar(&opt.listenTimeout, "listen-timeout", 30*time.Second, "give the application this long until it listens")
@@ -185,6 +187,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return usageError{cmd.CommandPath(), err}
 	}
 	if err := o.followFlags.complete(o.specs, &o.controls); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	if err := o.restartFlags.complete(); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
 	if o.learn != "" && !o.twice {
@@ -425,8 +430,8 @@ func (o *runOptions) play(ctx context.Context, con *console, p *pipeline, begun 
 		p.note(err.Error())
 		result.ExitCode = exitCannot
 	}
-	if app := p.app.app.Load(); ended == report.EndedAppExited && p.world.failed == nil {
-		con.fail(&diedError{command: o.command[0], status: app.Status(), lines: app.LastLines()})
+	if died := p.deaths.last; died != nil && p.world.failed == nil {
+		con.fail(died)
 	}
 	return outcome{result: result}
 }
@@ -445,7 +450,7 @@ func (o *runOptions) exitCode(r *report.Result) int {
 	}
 	failed := r.Fail(limits)
 	switch {
-	case r.Ended == report.EndedAppExited:
+	case r.Ended == report.EndedAppExited, r.App.Died > 0:
 		return exitApp
 	case failed:
 		return exitDifferent
@@ -499,10 +504,18 @@ type diedError struct {
 	command string
 	status  sandbox.ExitStatus
 	lines   []string
+	times   int  // that it died so far
+	looped  bool // and is not started again for that
 }
 
 func (e *diedError) Error() string {
 	text := fmt.Sprintf("%s died during the replay: %s", e.command, e.status)
+	if e.times > 1 {
+		text = fmt.Sprintf("%s died %d times during the replay, in the end: %s", e.command, e.times, e.status)
+	}
+	if e.looped {
+		text += fmt.Sprintf("; it never listened for %v and is not started again", shortLife)
+	}
 	if len(e.lines) > 0 {
 		text += "; its last output:\n\t" + strings.Join(e.lines, "\n\t")
 	}

@@ -76,7 +76,7 @@ func cmpReason(before, found compare.Reason) string {
 // setResult shows a run as it ended.
 func setResult(run *tui.Run, r *report.Result) {
 	run.Ended, run.Verdict, run.Failed = endedWords(r), r.VerdictLine(), r.ExitCode != 0
-	run.State = appEnded(&r.App)
+	run.State = appEnded(&r.App.App)
 	run.Sessions, run.Answers, run.Released, run.Bytes = r.Sessions, r.Answers, r.Release, r.ClientBytes
 	run.Active, run.Pending = 0, 0
 	run.Packets, run.Captured, run.Drops = r.Capture.Packets, r.Capture.Bytes, r.Capture.KernelDrops

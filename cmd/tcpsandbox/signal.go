@@ -23,6 +23,9 @@ func interruptible(con *console) (context.Context, func()) {
 	signals := make(chan os.Signal, 2)
 	// SIGHUP comes when the terminal or the ssh connection goes away.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A reader of the output that goes away, such as head, is no reason to end
+	// without a report: what is written then fails with EPIPE.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	quit := make(chan struct{})
 	go func() {
 		for n := 0; ; n++ {

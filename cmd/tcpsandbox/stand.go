@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -47,7 +48,9 @@ type stand struct {
 	listen       sandbox.Listener
 	loopbackOnly netip.Addr // where the application listens, if only there
 	stoodIn      atomic.Bool
-	where        atomic.Pointer[string] // it listens, for who looks from another goroutine; nil: not yet
+	due          atomic.Pointer[time.Time] // it died, and is started again then; nil: it is not
+	revives      atomic.Bool               // it is started again when it dies
+	where        atomic.Pointer[string]    // it listens, for who looks from another goroutine; nil: not yet
 }
 
 // open builds everything up to the application's start. play says how to play;
@@ -214,12 +217,15 @@ func (s *stand) state() (pid int, words string) {
 	}
 	select {
 	case <-app.Exited():
-		switch status := app.Status(); {
-		case status.Signal != "":
-			return 0, "ended by " + status.Signal
-		default:
-			return 0, fmt.Sprintf("exited with %d", status.Code)
+		status := app.Status()
+		words = fmt.Sprintf("exited with %d", status.Code)
+		if status.Signal != "" {
+			words = "ended by " + status.Signal
 		}
+		if due := s.due.Load(); due != nil {
+			words += fmt.Sprintf(", starts again in %d s", max(0, int(math.Ceil(time.Until(*due).Seconds()))))
+		}
+		return 0, words
 	default:
 	}
 	if where := s.where.Load(); where != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,7 +202,7 @@ func (p *pipeline) restartNow(ctx context.Context, done chan<- error) (ended str
 	p.order(func(w *world) { w.restarting = true })
 	p.app.engine.Restarting()
 	p.app.stop(p.world.now)
-	err := p.app.start(ctx)
+	err := p.startAgain(ctx)
 	if err != nil && ctx.Err() != nil {
 		// The run is to end meanwhile. Nobody is there whom anything could be
 		// played to, so what is left stays pending instead of being missed.
@@ -209,10 +210,8 @@ func (p *pipeline) restartNow(ctx context.Context, done chan<- error) (ended str
 		done <- err
 		return report.EndedSignal
 	}
-	p.order(func(w *world) { w.restarting = false })
 	done <- err
 	if err == nil {
-		p.con.say("%s listens on %s", p.opt.command[0], p.app.listen)
 		return ""
 	}
 	p.world.failed = fmt.Errorf("restart: %w", err)
@@ -227,12 +226,15 @@ func (p *pipeline) awaitEnd(ctx context.Context, exhausted <-chan struct{}, time
 			ended = report.EndedCapture
 		case <-ctx.Done():
 			ended = report.EndedSignal
+			p.giveUp()
 		case <-timeUp:
 			ended = report.EndedDuration
 		case <-p.enough:
 			ended = report.EndedMaxSessions
-		case <-p.app.exited():
-			ended = report.EndedAppExited
+		case <-p.died():
+			ended = p.bereaved()
+		case <-p.deaths.again:
+			ended = p.revive(ctx)
 		case done := <-p.world.restarts:
 			ended = p.restartNow(ctx, done)
 		}
@@ -254,12 +256,13 @@ func (p *pipeline) awaitResumed(ctx context.Context, ended string) string {
 		case <-changed:
 		case <-ctx.Done():
 			ended = report.EndedSignal
-		case <-p.app.exited():
-			ended = report.EndedAppExited
+			p.giveUp()
+		case <-p.died():
+			ended = cmp.Or(p.bereaved(), ended)
+		case <-p.deaths.again:
+			ended = cmp.Or(p.revive(ctx), ended)
 		case done := <-p.world.restarts:
-			if why := p.restartNow(ctx, done); why != "" {
-				ended = why
-			}
+			ended = cmp.Or(p.restartNow(ctx, done), ended)
 		}
 	}
 	p.world.noRestarts()
@@ -268,6 +271,9 @@ func (p *pipeline) awaitResumed(ctx context.Context, ended string) string {
 	}
 	return ended
 }
+
+// drainDead is how long players get whose application is dead: nobody will answer.
+const drainDead = time.Second
 
 // drainFor lets the players end what they have within d, in which pauses and
 // restarts do not count.
@@ -289,6 +295,7 @@ func (p *pipeline) drainFor(ctx context.Context, d time.Duration) {
 		go func() { drained <- p.players.Drain(stretch) }()
 		began := time.Now()
 		var restart chan<- error
+		died, again := false, false
 		select {
 		case err := <-drained:
 			stop()
@@ -297,6 +304,10 @@ func (p *pipeline) drainFor(ctx context.Context, d time.Duration) {
 			}
 			drained <- err
 		case <-changed:
+		case <-p.died():
+			died = true
+		case <-p.deaths.again:
+			again = true
 		case restart = <-p.world.restarts:
 		}
 		stop()
@@ -304,8 +315,17 @@ func (p *pipeline) drainFor(ctx context.Context, d time.Duration) {
 		if !paused {
 			d -= time.Since(began)
 		}
-		if restart != nil {
+		ended := ""
+		switch {
+		case restart != nil:
 			p.restartNow(ctx, restart)
+		case died:
+			ended = p.bereaved()
+		case again:
+			ended = p.revive(ctx)
+		}
+		if ended != "" {
+			d = min(d, drainDead)
 		}
 	}
 }

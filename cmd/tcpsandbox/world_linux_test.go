@@ -39,8 +39,9 @@ func TestMain(m *testing.M) {
 }
 
 // serve notes its start in a file. With once it listens only the first time,
-// with slow it takes for ever to do so after that, and with stubborn it does not
-// end when it is asked to.
+// with slow it takes for ever to do so after that, with never also before, and
+// with stubborn it does not end when it is asked to. Whoever asks for /die kills
+// it, for /die-once the first one only; and for /mortal with MORTAL=1 or once.
 func serve(starts, listens string) {
 	before, _ := os.ReadFile(starts)
 	err := os.WriteFile(starts, append(before, "started\n"...), 0o600)
@@ -50,12 +51,17 @@ func serve(starts, listens string) {
 	if listens == "stubborn" {
 		signal.Ignore(syscall.SIGTERM)
 	}
-	if listens == "slow" && len(before) > 0 {
+	if listens == "slow" && len(before) > 0 || listens == "never" {
 		select {}
 	}
 	if err == nil {
 		err = http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Date"] = nil
+			if mortal := os.Getenv("MORTAL"); r.URL.Path == "/die" || r.URL.Path == "/die-once" && len(before) == 0 ||
+				r.URL.Path == "/mortal" && (mortal == "1" || mortal == "once" && len(before) == 0) {
+				fmt.Println("I die")
+				os.Exit(3)
+			}
 			fmt.Fprint(w, r.URL.Path)
 		}))
 	}
@@ -70,10 +76,17 @@ type asked struct {
 }
 
 // visitors are sessions on a connection each that ask all of that.
-func visitors(n int, all ...asked) []capturetest.Packet {
+func visitors(n int, all ...asked) []capturetest.Packet { return visitorsAt(0, n, all...) }
+
+// visitorsAt are others, who come later.
+func visitorsAt(at time.Duration, n int, all ...asked) []capturetest.Packet {
 	var conns []*capturetest.Conn
 	for i := range n {
-		c := capturetest.New(fmt.Sprintf("198.51.100.%d:4000", i+1), "203.0.113.9:80").Handshake()
+		client := fmt.Sprintf("198.51.100.%d:4000", i+1)
+		if at > 0 {
+			client = fmt.Sprintf("198.51.101.%d:4000", i+1)
+		}
+		c := capturetest.New(client, "203.0.113.9:80").Wait(at).Handshake()
 		last := time.Duration(0)
 		for _, a := range all {
 			c.Wait(a.at - last).Client("GET " + a.path + " HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -103,28 +116,7 @@ func steer(t *testing.T, packets []capturetest.Packet, change func(*runOptions))
 	needDemo(t)
 	dir := t.TempDir()
 	r := &steeredRun{t: t, starts: filepath.Join(dir, "starts"), hits: make(chan replay.Hit, 10), over: make(chan struct{})}
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec, err := capture.ParseSpec(files(t, packets)[0].Source + ":80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &runOptions{
-		captures: []string{"file"}, specs: []capture.Spec{spec}, command: []string{program}, paceFlag: "live", egressFlags: egressFlags{egress: "drop"}, user: "root",
-		answerTimeout: 5 * time.Second, listenTimeout: 30 * time.Second, drain: 10 * time.Second, grace: 5 * time.Second, mtu: 1500,
-		env: []string{appVar + "=" + r.starts},
-	}
-	f := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	o.controls.flags(f)
-	o.verdictFlags.flags(f)
-	if change != nil {
-		change(o)
-	}
-	if err := errors.Join(o.controls.complete(o.specs), o.verdictFlags.complete()); err != nil {
-		t.Fatal(err)
-	}
+	o := steerable(t, files(t, packets)[0].Source, r.starts, change)
 	var log logged
 	r.pipeline = newPipeline(o, &console{err: &log})
 	r.world.broke = func(h replay.Hit) { r.hits <- h }
@@ -147,6 +139,35 @@ func steer(t *testing.T, packets []capturetest.Packet, change func(*runOptions))
 		r.ended, r.err = r.run(ctx)
 	}()
 	return r
+}
+
+// steerable are the options of a run of this file, whose application notes its
+// starts in another.
+func steerable(t *testing.T, file, starts string, change func(*runOptions)) *runOptions {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := capture.ParseSpec(file + ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &runOptions{
+		captures: []string{"file"}, specs: []capture.Spec{spec}, command: []string{program}, paceFlag: "live", egressFlags: egressFlags{egress: "drop"}, user: "root",
+		answerTimeout: 5 * time.Second, listenTimeout: 30 * time.Second, drain: 10 * time.Second, grace: 5 * time.Second, mtu: 1500,
+		env: []string{appVar + "=" + starts},
+	}
+	f := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	o.controls.flags(f)
+	o.verdictFlags.flags(f)
+	if change != nil {
+		change(o)
+	}
+	if err := errors.Join(o.controls.complete(o.specs), o.verdictFlags.complete()); err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // logged takes what is written by several goroutines.
