@@ -178,7 +178,7 @@ func TestChecks(t *testing.T) {
 		{"the first of a process namespace", with("proc/77/limits", "-", "proc/self/limits", "Max open files            9000                 9000                 files\n"), "open-files", OK, "9000", "", ""},
 		{"no word of files", with("proc/77/limits", "-"), "open-files", OK, "unknown", "", ""},
 
-		{"little memory", with("proc/meminfo", "MemTotal: 1000000 kB\nMemAvailable: 300000 kB\n"), "memory", Warning, "976 MiB, 292 MiB available", "--max-memory is 488 MiB", "--max-memory 146M"},
+		{"little memory", with("proc/meminfo", "MemTotal: 1000000 kB\nMemAvailable: 300000 kB\n"), "memory", Warning, "976 MiB, 292 MiB available", "--max-memory is 244 MiB", "--max-memory 146M"},
 		{"little for the group", with(group+"memory.max", "268435456\n"), "memory", Warning, "may use 256 MiB", "", "--max-memory 128M"},
 		{"one processor", but(host(), func(h *Host) { h.CPUs = 1 }), "processors", Warning, "1", "gives way", "tcpsandbox record"},
 
@@ -192,7 +192,7 @@ func TestChecks(t *testing.T) {
 		{"silence everywhere", looking(Look{Source: "any:80"}), "traffic", Warning, "0 packets", "elsewhere", "tcpdump"},
 		{"one direction", looking(Look{Source: "eth1:80", Packets: 9, Sessions: 2, Clients: true}), "traffic", Warning, "", "no answers", "mirror"},
 		{"the other direction", looking(Look{Source: "eth1:80", Packets: 9, Sessions: 2, Servers: true}), "traffic", Warning, "", "nothing to replay", "mirror"},
-		{"too much", looking(Look{Source: "eth0:80", Packets: 9, Sessions: 1, Drops: 3, Clients: true, Servers: true}), "traffic", Warning, "dropped 3", "counted", "--cpus"},
+		{"too much", looking(Look{Source: "eth0:80", Packets: 9, Sessions: 1, Drops: 3, Clients: true, Servers: true}), "traffic", Warning, "dropped 3", "counted", "--max-cpu"},
 		{"no session", looking(Look{Source: "eth0:80", Packets: 9}), "traffic", Warning, "0 sessions", "accepted", "--capture eth0 "},
 		{"TLS", looking(Look{Source: "eth0:443", Packets: 9, Sessions: 3, TLS: 2, Clients: true, Servers: true}), "traffic", Warning, "2 sessions are TLS", "handshake", "behind the proxy"},
 		{"an interface with an odd name", but(host(), func(h *Host) { h.Interfaces[0].Name, h.Interfaces[0].LRO = "e;x", true }), "interface", Warning, "", "", "ethtool -K 'e;x' lro off"},

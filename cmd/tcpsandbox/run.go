@@ -178,6 +178,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	}
 	o.replayGiven = givenFlags(cmd.Flags(), replayFlags)
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
+	o.gated = len(o.allow)+len(o.maps) > 0
 	if err := o.controls.complete(o.specs); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}

@@ -83,7 +83,7 @@ func (o *runOptions) storiesLimit() int64 {
 	if !o.screen {
 		return 0
 	}
-	return min(64<<20, o.heapLimit()/8)
+	return min(64<<20, o.playLimit()/8)
 }
 
 // tableLimit is how much of the heap the screen's table of sessions may take, in
@@ -93,7 +93,7 @@ func (o *runOptions) tableLimit() int64 {
 	if !o.screen {
 		return 0
 	}
-	return min(128<<20, o.heapLimit()/8)
+	return min(128<<20, o.playLimit()/8)
 }
 
 // watch says how the application's sessions are watched; nil: nobody does.
