@@ -249,7 +249,7 @@ func (s *runScreen) slowly(now time.Time) []report.Egress {
 // result takes over what the run came to.
 func (s *runScreen) result(r *report.Result) *tui.Findings {
 	setResult(&s.run, r)
-	s.run.Pid, s.run.Draining, s.run.Paused = 0, false, false
+	s.run.Pid, s.run.Draining, s.run.Paused, s.run.Stopped = 0, false, false, ""
 	return &tui.Findings{Groups: r.Differences, Noise: r.Noise, Routes: r.Routes}
 }
 
