@@ -24,6 +24,9 @@ var wellFiles = map[string]string{
 	"proc/self/mounts":                  "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n",
 	"proc/self/cgroup":                  "0::/user.slice/session-1.scope\n",
 	"proc/77/limits":                    "Limit                     Soft Limit           Hard Limit           Units     \nMax processes             96365                96365                processes \nMax open files            65536                524288               files     \n",
+	"proc/pressure/cpu":                 "some avg10=6.32 avg60=6.74 avg300=5.96 total=1781566\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+	"proc/pressure/memory":              "some avg10=1.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.50 avg60=0.00 avg300=0.00 total=0\n",
+	"proc/pressure/io":                  "some avg10=1.00 avg60=0.03 avg300=0.04 total=186\nfull avg10=0.25 avg60=0.02 avg300=0.00 total=56\n",
 	"proc/meminfo":                      "MemTotal:        8000000 kB\nMemFree:          100000 kB\nMemAvailable:    6000000 kB\n",
 	"proc/sys/net/core/somaxconn":       "4096\n",
 	"proc/sys/user/max_user_namespaces": "31000\n",
@@ -180,6 +183,8 @@ func TestChecks(t *testing.T) {
 
 		{"little memory", with("proc/meminfo", "MemTotal: 1000000 kB\nMemAvailable: 300000 kB\n"), "memory", Warning, "976 MiB, 292 MiB available", "--max-memory is 244 MiB", "--max-memory 146M"},
 		{"little for the group", with(group+"memory.max", "268435456\n"), "memory", Warning, "may use 256 MiB", "", "--max-memory 128M"},
+		{"a kernel that tells of no pressure", with("proc/pressure/cpu", "-", "proc/pressure/memory", "-", "proc/pressure/io", "-"), "pressure", Warning, "the kernel does not tell of cpu, memory, io", "--max-pressure", "psi=1"},
+		{"one that tells of some", with("proc/pressure/io", "garbage"), "pressure", Warning, "cpu 6.32%, memory 0.50%; the kernel does not tell of io", "--max-pressure", "psi=1"},
 		{"one processor", but(host(), func(h *Host) { h.CPUs = 1 }), "processors", Warning, "1", "gives way", "tcpsandbox record"},
 
 		{"LRO", but(host(), func(h *Host) { h.Interfaces[0].LRO = true }), "interface", Warning, "GRO, LRO, TSO, GSO, RXVLAN", "acknowledgements", "ethtool -K eth0 lro off"},
