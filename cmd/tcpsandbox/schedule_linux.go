@@ -23,7 +23,10 @@ const niceness = 10
 //
 // Where all processors are busy its share is smaller, too (niceness): its weight is
 // a ninth of production's. That counts among processes of one control group, and
-// where the kernel groups sessions, of one of those (sched(7), autogroup).
+// where the kernel groups sessions, of one of those (sched(7), autogroup). Measured
+// with bench's production at half load on two cores that others kept busy: p99 with
+// tcpsandbox over p99 without was 1.53 without niceness, and 0.88, 1.05 and 1.22
+// in three runs with it, while as many bytes were played.
 //
 // Who has chosen a policy (chrt) or a niceness (nice) keeps it. It is a courtesy:
 // where it fails, nothing is lost.
