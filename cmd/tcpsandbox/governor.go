@@ -39,7 +39,7 @@ type governor struct {
 
 const (
 	// governorTick is short against the second that the limit is kept over, and
-	// long against what a look costs (2 µs).
+	// long against what a look costs (5 µs on a busy machine).
 	governorTick = 100 * time.Millisecond
 	// payBack is within what time a debt is paid back, if half of the limit is
 	// enough for it.
