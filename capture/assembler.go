@@ -68,7 +68,10 @@ type AssemblerStats struct {
 	Shed        uint64   // payload bytes dropped over a limit; those that mattered are gaps too
 	Orphaned    uint64   // payload bytes behind a hole that nobody had acknowledged when the session ended
 	Refused     uint64   // connections not followed because of MaxFlows
-	Buffered    int      // bytes waiting for earlier ones, now, what keeping them costs included
+	// DataSegments counts segments with data as they are on the wire, of both sides;
+	// Retransmitted those of them that were sent before.
+	DataSegments, Retransmitted uint64
+	Buffered                    int // bytes waiting for earlier ones, now, what keeping them costs included
 }
 
 // Plus adds up two counts; what is a state, not a count, is the later one's.
@@ -84,6 +87,8 @@ func (s AssemblerStats) Plus(later AssemblerStats) AssemblerStats {
 	later.Shed += s.Shed
 	later.Orphaned += s.Orphaned
 	later.Refused += s.Refused
+	later.DataSegments += s.DataSegments
+	later.Retransmitted += s.Retransmitted
 	return later
 }
 

@@ -198,6 +198,9 @@ func (a *Assembler) deliver(f *flow, side session.Side, s *segment, now int64) {
 		off = 0
 	}
 	end := off + int64(s.length)
+	if s.length > 0 && !syn {
+		a.count(me, off, end, now)
+	}
 	if end > me.top {
 		me.top = end
 	}

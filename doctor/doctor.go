@@ -62,7 +62,7 @@ func Examine(h *Host) *Result {
 	} else {
 		r.Checks = append(r.Checks,
 			h.kernel(), h.namespaces(), h.tun(), h.capabilities(), h.fileCapabilities(), h.sandbox(), h.capture(),
-			h.userNamespaces(), h.appArmor(), h.selinux(), h.cgroup(), h.openFiles(), h.backlog(), h.memory(), h.processors())
+			h.userNamespaces(), h.appArmor(), h.selinux(), h.cgroup(), h.openFiles(), h.backlog(), h.memory(), h.processors(), h.pressure())
 		for _, i := range h.Interfaces {
 			r.Checks = append(r.Checks, h.offloads(i))
 		}

@@ -234,9 +234,10 @@ func (h *Host) backlog() Check {
 	return c
 }
 
-// littleMemory is under which --max-memory's default, half of it, leaves little
-// for players: 44 MiB and a ring of 64 MiB are set aside first.
-const littleMemory = 512 << 20
+// littleMemory is under which --max-memory's default, a quarter of it, leaves
+// little for players: 44 MiB and a ring of 64 MiB are set aside first. mostMemory
+// is the default's bound.
+const littleMemory, mostMemory = 512 << 20, 2 << 30
 
 func (h *Host) memory() Check {
 	c := Check{Name: "memory", Status: OK}
@@ -246,7 +247,7 @@ func (h *Host) memory() Check {
 	if limit < total {
 		c.Found += fmt.Sprintf("; the control group may use %s", mebibytes(limit))
 	}
-	c.Means = fmt.Sprintf("--max-memory is %s unless given", mebibytes(min(limit, total)/2))
+	c.Means = fmt.Sprintf("--max-memory is %s unless given", mebibytes(min(min(limit, total)/4, mostMemory)))
 	if free := min(available, limit); free < littleMemory {
 		c.Status = Warning
 		c.Means += ", more than is good beside production: sessions over it are shed"

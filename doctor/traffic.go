@@ -85,7 +85,7 @@ func (h *Host) traffic(l Look) Check {
 		c.Status = Warning
 		c.Found += fmt.Sprintf("; the kernel dropped %d packets", l.Drops)
 		c.Means = "more comes than can be taken here; what is dropped is counted, and lost to the replay"
-		c.Fix = "tcpsandbox run --cpus 2 …, or a part of it by --filter 'src net 10.0.0.0/9'"
+		c.Fix = "tcpsandbox run --max-cpu 2 …, or a part of it by --filter 'src net 10.0.0.0/9'"
 	case !l.Servers && l.Clients:
 		c.Status = Warning
 		c.Means = "only the clients' direction passes here: it can be replayed, but there are no answers to compare with"

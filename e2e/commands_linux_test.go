@@ -35,6 +35,7 @@ import (
 //	waitfor FILE [REGEXP]       the file exists, and has a line that matches
 //	waitprocess NAME TEXT       something that stems from it has TEXT in its command
 //	rights NAME CAP…            each of its threads has these capabilities, or none, and no others
+//	spent NAME SHARE            so much of a processor it has used itself since its start, at most
 //	waitentries FILE N          N connections of the log have ended
 //	sandbox NAME ARG…           tcpsandbox run ARG… in prod, in the background, with
 //	                            NAME.json as report and NAME.app as --app-log; waits
@@ -49,6 +50,7 @@ import (
 //	tally FILE CONDITION…       conditions on the sums of a connection log; see tally_test.go
 //	paced SESSIONS TIME CAPTURE SENT
 //	                            makes a capture that lasts so long, and its clients' log
+//	loses PERCENT               the narrow wire loses so many TCP segments from now on
 //	lose PERCENT SEED IN OUT    copies a capture without some of its packets; which, is in OUT.lost
 //	recovered KIND IN OUT MESSAGES REPORT
 //	                            what a run of such a capture should deliver; see loss_test.go
@@ -71,6 +73,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"waitfor":     command(1, 2, cmdWaitFor),
 	"waitprocess": command(2, 2, cmdWaitProcess),
 	"rights":      command(2, -1, cmdRights),
+	"spent":       command(2, 2, cmdSpent),
 	"waitentries": command(2, 2, cmdWaitEntries),
 	"sandbox":     command(2, -1, cmdSandbox),
 	"report":      command(2, -1, cmdReport),
@@ -80,6 +83,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"samelines":   command(2, 2, cmdSameLines),
 	"tally":       command(2, -1, cmdTally),
 	"paced":       command(4, 4, cmdPaced),
+	"loses":       command(1, 1, cmdLoses),
 	"lose":        command(4, 4, cmdLose),
 	"recovered":   command(5, 5, cmdRecovered),
 	"figures":     command(2, -1, cmdFigures),

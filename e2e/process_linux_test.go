@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,7 @@ type process struct {
 	args  []string
 	world *world
 	cmd   *exec.Cmd
+	began time.Time
 	ended chan struct{}
 }
 
@@ -33,7 +35,7 @@ func (w *world) start(name, ns, dir string, getenv func(string) string, args []s
 	if n == nil {
 		return nil, fmt.Errorf("start %s: no namespace %q: call topology first", name, ns)
 	}
-	p := &process{name: name, args: args, world: w, ended: make(chan struct{}), cmd: exec.Command(args[0], args[1:]...)}
+	p := &process{name: name, args: args, world: w, began: time.Now(), ended: make(chan struct{}), cmd: exec.Command(args[0], args[1:]...)}
 	out, err := os.Create(filepath.Join(w.dir, name+".out"))
 	if err != nil {
 		return nil, err

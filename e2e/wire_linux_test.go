@@ -3,11 +3,15 @@ package e2e
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,6 +19,7 @@ import (
 // the frames, some of them badly: netem without the kernel module.
 type wire struct {
 	ends     [2]*os.File
+	loses    atomic.Uint64 // bits of the share of TCP segments that a good wire loses, for now
 	carriers sync.WaitGroup
 }
 
@@ -43,7 +48,7 @@ func newWire(a, b *namespace, good bool) (*wire, error) {
 		}
 	}
 	for i := range w.ends {
-		w.carriers.Go(func() { carry(w.ends[i], w.ends[1-i], good, rand.New(rand.NewPCG(1, uint64(i)))) })
+		w.carriers.Go(func() { carry(w.ends[i], w.ends[1-i], good, &w.loses, rand.New(rand.NewPCG(1, uint64(i)))) })
 	}
 	return &w, nil
 }
@@ -65,6 +70,19 @@ func openTAP(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
+// cmdLoses makes a good wire lose a share of the TCP segments from now on.
+func cmdLoses(ts *testscript.TestScript, w *world, args []string) error {
+	percent, err := strconv.ParseFloat(args[0], 64)
+	if err != nil {
+		return err
+	}
+	if w.wire == nil {
+		return fmt.Errorf("loses: the topology is none with a wire: narrow")
+	}
+	w.wire.loses.Store(math.Float64bits(percent / 100))
+	return nil
+}
+
 // close cuts the wire.
 func (w *wire) close() {
 	for _, f := range w.ends {
@@ -76,7 +94,7 @@ func (w *wire) close() {
 }
 
 // carry takes frames from one end to the other until either is closed.
-func carry(from, to *os.File, good bool, chance *rand.Rand) {
+func carry(from, to *os.File, good bool, loses *atomic.Uint64, chance *rand.Rand) {
 	frames := make(chan []byte)
 	go func() {
 		defer close(frames)
@@ -96,6 +114,9 @@ func carry(from, to *os.File, good bool, chance *rand.Rand) {
 		case f, ok := <-frames:
 			if !ok {
 				return
+			}
+			if good && isTCP(f) && chance.Float64() < math.Float64frombits(loses.Load()) {
+				continue
 			}
 			if good || !isTCP(f) {
 				to.Write(f)

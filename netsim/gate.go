@@ -43,15 +43,35 @@ type Dialer func(ctx context.Context, network string, to netip.AddrPort) (net.Co
 
 // Limits of the gate.
 const (
-	// maxRelays bounds the connections open at a time, of 64 KiB for copying
-	// and up to two queues each: 300 MB if nobody reads. More are refused. A pool
-	// of connections to a database has tens.
+	// maxRelays bounds the connections open at a time. More are refused. A pool of
+	// connections to a database has tens.
 	maxRelays = 512
 	// dialTimeout is less than the 127 s for which Linux repeats a SYN, and
 	// enough for two that were lost.
 	dialTimeout = 10 * time.Second
 	gateQueue   = 256 << 10 // bytes that wait in the stack for who reads slowly, each way
+
+	// relayCost is what a connection holds at most, if nobody reads: a buffer and
+	// a queue each way. exchangeCost is the same of a UDP socket.
+	relayCost    = 2 * (relayBuffer + gateQueue)
+	exchangeCost = exchangeBytes + exchangeBuffer
+
+	// GateMemory is what the gate holds at most, in bytes: 288 MiB for connections
+	// and 80 MiB for UDP.
+	GateMemory = maxRelays*relayCost + maxExchanges*exchangeCost
 )
+
+// capacity returns how many connections and UDP sockets may be let through at a
+// time where they may hold so many bytes in all: parts of GateMemory, and a few
+// in any case. 0 bytes set no bound.
+func capacity(memory int64) (relays int64, exchanges int) {
+	if memory <= 0 || memory >= GateMemory {
+		return maxRelays, maxExchanges
+	}
+	const few = 4
+	share := float64(memory) / GateMemory
+	return max(few, int64(share*maxRelays)), max(few, int(share*maxExchanges))
+}
 
 type wayKey struct {
 	to  netip.AddrPort
@@ -96,10 +116,14 @@ type gate struct {
 	closed bool
 	busy   sync.WaitGroup // each Add under mu, none once closed
 	relays atomic.Int64
+
+	maxRelays    int64
+	maxExchanges int
 }
 
 func newGate(n *Net, cfg Config) (*gate, error) {
 	g := &gate{net: n, dial: cfg.Dial, ways: make(map[wayKey]*way), names: cfg.Names}
+	g.maxRelays, g.maxExchanges = capacity(cfg.GateMemory)
 	g.datagrams.m = make(map[flight]*exchange)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	for _, w := range cfg.Ways {
@@ -115,7 +139,7 @@ func newGate(n *Net, cfg Config) (*gate, error) {
 		return nil, err
 	}
 	// As many SYNs may wait for Dial at a time as there may be relays.
-	forwarder := tcp.NewForwarder(g.stack, gateQueue, maxRelays, g.accept)
+	forwarder := tcp.NewForwarder(g.stack, gateQueue, int(g.maxRelays), g.accept)
 	g.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, forwarder.HandlePacket)
 	return g, nil
 }
@@ -230,7 +254,7 @@ func (g *gate) accept(r *tcp.ForwarderRequest) {
 	local, _ := netip.AddrFromSlice(id.LocalAddress.AsSlice())
 	to := netip.AddrPortFrom(local, id.LocalPort)
 	w := g.open(to, false)
-	if g.relays.Add(1) > maxRelays || w == nil && (to.Port() != 53 || g.names == nil) {
+	if g.relays.Add(1) > g.maxRelays || w == nil && (to.Port() != 53 || g.names == nil) {
 		g.relays.Add(-1)
 		r.Complete(true)
 		return

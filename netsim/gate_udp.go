@@ -27,6 +27,8 @@ const (
 	exchangeIdle  = 2 * time.Minute // RFC 4787 §4.3
 	exchangeQueue = 64              // datagrams that wait for Dial
 	exchangeBytes = 256 << 10       // in them
+
+	exchangeBuffer = 64 << 10 // no datagram is longer
 )
 
 // flight is the two ends of an exchange.
@@ -140,7 +142,7 @@ func (g *gate) exchange(ends flight, w *way, refusal func() []byte) *exchange {
 	if x := g.datagrams.m[ends]; x != nil && x.ctx.Err() == nil {
 		return x
 	}
-	if len(g.datagrams.m) >= maxExchanges {
+	if len(g.datagrams.m) >= g.maxExchanges {
 		var oldest *exchange
 		for _, x := range g.datagrams.m {
 			if oldest == nil || x.last.Load() < oldest.last.Load() {
@@ -204,7 +206,7 @@ func (g *gate) receive(x *exchange, far net.Conn) {
 	if x.to.Addr().Is4() {
 		room -= header.IPv4MinimumSize
 	}
-	buf := make([]byte, 1<<16)
+	buf := make([]byte, exchangeBuffer)
 	for {
 		far.SetReadDeadline(time.Unix(0, x.last.Load()).Add(exchangeIdle))
 		n, err := far.Read(buf)

@@ -54,6 +54,10 @@ type Config struct {
 	// in lower case, have these addresses, and no others exist. nil: queries are
 	// egress as all else.
 	Names map[string][]netip.Addr
+	// GateMemory bounds what passes on its way to and from the destinations may
+	// hold, in bytes: with less than the constant GateMemory fewer connections are
+	// let through at a time. 0: that.
+	GateMemory int64
 }
 
 // Net is one sandbox's network. Its methods may be called concurrently.

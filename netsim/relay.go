@@ -142,7 +142,7 @@ func (g *gate) accepting(l net.Listener, serve func(net.Conn)) error {
 				}
 				continue
 			}
-			full := g.relays.Add(1) > maxRelays
+			full := g.relays.Add(1) > g.maxRelays
 			if full || !g.begin() {
 				g.relays.Add(-1)
 				abort(near)

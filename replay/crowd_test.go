@@ -21,7 +21,10 @@ type crowd struct {
 	// live: events are fed when they happen, counted from the first session's
 	// start.
 	live bool
-	end  session.Cause // Closed unless said
+	// limit is set before anything is fed; during runs beside.
+	limit  *Share
+	during func(*Engine)
+	end    session.Cause // Closed unless said
 }
 
 // add adds a session that begins so long after the first.
@@ -47,6 +50,12 @@ func (c *crowd) run(t *testing.T) (*Result, []Record, *network) {
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan struct{})
 	go func() { e.Run(ctx); close(ran) }()
+	if c.limit != nil {
+		e.Limit(*c.limit)
+	}
+	if c.during != nil {
+		go c.during(e)
+	}
 	if c.live {
 		c.happen(e)
 	} else {

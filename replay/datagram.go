@@ -94,6 +94,8 @@ func (d *datagrams) event(e *session.Event) {
 	case e.Kind == session.Gap: // cut by the capture: it cannot be sent
 		p.record.Gaps++
 		d.asked = false
+	case e.Kind == session.Data && p.skips(e):
+		d.asked = false
 	case e.Kind == session.Data && p.shard.cfg.when(p.s.Start.Add(e.At)).Before(p.until):
 		p.ledger[session.Filtered] += int64(len(e.Data))
 		d.asked = false

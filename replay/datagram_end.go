@@ -72,7 +72,9 @@ func (d *datagrams) finish() {
 	switch {
 	case p.fail.err != nil:
 		state = p.fail.fate.String()
-	case p.out, !p.record.Connected && !p.until.IsZero():
+	case p.out:
+		state = p.outFate().String()
+	case !p.record.Connected && !p.until.IsZero():
 		state = "filtered"
 	case p.ledger[session.Shed] > 0:
 		state = session.Shed.String()
@@ -106,7 +108,7 @@ func (d *datagrams) cutShort(now time.Time) {
 // shed drops all that the player holds. The flow goes on with what comes.
 func (d *datagrams) shed() {
 	p, x := d.player, &d.player.exchanges
-	p.record.Shed = true
+	p.shedWhy(ShedMemory)
 	for ; p.head < len(p.steps); p.pop() {
 		p.drop(&p.steps[p.head], session.Shed)
 	}

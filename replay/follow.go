@@ -38,7 +38,7 @@ func (p *player) event(e *session.Event) {
 	switch {
 	case p.out:
 		if e.Kind == session.Data && e.Side == session.Client {
-			p.ledger[session.Filtered] += int64(len(e.Data))
+			p.ledger[p.outFate()] += int64(len(e.Data))
 		}
 	case p.udp != nil:
 		p.udp.event(e)

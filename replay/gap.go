@@ -31,6 +31,10 @@ func (p *player) turnBegins(e *session.Event) bool {
 // start: a message's first byte, or, where the client does not speak HTTP, its
 // first turn that follows data of the server. What comes before is of no use.
 func (p *player) join(e *session.Event) {
+	if p.skips(e) {
+		p.joinAfter = max(p.joinAfter, e.Seen)
+		return
+	}
 	if p.shard.cfg.when(p.s.Start.Add(e.At)).Before(p.until) {
 		p.ledger[session.Filtered] += int64(len(e.Data))
 		p.joinAfter = max(p.joinAfter, e.Seen)
@@ -62,6 +66,8 @@ func (p *player) join(e *session.Event) {
 // lostFate is the bin for what is skipped while joining.
 func (p *player) lostFate() session.Fate {
 	switch {
+	case p.comesBack:
+		return session.Shed
 	case p.started():
 		return session.InGap
 	case !p.until.IsZero():
@@ -140,10 +146,10 @@ func (p *player) part(now time.Time) bool {
 // begin goes on with the next segment.
 func (p *player) begin() {
 	next := p.next
-	fresh := step{Event: session.Event{Kind: session.Open, At: next.at}, turn: -1, fresh: p.started()}
+	fresh := step{Event: session.Event{Kind: session.Open, At: next.at}, turn: -1, fresh: p.started() || p.fail.err != nil}
 	p.next = nil
 	p.hold(-next.held)
-	p.joining, p.framer, p.base = false, next.framer, next.seen
+	p.joining, p.comesBack, p.framer, p.base = false, false, next.framer, next.seen
 	p.greets = p.greeting > 0 && !next.framer.InSync(protocol.Requests)
 	p.reopen = false
 	p.exchanges.restart(next.seen)

@@ -29,7 +29,7 @@ const (
 )
 
 // errShed is why a session that was shed goes no further.
-var errShed = errors.New("dropped over the limit on memory")
+var errShed = errors.New("dropped over a limit")
 
 // hold counts n more bytes, or less.
 func (p *player) hold(n int64) { p.held += n }
@@ -143,7 +143,7 @@ func (p *player) shed(now time.Time) {
 		p.wake() // to see what is left
 		return
 	}
-	p.record.Shed = true
+	p.shedWhy(ShedMemory)
 	p.broke(errShed, session.Shed)
 	for ; p.head < len(p.steps); p.pop() {
 		p.drop(&p.steps[p.head], p.fail.fate)

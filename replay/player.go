@@ -44,6 +44,10 @@ type player struct {
 	// more than joinAfter seen.
 	joining   bool
 	joinAfter uint64
+	// benched: all is skipped until Share.Running holds it again. comesBack: since
+	// then until a place to go on is found.
+	benched, comesBack bool
+
 	behindGap bool   // the next client data may be the rest of a turn
 	base      uint64 // server stream offset at the start of this connection
 	framer    protocol.Framer

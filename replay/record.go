@@ -24,10 +24,11 @@ type Record struct {
 	Joined         bool
 	Connected      bool // a connection into the application was established
 	Reset          bool // ended as production's client did, with RST
-	Shed           bool // something of it was dropped over the limit on memory
-	Gaps           int  // in the client's stream
-	Reconnects     int  // connections that took the place of one that broke
-	Requests       int  // requests or client turns compared
+	Shed           bool // something of it was dropped over a limit
+	ShedWhy        ShedWhy
+	Gaps           int // in the client's stream
+	Reconnects     int // connections that took the place of one that broke
+	Requests       int // requests or client turns compared
 	Bytes          session.Ledger
 	Captured       int64 // client bytes
 	Missing        int64 // client bytes that production had and the capture had not
@@ -117,7 +118,8 @@ type Result struct {
 	Filtered                   int            // of those: left out on purpose
 	UDP                        int            // of those seen: UDP flows
 	Copies                     int            // of those seen: second and later copies of a session
-	Shed                       int            // of those failed: shed over the limit on memory, or in part
+	Shed                       int            // of those failed: shed over a limit, or in part
+	ShedFor                    [shedWhys]int  // of those, by why it began
 	Reconnects                 int
 	PeakHeld                   int64 // most bytes that the players held at once; see Held
 	Bytes                      session.Ledger
@@ -209,7 +211,9 @@ func (p *player) finish() {
 		state = p.failure(p.fail)
 	case p.failed.err != nil:
 		state = p.failure(p.failed)
-	case p.out, !p.record.Connected && !p.until.IsZero():
+	case p.out:
+		state = p.outFate().String()
+	case !p.record.Connected && !p.until.IsZero():
 		state = "filtered"
 	case !p.record.Connected:
 		state = "skipped"
@@ -251,7 +255,7 @@ func (p *player) cutShort() {
 		state, fate = p.failure(p.fail), p.fail.fate
 	}
 	if p.out {
-		state = "filtered"
+		state = p.outFate().String()
 	}
 	for ; p.head < len(p.steps); p.pop() {
 		p.drop(&p.steps[p.head], fate)
@@ -352,6 +356,7 @@ func (t *tally) record(r *Record, totals session.Totals) {
 		res.Skipped++
 	case "shed":
 		res.Shed++
+		res.ShedFor[r.ShedWhy]++
 		fallthrough
 	default:
 		res.Failed++

@@ -18,6 +18,7 @@
 //	connection.go  connect, send, half-close, reset
 //	again.go       where a session goes on after its connection broke
 //	memory.go      what a player holds, and what is shed over the limit
+//	share.go       what is shed because others say so
 //	exchange.go    the answers, paired: production.go and application.go say
 //	               which bytes are whose, crossing.go where both would do
 //	datagram.go    all that for UDP, which has no connections; burst.go says
@@ -140,6 +141,7 @@ type Engine struct {
 	mu      sync.Mutex // of what Feed does
 	next    int        // shard of the next session
 	origin  time.Time  // when the first session began; see when
+	share   Share      // of what begins
 	clients *addresses // nil: all play from their own
 	fans    map[*fan]struct{}
 
@@ -151,6 +153,7 @@ type Engine struct {
 	idle   chan struct{}
 
 	control control
+	running runningShare // Share.Running
 }
 
 // New returns an engine that is ready to be fed. It starts nothing.
@@ -177,6 +180,7 @@ func New(cfg Config) *Engine {
 		e.watch.stories.init(cfg.Watch.Memory)
 	}
 	e.begun.Store(!cfg.Hold)
+	e.Limit(Share{New: 1, Running: 1})
 	for range cfg.Shards {
 		e.shards = append(e.shards, newShard(e))
 	}
@@ -208,15 +212,18 @@ func (e *Engine) Feed(batch []*session.Session) {
 // meet finds players for a session that was not seen before.
 func (e *Engine) meet(s *session.Session) {
 	out, until := e.choose(s)
+	shed := !out && e.leftOut(s)
 	if e.clients != nil {
 		e.clients.server(s.Server.Addr())
 	}
-	if e.cfg.Multiply > 1 && !out {
+	if e.cfg.Multiply > 1 && !out && !shed {
 		e.multiply(s, until)
 		return
 	}
 	p := e.enlist(s, 0, until)
-	p.out = out
+	if p.out = out || shed; shed {
+		p.shedWhy(e.share.Why)
+	}
 	p.shard.push(p)
 }
 

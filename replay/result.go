@@ -52,6 +52,9 @@ func (e *Engine) Counts() *Result {
 		out.Datagrams += r.Datagrams
 		out.DatagramsRefused += r.DatagramsRefused
 		out.Shed += r.Shed
+		for why, n := range r.ShedFor {
+			out.ShedFor[why] += n
+		}
 		out.Reconnects += r.Reconnects
 		ended += r.Seen
 		out.Bytes.Add(&r.Bytes)

@@ -31,6 +31,7 @@ type shard struct {
 	timers   timerHeap
 	live     map[*player]struct{}
 	nextShed time.Time // no sooner is memory looked for; see shed
+	benches  int64     // changes of Share.Running that were heeded
 	tally    tally
 	free     []*exchange
 	burst    burst
@@ -98,6 +99,7 @@ func (sh *shard) run(ctx context.Context) {
 			p.step(now)
 		}
 		sh.shed(now)
+		sh.bench(now)
 		if len(ready) > 0 {
 			// What the steps set in motion (answers of a fast application) is
 			// often here already: look again before sleeping.

@@ -43,7 +43,7 @@ func (r *Result) written() *Result {
 	})
 	w.Capture.Sources = orEmpty(w.Capture.Sources)
 	w.Failed = orEmpty(w.Failed)
-	w.Egress = orEmpty(w.Egress)
+	w.Egress, w.Watchdog = orEmpty(w.Egress), orEmpty(w.Watchdog)
 	w.Warnings = orEmpty(w.Warnings)
 	w.Defects = orEmpty(w.Defects)
 	w.Differences = orEmpty(w.Differences)

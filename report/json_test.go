@@ -34,7 +34,7 @@ func TestJSONReadsBack(t *testing.T) {
 // written once. The line of fields is a promise: add to it, change nothing.
 const fields = `version tool started duration_s ended exit_code
 capture{source packets bytes kernel_drops malformed sources[{source packets bytes kernel_drops malformed unordered_bytes blind_s}] unordered_bytes blind_s}
-sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy udp refused reset closed_early unanswered pending}
+sessions{seen complete joined replayed finished failed skipped filtered copies shed reconnects lossy udp refused reset closed_early unanswered pending shed_cpu shed_watchdog}
 datagrams{sent refused dropped}
 client_bytes{captured delivered pending gap before_join filtered refused closed_early shed unsupported not_captured}
 release{exact boundary quiet timeout unawaited}
@@ -42,7 +42,7 @@ answers{compared identical equivalent different missing uncompared extra uncompa
 closes{compared identical equivalent different uncompared}
 latency{production{p50_ms p90_ms p99_ms p999_ms max_ms count curve[{at_ms share}]} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count} whole{production{p50_ms p90_ms p99_ms p999_ms max_ms count} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count}}}
 failed[]
-lateness{p50_ms p90_ms p99_ms p999_ms max_ms count} peak_held_bytes peak_memory_bytes max_memory_bytes
+lateness{p50_ms p90_ms p99_ms p999_ms max_ms count} peak_held_bytes peak_memory_bytes max_memory_bytes cpu_s max_cpu watchdog[{at_s for_s why}]
 egress[{proto dst port packets bytes policy name packets_back bytes_back guess host}]
 app{command exit_code signal listen died restarts deaths[{at_s exit_code signal listened_s}]}
 warnings[] defects[]
@@ -101,7 +101,7 @@ func TestFields(t *testing.T) {
 	r.Latency.Production.Curve = r.Latency.Production.Curve[:1]
 	r.Excused, r.Routes, r.Series.Points = r.Excused[:1], r.Routes[:1], r.Series.Points[:1]
 	r.Routes[0].Latency.Production.Curve = r.Latency.Production.Curve
-	r.Egress = r.Egress[:1]
+	r.Egress, r.Watchdog = r.Egress[:1], r.Watchdog[:1]
 	r.Capture.Sources = r.Capture.Sources[:1]
 	r.App.Died, r.App.Restarts, r.App.Deaths = 1, 1, []Death{{}}
 	var b bytes.Buffer

@@ -29,7 +29,7 @@ func (c *ClientBytes) bins() []bin {
 		{"filtered", c.Filtered, "left out on purpose"},
 		{"refused", c.Refused, "the application refused or reset the connection"},
 		{"closed-early", c.ClosedEarly, "the application closed before they were sent"},
-		{"shed", c.Shed, "dropped over the limit on memory"},
+		{"shed", c.Shed, "dropped over a limit, or while the replay was stopped"},
 		{"unsupported", c.Unsupported, "of a kind that cannot be replayed"},
 		{"not captured", c.NotCaptured, "production had them, and the capture lacks them"},
 	}

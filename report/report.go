@@ -60,6 +60,9 @@ type Result struct {
 	PeakHeld    int64       `json:"peak_held_bytes"`   // captured and not yet played, at most
 	PeakMemory  int64       `json:"peak_memory_bytes"` // of tcpsandbox itself, resident, at most; 0: not known
 	MemoryLimit int64       `json:"max_memory_bytes"`  // what it was allowed
+	CPU         Seconds     `json:"cpu_s"`             // processor time of tcpsandbox itself
+	CPULimit    float64     `json:"max_cpu"`           // processors that it was allowed; 0: all
+	Watchdog    []Stop      `json:"watchdog"`          // times for which the replay was stopped for production's sake
 	Egress      []Egress    `json:"egress"`
 	App         Tested      `json:"app"`
 	Warnings    []string    `json:"warnings"` // one line each
@@ -141,7 +144,7 @@ type Sessions struct {
 
 	Filtered   int64 `json:"filtered"`   // of those skipped: left out on purpose
 	Copies     int64 `json:"copies"`     // of those seen: made by --multiply
-	Shed       int64 `json:"shed"`       // of those failed: dropped over the limit on memory, or in part
+	Shed       int64 `json:"shed"`       // of those failed: dropped over a limit, or in part
 	Reconnects int64 `json:"reconnects"` // connections made anew after the application had ended one early
 	Lossy      int64 `json:"lossy"`      // client bytes were lost: not delivered, and not filtered; AddDetail counts them
 	UDP        int64 `json:"udp"`        // of those seen: UDP flows
@@ -152,6 +155,17 @@ type Sessions struct {
 	ClosedEarly int64 `json:"closed_early"` // it closed before all was sent
 	Unanswered  int64 `json:"unanswered"`   // it left the last that it was asked unanswered
 	Pending     int64 `json:"pending"`      // not played to the end when the run ended
+
+	// Of those shed, by what it began with; the others were over --max-memory.
+	ShedCPU      int64 `json:"shed_cpu"`      // more than --max-cpu was needed
+	ShedWatchdog int64 `json:"shed_watchdog"` // they began while the watchdog had stopped the replay
+}
+
+// Stop is a time for which the watchdog had stopped the replay.
+type Stop struct {
+	At  Seconds `json:"at_s"` // since the run began
+	For Seconds `json:"for_s"`
+	Why string  `json:"why"`
 }
 
 // Datagrams counts the clients' datagrams of UDP flows.

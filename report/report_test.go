@@ -59,11 +59,16 @@ func eventful() *Result {
 		Ended:    EndedDuration,
 		ExitCode: 1,
 		Sessions: Sessions{Seen: 1205, Complete: 1200, Joined: 5, Replayed: 1203, Finished: 1200, Failed: 3, Skipped: 2,
-			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12, UDP: 2, Refused: 1, Reset: 1},
+			Filtered: 2, Copies: 600, Shed: 1, Reconnects: 12, UDP: 2, Refused: 1, Reset: 1, ShedWatchdog: 1},
 		Datagrams: Datagrams{Sent: 1200, Refused: 3, Dropped: 1},
 		Release:   Release{Exact: 5000, Boundary: 20, Quiet: 3, Timeout: 1, Unawaited: 4},
 		Lateness:  Percentiles{P50: Milliseconds(50 * time.Microsecond), P90: Milliseconds(300 * time.Microsecond), P99: Milliseconds(1500 * time.Microsecond), Count: 77},
 		PeakHeld:  123456,
+		CPU:       Seconds(4200 * time.Millisecond), CPULimit: 1,
+		Watchdog: []Stop{
+			{At: Seconds(20500 * time.Millisecond), For: Seconds(12 * time.Second), Why: "production sends 8.1% of its segments again (limit 5.0%)"},
+			{At: Seconds(50 * time.Second), For: Seconds(11 * time.Second), Why: "the host waits for memory 12.5% of the time (limit 10.0%)"},
+		},
 		Egress: []Egress{
 			{Proto: "tcp", Dst: "10.0.0.5", Port: 5432, Packets: 12, Bytes: 720, Policy: "drop", Name: "db.example"},
 			{Proto: "tcp", Dst: "10.0.0.6", Port: 443, Packets: 9, Bytes: 2100, Policy: "allow", Name: "pay.example", PacketsBack: 8, BytesBack: 5300, Guess: "tls", Host: "api.pay.example"},

@@ -21,6 +21,7 @@ func (r *Result) Text(w io.Writer) error {
 	fmt.Fprintf(t.b, "%s\n\n", t.verdict())
 	t.captureAndSessions()
 	t.ledger()
+	t.watchdog()
 	t.release()
 	t.answers()
 	t.closes()
@@ -166,6 +167,9 @@ func (t *text) ledger() {
 	t.row("bytes", "%s of %s delivered%s", number(c.Delivered), count(c.Captured, "captured client byte"), share)
 	var rows [][]string
 	for _, b := range c.bins() {
+		if b.word == "shed" {
+			b.why = t.Sessions.shedWhy(b.why)
+		}
 		if b.n != 0 && b.word != wordDelivered {
 			rows = append(rows, []string{b.word, number(b.n), b.why})
 		}
@@ -176,6 +180,29 @@ func (t *text) ledger() {
 	}
 	if beside := t.Capture.beside(); beside != "" {
 		t.row("", "beside them: %s", beside)
+	}
+}
+
+// shedWhy says over which limits sessions were shed, and how many each; otherwise,
+// if nothing is known.
+func (s *Sessions) shedWhy(otherwise string) string {
+	if s.Shed == 0 {
+		return otherwise
+	}
+	words := nonZero(bin{word: "over --max-memory", n: s.Shed - s.ShedCPU - s.ShedWatchdog}, bin{word: "over --max-cpu", n: s.ShedCPU},
+		bin{word: "while the replay was stopped", n: s.ShedWatchdog})
+	return "sessions dropped: " + strings.TrimPrefix(words, ", ")
+}
+
+// watchdog tells of the times for which the replay was stopped.
+func (t *text) watchdog() {
+	var total Seconds
+	for _, s := range t.Watchdog {
+		total += s.For
+	}
+	if n := len(t.Watchdog); n > 0 {
+		t.row("watchdog", "the replay was stopped %s, for %s in all", count(int64(n), "time"), duration(time.Duration(total)))
+		t.row("", "at %s: %s", duration(time.Duration(t.Watchdog[0].At)), t.Watchdog[0].Why)
 	}
 }
 

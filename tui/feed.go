@@ -45,6 +45,7 @@ type Run struct {
 	Failed   bool      // and that it is a failure
 	Draining bool
 	Paused   bool
+	Stopped  string  // why the watchdog has stopped the replay; "": it has not
 	Speed    float64 // times the captured one; 0: there is no pace that could be changed
 	Breaks   replay.Break
 	Hit      *Hit // the latest break that came; the same pointer as long as it is

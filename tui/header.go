@@ -121,6 +121,8 @@ func (m *Model) headLine(w int) string {
 		}
 	case run.Draining:
 		state, st = "draining", m.st.Warn
+	case run.Stopped != "":
+		state, st = "⏸ STOPPED: "+run.Stopped, m.st.Warn
 	case run.Paused:
 		state, st = "⏸ PAUSED", m.st.Warn
 	case !run.Began.IsZero():

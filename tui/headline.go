@@ -84,7 +84,7 @@ func ended(s *Story) (string, mood) {
 	case "pending":
 		return "failed: the run ended before all was played" + afterAnswers(s) + never, moodBad
 	case "shed":
-		return "failed: dropped over the limit on memory (--max-memory)" + never, moodBad
+		return "failed: dropped over a limit (--max-memory, --max-cpu, the watchdog's)" + never, moodBad
 	case "unsupported":
 		return "failed: it cannot be replayed" + because + never, moodBad
 	}

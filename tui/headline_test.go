@@ -88,7 +88,7 @@ func TestHeadline(t *testing.T) {
 			s.Played[0].HTTP, s.Production = false, replay.ProductionUnknown
 		})), "failed: the application reset the connection after answering 2 of 3 requests", moodBad},
 		{of(state("pending"), verdicts(2, 0, 0)), "failed: the run ended before all was played after answering 2 of 3 requests", moodBad},
-		{of(state("shed"), lost(session.Shed, 9)), "failed: dropped over the limit on memory (--max-memory), 9 bytes never arrived", moodBad},
+		{of(state("shed"), lost(session.Shed, 9)), "failed: dropped over a limit (--max-memory, --max-cpu, the watchdog's), 9 bytes never arrived", moodBad},
 		{of(state("unsupported"), set(func(s *Story) { s.Failure = "UDP" })), "failed: it cannot be replayed (UDP)", moodBad},
 		{of(state("new-word")), "failed: new-word", moodBad},
 		{of(state("filtered")), "left out on purpose", moodPlain},

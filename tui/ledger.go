@@ -33,7 +33,7 @@ func (l *ledger) bins() []bin {
 		{"filtered", "left out on purpose", b.Filtered, false},
 		{"refused", "the application refused or reset the connection", b.Refused, true},
 		{"closed-early", "the application had closed before they were sent", b.ClosedEarly, true},
-		{"shed", "dropped over the limit on memory", b.Shed, true},
+		{"shed", "dropped over a limit, or while the replay was stopped", b.Shed, true},
 		{"unsupported", "of a kind that cannot be replayed", b.Unsupported, true},
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"tcpsandbox/capture"
-	"tcpsandbox/findings"
 	"tcpsandbox/replay"
 	"tcpsandbox/sandbox"
 )
@@ -33,29 +32,14 @@ type controls struct {
 	onEarlyClose string
 	idleTimeout  time.Duration
 	idleGiven    bool // else UDP flows have a time-out of their own
-	memoryFlag   string
-	memory       int64 // bytes
+	budget
 	picked
-	live  int  // sources that are interfaces
-	twice bool // sessions are played into a baseline, too
 }
 
 // Limits of what may be asked for.
 const (
 	maxCopies = 1000
 	maxRepeat = 1_000_000
-	// ringMemory is the ring of a live capture, and baseMemory what a run takes
-	// beside rings and Go's heap: 30 MB of text and stacks (measured as RSS less
-	// both, uploading at 100 MB/s), and what Go's heap overshoots its soft limit
-	// by in a flood (up to 4 MB seen in some ten).
-	ringMemory = 64 << 20
-	baseMemory = 44 << 20
-	// baselineMemory is what a second sandbox and its stack add to that: 1 MB
-	// when idle. In floods of uploads into both, with 4 MB set aside here, 8 MB
-	// of 132 at least stayed free.
-	baselineMemory = 8 << 20
-	// minHeap is what a run needs with next to no traffic.
-	minHeap = 20 << 20
 )
 
 func (c *controls) flags(f *pflag.FlagSet) {
@@ -71,7 +55,7 @@ func (c *controls) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.wait, "wait", "answers", "answers: send when the application has answered as production had; none: do not wait for it")
 	f.StringVar(&c.onEarlyClose, "on-early-close", "reconnect", "when the application closes early, reconnect at the next message (HTTP/1), or stop")
 	f.DurationVar(&c.idleTimeout, "idle-timeout", 10*time.Minute, "end a session of which nothing was captured for this long; UDP, if not given: 2m")
-	f.StringVar(&c.memoryFlag, "max-memory", "", "drop sessions rather than have more resident memory than SIZE, such as 512M (default: half of the machine's)")
+	c.budget.flags(f)
 }
 
 // complete checks and reads what was given.
@@ -116,17 +100,7 @@ func (c *controls) complete(specs []capture.Spec) error {
 	if c.clients, err = parseClients(c.clientFlag, c.multiply); err != nil {
 		return err
 	}
-	if c.memoryFlag == "" {
-		c.memory = max(machineMemory()/2, c.minMemory())
-		return nil
-	}
-	if c.memory, err = parseSize(c.memoryFlag); err != nil {
-		return fmt.Errorf("--max-memory %s: %w", c.memoryFlag, err)
-	}
-	if least := c.minMemory(); c.memory < least {
-		return fmt.Errorf("--max-memory %s: it needs at least %dM", c.memoryFlag, least>>20)
-	}
-	return nil
+	return c.budget.complete()
 }
 
 // parseShare reads "12.5%" or "12.5" as 0.125.
@@ -191,33 +165,3 @@ func parseSize(text string) (int64, error) {
 	}
 	return int64(n * unit), nil
 }
-
-// outside is what a run takes beside Go's heap, in bytes.
-func (c *controls) outside() int64 {
-	n := baseMemory + int64(c.live)*ringMemory
-	if c.twice {
-		n += baselineMemory
-	}
-	return n
-}
-
-func (c *controls) minMemory() int64 { return c.outside() + minHeap }
-
-// heapLimit is what the collector is to keep Go's heap below.
-func (c *controls) heapLimit() int64 { return c.memory - c.outside() }
-
-// heldLimit is how much of that the players of one engine may hold; all of them
-// together half of it. The rest is for packets on their way through capture
-// and the stack, and for garbage.
-func (c *controls) heldLimit() int64 {
-	if c.twice {
-		return c.heapLimit() / 4
-	}
-	return c.heapLimit() / 2
-}
-
-// findingsLimit is how much of it may be kept of what differs.
-func (c *controls) findingsLimit() int64 { return min(findings.MaxMemory, c.heapLimit()/8) }
-
-// bufferLimit is how much of it packets may take that wait for earlier ones.
-func (c *controls) bufferLimit() int { return int(min(64<<20, c.heapLimit()/8)) }

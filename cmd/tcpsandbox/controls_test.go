@@ -114,7 +114,7 @@ func TestControlsDefaults(t *testing.T) {
 
 // A baseline's engine and the application's share what there is.
 func TestControlsWithBaseline(t *testing.T) {
-	one := controls{memory: 1 << 30, live: 1}
+	one := budget{memory: 1 << 30, live: 1}
 	two := one
 	two.twice = true
 	if both := 2 * two.heldLimit(); both > one.heldLimit() || both < one.heldLimit()-baselineMemory {

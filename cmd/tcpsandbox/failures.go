@@ -29,7 +29,7 @@ func (o *runOptions) storeLimit() int64 {
 	if o.saveFailures == "" && !o.screen {
 		return 0
 	}
-	return min(256<<20, o.heapLimit()/8)
+	return min(256<<20, o.playLimit()/8)
 }
 
 // newStore returns where packets are kept; nil: nowhere.

@@ -79,6 +79,7 @@ func (p *pipeline) follow(ctx context.Context, f *feed) {
 	})()
 	f.end(f.src.Run(ctx, func(batch []capture.Packet) error {
 		p.packets(f, batch)
+		p.stall(ctx)
 		if f.live() {
 			p.throttle(ctx, f, batch)
 			return nil
@@ -203,6 +204,17 @@ func (p *pipeline) throttle(ctx context.Context, f *feed, batch []capture.Packet
 	}
 }
 
+// stall waits for as long as --max-cpu leaves nothing for what would be read.
+func (p *pipeline) stall(ctx context.Context) {
+	g := p.guards.governor
+	if g == nil {
+		return
+	}
+	for d := g.stalled(time.Now()); d > 0 && ctx.Err() == nil; d = g.stalled(time.Now()) {
+		time.Sleep(min(d, 10*time.Millisecond))
+	}
+}
+
 // standstill is after how long without progress more is read though memory is
 // short: what the players wait for may come next. At a batch each time that is
 // some 3 MB/s at most.
@@ -213,6 +225,7 @@ const standstill = 200 * time.Millisecond
 // their requests, and stay until the application's do. Of 300 MB of them
 // 210 MB were held where 10 were allowed, and most sessions shed.
 func (p *pipeline) holdBack(ctx context.Context, f *feed, maxBusy int) error {
+	p.stall(ctx)
 	least := p.opt.heldLimit() / 4
 	last, since := int64(0), time.Now()
 	for ctx.Err() == nil {

@@ -122,7 +122,7 @@ func TestMergeEnds(t *testing.T) {
 func TestPlayFilesAgain(t *testing.T) {
 	for _, speed := range []float64{0, 1000} {
 		all := feeds(t, files(t, visits("10.0.0.1", 30, 0, 20*time.Millisecond), visits("10.0.0.2", 20, 0, 30*time.Millisecond)))
-		p := &pipeline{opt: &runOptions{controls: controls{repeat: 3, multiply: 1, memory: 1 << 30}}}
+		p := &pipeline{opt: &runOptions{controls: controls{repeat: 3, multiply: 1, budget: budget{memory: 1 << 30}}}}
 		cfg := replay.Config{Dial: func(netip.AddrPort, netip.AddrPort, func()) (replay.Conn, error) { return nil, replay.ErrRefused }}
 		if speed > 0 {
 			p.pace = replay.NewPace(speed)

@@ -119,7 +119,7 @@ func (s *steering) broke(h replay.Hit) {
 
 // stands brings a run's state up to date.
 func (s *steering) stands(run *tui.Run) {
-	run.Paused = s.p.isPaused()
+	run.Paused, run.Stopped = s.p.isPaused(), s.p.guards.why()
 	run.Breaks = s.p.app.engine.Breaks()
 	run.Hit = s.latest.Load()
 	if s.p.pace != nil {

@@ -45,28 +45,34 @@ type pipeline struct {
 	world   world     // steers the run
 	deaths  deaths    // of the application
 	ending  bool      // by a signal: what dies now is not started again
+	guards  guards    // spare production
 
-	mu      sync.Mutex
-	result  report.Result // details, as they come
-	started time.Time
-	beganAt atomic.Int64 // started, for who looks from another goroutine; in nanoseconds since 1970
-	drains  atomic.Bool  // what is under way is finished
-	ended   atomic.Int64 // sessions
-	full    atomic.Bool  // no more sessions can be listed
-	enough  chan struct{}
+	// pressure replaces the host's, in tests; nil: it is the host's.
+	pressure func(resource string) (string, error)
+
+	mu       sync.Mutex
+	result   report.Result // details, as they come
+	openedAt time.Time
+	started  time.Time
+	beganAt  atomic.Int64 // started, for who looks from another goroutine; in nanoseconds since 1970
+	drains   atomic.Bool  // what is under way is finished
+	ended    atomic.Int64 // sessions
+	full     atomic.Bool  // no more sessions can be listed
+	enough   chan struct{}
 
 	warnings sync.Mutex // of result.Warnings
 }
 
 // newPipeline returns a run that holds nothing yet.
 func newPipeline(o *runOptions, con *console) *pipeline {
-	p := &pipeline{opt: o, con: con, enough: make(chan struct{})}
+	p := &pipeline{opt: o, con: con, enough: make(chan struct{}), openedAt: time.Now()}
 	p.world.init()
 	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Memory: o.findingsLimit(), Wanted: func(session uint64) {
 		if p.store != nil {
 			p.store.Want(session)
 		}
 	}})
+	p.guards.cpu = replay.Share{New: 1, Running: 1}
 	p.app = &stand{
 		opt: o, con: con, warn: p.warn, name: "the application", tag: "app", log: o.appLogFile,
 		command: o.command, line: commandLine(o.secrets.Words(o.command)), judge: p.judge, ended: p.sessionEnded, broke: p.hit,
@@ -109,6 +115,9 @@ func (p *pipeline) open() error {
 		}
 		f.followed = p.opt.follow && isFileSpec(spec)
 		p.sources = append(p.sources, f)
+	}
+	if p.opt.maxCPU > 0 {
+		p.guards.governor = newGovernor(p.opt.maxCPU, !slices.ContainsFunc(p.sources, (*feed).live))
 	}
 	p.pace = p.opt.newPace()
 	choice := replay.Choice{Sample: p.opt.sample, Ramp: p.opt.ramp}
@@ -197,6 +206,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 		}
 	}
 	defer stopFeeds()
+	defer p.guard()()
 	finish := func() {
 		stopEngine()
 		playing.Wait()

@@ -52,6 +52,8 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.Lateness = percentiles(played.Lateness)
 	r.PeakHeld += played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
+	r.CPU, r.CPULimit = report.Seconds(usedCPU()), p.opt.maxCPU
+	r.Watchdog = p.guards.result(begun)
 	r.Egress = p.app.egress()
 	r.App.App = p.app.fared()
 	p.deaths.fates(&r.App)
@@ -70,6 +72,7 @@ func countSessions(played *replay.Result, lossy int64) report.Sessions {
 		Replayed: int64(played.Replayed), Finished: int64(played.Finished),
 		Failed: int64(played.Failed), Skipped: int64(played.Skipped),
 		Filtered: int64(played.Filtered), Copies: int64(played.Copies), Shed: int64(played.Shed),
+		ShedCPU: int64(played.ShedFor[replay.ShedCPU]), ShedWatchdog: int64(played.ShedFor[replay.ShedWatchdog]),
 		Reconnects: int64(played.Reconnects), UDP: int64(played.UDP),
 		Lossy:   lossy,
 		Refused: int64(played.FailedAs["refused"]), Reset: int64(played.FailedAs["reset"]), ClosedEarly: int64(played.FailedAs["closed-early"]),

@@ -37,6 +37,7 @@ type runOptions struct {
 	controls
 	followFlags
 	restartFlags
+	guardFlags
 	verdictFlags
 	egressFlags
 	answerTimeout time.Duration
@@ -58,7 +59,6 @@ type runOptions struct {
 	failOn        string
 	noTUI, quiet  bool
 	screen        bool // the run is shown on one
-	cpus          int
 	cpuProfile    string
 
 	appLogFile, baselineLogFile *os.File // nil: none
@@ -106,6 +106,7 @@ if a signal came before there was a result.`,
 	opt.controls.flags(f)
 	opt.followFlags.flags(f)
 	opt.restartFlags.flags(f)
+	opt.guardFlags.flags(f)
 	opt.verdictFlags.flags(f)
 	f.DurationVar(&opt.answerTimeout, "answer-timeout", 5*time.Second, "count an answer as missing after this long a silence")
 	f.DurationVar(&opt.listenTimeout, "listen-timeout", 30*time.Second, "give the application this long until it listens")
@@ -124,7 +125,6 @@ if a signal came before there was a result.`,
 	f.StringArrayVar(&opt.reports, "report", nil, "write the result to a file, too: FILE.html, FILE.xml (JUnit) or FILE.json (may repeat)")
 	f.StringVar(&opt.saveFailures, "save-failures", "", "write a session of each group of differences to DIR/1.pcapng, DIR/2.pcapng, …, to be replayed alone")
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
-	f.IntVar(&opt.cpus, "cpus", 1, "processors that tcpsandbox itself may use; the application is not limited")
 	f.StringVar(&opt.cpuProfile, "cpuprofile", "", "write a CPU profile of tcpsandbox to this file")
 	f.MarkHidden("cpuprofile")
 	f.BoolVar(&opt.noTUI, "no-tui", false, "no screen: plain progress on the standard error (default without a terminal)")
@@ -167,7 +167,6 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		"--egress must be drop or refuse, not " + strconv.Quote(o.egress):               o.egress == "drop" || o.egress == "refuse",
 		"--fail-on must be different, loss or never, not " + strconv.Quote(o.failOn):    o.failOn == "different" || o.failOn == "loss" || o.failOn == "never",
 		fmt.Sprintf("--mtu must lie between 1280 and 65535, not %d", o.mtu):             o.mtu >= 1280 && o.mtu <= 65535,
-		fmt.Sprintf("--cpus must be at least 1, not %d", o.cpus):                        o.cpus >= 1,
 		fmt.Sprintf("--max-sessions must not be negative: %d", o.maxSessions):           o.maxSessions >= 0,
 		"--answer-timeout, --listen-timeout, --duration and --drain cannot be negative": min(o.answerTimeout, o.listenTimeout, o.duration, o.drain) >= 0,
 	} {
@@ -183,6 +182,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	}
 	o.replayGiven = givenFlags(cmd.Flags(), replayFlags)
 	o.idleGiven = cmd.Flags().Changed("idle-timeout")
+	o.gated = len(o.allow)+len(o.maps) > 0
 	if err := o.controls.complete(o.specs); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
@@ -190,6 +190,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return usageError{cmd.CommandPath(), err}
 	}
 	if err := o.restartFlags.complete(); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	if err := o.guardFlags.complete(o.specs, cmd.Flags().Changed("max-retransmissions")); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
 	if o.learn != "" && !o.twice {
@@ -342,7 +345,7 @@ func replayInto(o *runOptions) (int, error) {
 	// a second thread for each, which finds little to do: measured with
 	// production and load on the same two cores, a quarter more CPU per
 	// connection, a third more per request, and a worse p99 for production.
-	runtime.GOMAXPROCS(o.cpus)
+	runtime.GOMAXPROCS(o.threads())
 	yieldMemory()
 	giveWay()
 	if o.cpuProfile != "" {

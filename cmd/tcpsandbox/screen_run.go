@@ -83,7 +83,7 @@ func (o *runOptions) storiesLimit() int64 {
 	if !o.screen {
 		return 0
 	}
-	return min(64<<20, o.heapLimit()/8)
+	return min(64<<20, o.playLimit()/8)
 }
 
 // tableLimit is how much of the heap the screen's table of sessions may take, in
@@ -93,7 +93,7 @@ func (o *runOptions) tableLimit() int64 {
 	if !o.screen {
 		return 0
 	}
-	return min(128<<20, o.heapLimit()/8)
+	return min(128<<20, o.playLimit()/8)
 }
 
 // watch says how the application's sessions are watched; nil: nobody does.
@@ -249,7 +249,7 @@ func (s *runScreen) slowly(now time.Time) []report.Egress {
 // result takes over what the run came to.
 func (s *runScreen) result(r *report.Result) *tui.Findings {
 	setResult(&s.run, r)
-	s.run.Pid, s.run.Draining, s.run.Paused = 0, false, false
+	s.run.Pid, s.run.Draining, s.run.Paused, s.run.Stopped = 0, false, false, ""
 	return &tui.Findings{Groups: r.Differences, Noise: r.Noise, Routes: r.Routes}
 }
 

@@ -69,6 +69,9 @@ func (s *stand) open(play replay.Config) (err error) {
 	}
 	network := netsim.Config{TUN: s.box.TUN(), MTU: s.box.MTU(), Offload: s.box.Offload()}
 	s.opt.network(&network)
+	if network.GateMemory = s.opt.gateLimit(); s.opt.twice {
+		network.GateMemory /= 2
+	}
 	if s.net, err = netsim.New(network); err != nil {
 		return err
 	}

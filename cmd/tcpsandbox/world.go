@@ -27,8 +27,10 @@ type world struct {
 	mu         sync.Mutex
 	wanted     bool // it is to be paused
 	restarting bool // it is paused, whatever is wanted
+	guarded    bool // likewise, by the watchdog
+	held       bool // somebody waits at it: wanted or restarting
 	paused     bool
-	changed    chan struct{} // closed when paused changes; nil: nobody waits for that
+	changed    chan struct{} // closed when paused or held changes; nil: nobody waits for that
 
 	interrupt context.CancelCauseFunc // ends the run as SIGINT does
 	now       context.Context         // of what is not waited for when it is to end at once
@@ -82,6 +84,15 @@ func (w *world) state() (paused bool, changed <-chan struct{}) {
 	return w.paused, w.changed
 }
 
+// waits is state of whether somebody holds the world: its end waits for them, and
+// for no watchdog.
+func (w *world) waits() (held bool, changed <-chan struct{}) {
+	_, changed = w.state()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.held, changed
+}
+
 // isPaused reports whether nothing is played for now.
 func (p *pipeline) isPaused() bool {
 	paused, _ := p.world.state()
@@ -102,14 +113,18 @@ func (p *pipeline) order(change func(*world)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change(w)
-	paused := w.wanted || w.restarting
-	if paused == w.paused {
+	held := w.wanted || w.restarting
+	paused := held || w.guarded
+	if paused == w.paused && held == w.held {
 		return
 	}
-	if w.paused = paused; paused {
-		p.players.Pause()
-	} else {
-		p.players.Resume()
+	w.held = held
+	if paused != w.paused {
+		if w.paused = paused; paused {
+			p.players.Pause()
+		} else {
+			p.players.Resume()
+		}
 	}
 	if w.changed != nil {
 		close(w.changed)
@@ -248,8 +263,8 @@ func (p *pipeline) awaitEnd(ctx context.Context, exhausted <-chan struct{}, time
 // after all.
 func (p *pipeline) awaitResumed(ctx context.Context, ended string) string {
 	for ended != report.EndedSignal && ended != report.EndedAppExited {
-		paused, changed := p.world.state()
-		if !paused {
+		held, changed := p.world.waits()
+		if !held {
 			return ended
 		}
 		select {
@@ -276,19 +291,19 @@ func (p *pipeline) awaitResumed(ctx context.Context, ended string) string {
 const drainDead = time.Second
 
 // drainFor lets the players end what they have within d, in which pauses and
-// restarts do not count.
+// restarts do not count; what the watchdog stops does.
 func (p *pipeline) drainFor(ctx context.Context, d time.Duration) {
 	defer p.world.noRestarts()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.world.now, cancel)()
 	for d > 0 && ctx.Err() == nil && p.world.failed == nil {
-		paused, changed := p.world.state()
+		held, changed := p.world.waits()
 		if active, _ := p.players.Active(); active == 0 {
 			return
 		}
 		stretch, stop := context.WithTimeout(ctx, d)
-		if paused {
+		if held {
 			stretch, stop = context.WithCancel(ctx)
 		}
 		drained := make(chan error, 1)
@@ -312,7 +327,7 @@ func (p *pipeline) drainFor(ctx context.Context, d time.Duration) {
 		}
 		stop()
 		<-drained // one drain at a time hears of the last session
-		if !paused {
+		if !held {
 			d -= time.Since(began)
 		}
 		ended := ""

@@ -21,6 +21,7 @@ var measurements = []measurement{
 	{"capture", captureRows},
 	{"pacing", pacing},
 	{"screen", screenRows},
+	{"production", production},
 }
 
 // Rounds and lengths of one measurement. On two cores that others kept busy

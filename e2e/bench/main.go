@@ -24,6 +24,8 @@
 //	replay_linux.go        the rows about the whole replay: memory, pacing
 //	capture.go             the rows about reading captures
 //	screen_linux.go        the rows about the terminal UI
+//	steady.go              production's clients, at a fixed rate
+//	production_linux.go    the rows about what a run costs production
 //
 // Servers and kernel clients are this program again, as processes of their
 // own. The exit code is 1 if something could not be measured; a value below
@@ -52,6 +54,7 @@ const (
 	roleMemory  = "memory-process"
 	roleCapture = "capture-process"
 	roleScreen  = "screen-process"
+	roleSteady  = "steady"
 )
 
 // measurement makes some rows of the table.
@@ -99,6 +102,8 @@ func act(args []string) error {
 		return captureMain(args[1:])
 	case roleScreen:
 		return screenMain()
+	case roleSteady:
+		return steadyMain(args[1:])
 	}
 	return measure(args)
 }
