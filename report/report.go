@@ -61,8 +61,10 @@ type Result struct {
 	PeakMemory  int64       `json:"peak_memory_bytes"` // of tcpsandbox itself, resident, at most; 0: not known
 	MemoryLimit int64       `json:"max_memory_bytes"`  // what it was allowed
 	Egress      []Egress    `json:"egress"`
-	App         App         `json:"app"`
-	Warnings    []string    `json:"warnings"` // one line each
+	// Containment is null in a report of a version that did not know it.
+	Containment *Containment `json:"containment"`
+	App         App          `json:"app"`
+	Warnings    []string     `json:"warnings"` // one line each
 	// Defects are contradictions in the result itself, such as a ledger that
 	// does not add up: bugs of tcpsandbox. See Check.
 	Defects []string `json:"defects"`
@@ -342,6 +344,9 @@ type Egress struct {
 	BytesBack   int64  `json:"bytes_back"`
 	Guess       string `json:"guess"` // what the first bytes let through look like: "tls", "http" …; "" not known
 	Host        string `json:"host"`  // whom they name: TLS SNI, HTTP Host
+	// Loopback: it went by a listener on the application's own loopback, of --map or
+	// --allow-dns, and not by the TUN device.
+	Loopback bool `json:"loopback"`
 }
 
 // App is how the application fared.

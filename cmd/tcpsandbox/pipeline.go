@@ -43,6 +43,7 @@ type pipeline struct {
 	old     *baseline // nil without --baseline
 	stands  []*stand  // app, and old's
 	world   world     // steers the run
+	escapes []string  // what is wrong with the application's sandbox, when run has returned
 
 	mu      sync.Mutex
 	result  report.Result // details, as they come
