@@ -1,0 +1,395 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"tcpsandbox/capture/capturetest"
+	"tcpsandbox/report"
+)
+
+// The hostile application on a host of its own, in a namespace that is joined to
+// a world: whether anything of it gets out is said by packet sockets in both, and
+// by whoever listens there.
+//
+//	host (10.77.0.1) ═══ world (10.77.0.2, and the default route)
+//	 ├ tcpsandbox ─ hostile
+//	 ├ victim     listens on all of the host's addresses
+//	 └ observer
+
+// rootlessBy is how an ordinary user starts tcpsandbox: by itself, where that is
+// empty.
+var rootlessBy = []string{"unshare", "-Ur"}
+
+const nobody = 65534
+
+// marker is in all that the hostile application sends and that has room for it.
+const marker = "hostile-marker-5a17"
+
+// sendTo is a packet that the hostile application tries to send.
+type sendTo struct {
+	target string // as hostile takes it
+	on     string // as the observer says it, where the program is not held
+	// ledger is the line of egress, "proto address port"; empty: the sandbox's
+	// kernel does not even send it.
+	ledger string
+}
+
+var sends = []sendTo{
+	{"tcp 10.77.0.2:9999", "10.77.0.2 9999", "tcp 10.77.0.2 9999"},
+	{"tcp [fd77::2]:9999", "fd77::2 9999", "tcp fd77::2 9999"},
+	{"tcp 10.77.0.1:9999", "10.77.0.1 9999", "tcp 10.77.0.1 9999"},
+	{"tcp [fd77::1]:9999", "fd77::1 9999", "tcp fd77::1 9999"},
+	{"tcp 127.0.0.1:9999", "127.0.0.1 9999", ""},
+	{"tcp [::1]:9999", "::1 9999", ""},
+	{"tcp 169.254.169.254:80", "169.254.169.254 80", "tcp 169.254.169.254 80"},
+	{"tcp [fd00:ec2::254]:80", "fd00:ec2::254 80", "tcp fd00:ec2::254 80"},
+	{"tcp 198.51.100.9:443", "198.51.100.9 443", "tcp 198.51.100.9 443"},
+	{"tcp [2001:db8::9]:443", "2001:db8::9 443", "tcp 2001:db8::9 443"},
+	{"udp 10.77.0.2:9999", "10.77.0.2 9999", "udp 10.77.0.2 9999"},
+	{"udp [fd77::2]:9999", "fd77::2 9999", "udp fd77::2 9999"},
+	{"udp 10.77.0.1:9999", "10.77.0.1 9999", "udp 10.77.0.1 9999"},
+	{"udp 127.0.0.1:9999", "127.0.0.1 9999", ""},
+	{"udp [::1]:9999", "::1 9999", ""},
+	{"udp 169.254.169.254:80", "169.254.169.254 80", "udp 169.254.169.254 80"},
+	{"udp 224.0.0.251:5353", "224.0.0.251 5353", "udp 224.0.0.251 5353"},
+	{"udp 239.255.255.250:1900", "239.255.255.250 1900", "udp 239.255.255.250 1900"},
+	{"udp 255.255.255.255:67", "255.255.255.255 67", "udp 255.255.255.255 67"},
+	{"udp 10.77.0.255:137", "10.77.0.255 137", "udp 10.77.0.255 137"},
+	{"udp [ff02::fb%]:5353", "ff02::fb 5353", "udp ff02::fb 5353"},
+	{"udp [fe80::2%]:547", "fe80::2 547", "udp fe80::2 547"},
+	{"dns 10.77.0.2:53", "10.77.0.2 53", "udp 10.77.0.2 53"},
+	{"udplite 10.77.0.2:9999", "10.77.0.2 9999", "ip-136 10.77.0.2 0"},
+	{"icmp 10.77.0.2:0", "10.77.0.2", ""},
+	{"icmp [fd77::2]:0", "fd77::2", ""},
+}
+
+func targets() string {
+	var all []string
+	for _, s := range sends {
+		all = append(all, s.target)
+	}
+	return strings.Join(all, ",")
+}
+
+// prison is the host, its world, and who looks.
+type prison struct {
+	*world
+	t           *testing.T
+	host, other *observer
+	victims     string // addresses of those who listen on the host
+}
+
+func newPrison(t *testing.T) *prison {
+	lookAtSources(t)
+	if os.Geteuid() != 0 {
+		lack(t, "network namespaces need root")
+	}
+	if _, err := exec.LookPath("unshare"); err != nil {
+		lack(t, err.Error())
+	}
+	dir, err := os.MkdirTemp(root, "containment-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &prison{t: t}
+	if p.world, err = newWorld(t, dir); err != nil {
+		t.Fatal(err)
+	}
+	if p.namespaces, p.wire, err = join(""); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.connect(); err != nil {
+		t.Fatal(err)
+	}
+	p.victims = strings.Join([]string{
+		filepath.Join(dir, "victim.sock"), filepath.Join(dir, "hidden", "inner.sock"), "@hostile-containment",
+		"10.77.0.1:9999", "[fd77::1]:9999", "127.0.0.1:9999", "[::1]:9999",
+	}, ",")
+	if err := os.Mkdir(filepath.Join(dir, "hidden"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.mustStart("victim", "prod", "hostile", "-pid", "victim.pid", "-victim", p.victims+",udp:10.77.0.1:9999,udp:127.0.0.1:9999,udp:[::1]:9999")
+	p.mustStart("far", "client", "hostile", "-pid", "far.pid", "-victim", "10.77.0.2:9999,[fd77::2]:9999,udp:10.77.0.2:9999,udp:[fd77::2]:9999,udp:10.77.0.2:53")
+	for _, name := range []string{"victim.pid", "far.pid"} {
+		p.await(name+" exists", func() bool { return readText(filepath.Join(dir, name)) != "" })
+	}
+	p.host = observe(t, p.namespaces["prod"], marker)
+	p.other = observe(t, p.namespaces["client"], marker)
+	return p
+}
+
+// connect makes the world the host's way to everywhere, and a neighbour.
+func (p *prison) connect() error {
+	if err := p.namespaces["client"].configure([]string{"fe80::2/64"}); err != nil {
+		return err
+	}
+	h, err := netlink.NewHandleAt(p.namespaces["prod"].fd)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for _, gateway := range []string{"10.77.0.2", "fd77::2"} {
+		a, err := netlink.ParseAddr(gateway + "/32")
+		if err == nil {
+			err = h.RouteAdd(&netlink.Route{Gw: a.IP})
+		}
+		if err != nil {
+			return fmt.Errorf("default route by %s: %w", gateway, err)
+		}
+	}
+	return nil
+}
+
+func (p *prison) await(what string, holds func() bool) {
+	p.t.Helper()
+	if err := await(what, holds); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *prison) getenv(key string) string {
+	if key == "WORK" {
+		return p.dir
+	}
+	return os.Getenv(key)
+}
+
+func (p *prison) mustStart(name, ns string, args ...string) *process {
+	p.t.Helper()
+	started, err := p.start(name, ns, p.dir, p.getenv, args)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return started
+}
+
+// held is a tcpsandbox with the hostile application in it. It plays a capture of
+// one session, which comes on a pipe, and lasts until that is closed.
+type held struct {
+	*process
+	source *os.File
+	name   string
+}
+
+func (p *prison) hold(name string, rootless bool, flags []string, app ...string) *held {
+	p.t.Helper()
+	in, out, err := os.Pipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer in.Close()
+	p.t.Cleanup(func() { out.Close() })
+	args := []string{"tcpsandbox", "run", "--capture", "-", "--report", name + ".json", "--app-log", name + ".app", "--listen-timeout", "60s"}
+	if rootless {
+		args = append(slices.Clone(rootlessBy), args...)
+	}
+	args = append(append(append(args, flags...), "--", "hostile"), app...)
+	started, err := p.startAs(name, "prod", p.dir, p.getenv, args, func(c *exec.Cmd) {
+		c.Stdin = in
+		if rootless {
+			c.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+		}
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := capturetest.New("10.77.0.9:40000", "10.77.0.1:80")
+	c.Handshake().Client("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+	c.Server("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n" +
+		"Content-Length: 19\r\n\r\n404 page not found\n").ClientACK().Close()
+	if _, err := out.Write(capturetest.Pcap(c.Packets)); err != nil {
+		p.t.Fatal(err)
+	}
+	return &held{started, out, name}
+}
+
+// says waits until the application has written a line.
+func (h *held) says(t *testing.T, text string) {
+	t.Helper()
+	log := filepath.Join(h.world.dir, h.name+".app")
+	err := await("the application says "+text, func() bool { return strings.Contains(readText(log), text) || !h.running() })
+	if err != nil || !strings.Contains(readText(log), text) {
+		t.Fatalf("%v\n%s%s", err, readText(log), h.lastWords())
+	}
+}
+
+// quiet fails the test if either side has seen anything.
+func (p *prison) quiet(t *testing.T) {
+	t.Helper()
+	for name, o := range map[string]*observer{"host": p.host, "world": p.other} {
+		if seen := o.all(); len(seen) > 0 {
+			t.Errorf("packets in the namespace of the %s: %s", name, strings.Join(seen, ", "))
+		}
+	}
+}
+
+// TestContainment: nothing that the hostile application does is seen outside, and
+// all that it sent is in the report.
+func TestContainment(t *testing.T) {
+	p := newPrison(t)
+
+	// Who is not held is seen, and answered: the observers see what there is.
+	free := p.mustStart("free", "prod", "hostile", "-marker", marker, "-reach", p.victims, "-send", targets())
+	if err := free.expect("0"); err != nil {
+		t.Fatal(err)
+	}
+	said := readText(filepath.Join(p.dir, "free.out"))
+	for _, s := range sends {
+		p.await("the observer has seen "+s.on, func() bool { return p.host.saw(s.on) })
+		if strings.HasPrefix(s.on, "10.77.0.2") || strings.HasPrefix(s.on, "fd77::2") {
+			p.await("the world's observer has seen "+s.on, func() bool { return p.other.saw(s.on) })
+		}
+	}
+	if reached := strings.Count(said, "REACHED"); reached < 18 {
+		t.Errorf("who is not held reached %d:\n%s", reached, said)
+	}
+	p.host.all()
+	p.other.all()
+	p.quiet(t)
+
+	for _, tt := range []struct {
+		name     string
+		rootless bool
+		flags    []string
+	}{
+		{"root", false, nil},
+		{"user", false, []string{"--user", "nobody"}},
+		{"kept", false, []string{"--keep-caps", "setuid,setgid,chown,dac_override,setpcap,kill"}},
+		{"refuse", false, []string{"--egress", "refuse"}},
+		{"rootless", true, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			flags := append([]string{"--hide", filepath.Join(p.dir, "victim.sock"), "--hide", filepath.Join(p.dir, "hidden")}, tt.flags...)
+			h := p.hold(tt.name, tt.rootless, flags, "-listen", ":80", "-marker", marker, "-send", targets(),
+				"-reach", p.victims, "-pid", "victim.pid", "-hidden", filepath.Join(p.dir, "hidden"))
+			h.says(t, "all tried")
+			h.source.Close()
+			if err := h.expect("0"); err != nil {
+				t.Error(err)
+			}
+			p.quiet(t)
+			app := readText(filepath.Join(p.dir, tt.name+".app"))
+			for line := range strings.Lines(app) {
+				if strings.HasPrefix(line, "REACHED") || strings.HasPrefix(line, "UNCLEAR") {
+					t.Error(strings.TrimSpace(line))
+				}
+			}
+			if n := strings.Count(app, "refused "); n < 55 {
+				t.Errorf("%d attempts were refused:\n%s", n, app)
+			}
+			p.inLedger(t, tt.name)
+		})
+	}
+}
+
+// inLedger checks what a report says of the application's packets.
+func (p *prison) inLedger(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(p.dir, name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var r report.Result
+	if err := json.NewDecoder(f).Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	have := make(map[string]bool)
+	for _, e := range r.Egress {
+		have[fmt.Sprintf("%s %s %d", e.Proto, e.Dst, e.Port)] = true
+		if e.Dst == "10.77.0.2" && e.Port == 53 && e.Name != marker+".example" {
+			t.Errorf("the name that was asked for: %q", e.Name)
+		}
+	}
+	for _, s := range sends {
+		if s.ledger != "" && !have[s.ledger] {
+			t.Errorf("%s is not in the egress ledger: %v", s.ledger, have)
+		}
+		delete(have, s.ledger)
+	}
+	if len(have) > 0 {
+		t.Errorf("nobody sent this: %v", have)
+	}
+	c := r.Containment
+	if c == nil || c.Delivered < 3 || c.Swallowed+c.Refused < 20 || c.Allowed+c.Answered+c.Dropped > 0 ||
+		!slices.Equal(c.Interfaces, []string{"lo", "tun0"}) || len(r.Defects) > 0 || r.Answers.Identical+r.Answers.Equivalent != 1 {
+		t.Errorf("containment %+v, answers %+v, defects %q", c, r.Answers, r.Defects)
+	}
+	if text := readText(filepath.Join(p.dir, name+".out")); !strings.Contains(text, "interfaces lo, tun0: nothing left\n") {
+		t.Errorf("the text does not say that nothing left:\n%s", text)
+	}
+}
+
+// TestContainmentOfTheOrphan: when tcpsandbox is killed, the application that
+// floods ends with it, and its namespace, and no packet finds a way out meanwhile.
+func TestContainmentOfTheOrphan(t *testing.T) {
+	p := newPrison(t)
+	for _, tt := range []struct {
+		name     string
+		rootless bool
+	}{{"root", false}, {"rootless", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := p.hold(tt.name, tt.rootless, nil, "-listen", ":80", "-marker", marker,
+				"-flood", "udp 10.77.0.2:9999,udp [fd77::2]:9999,tcp 10.77.0.2:9999,tcp 198.51.100.9:443")
+			h.says(t, "flooding 4000")
+			namespaces := p.namespacesOf(tt.name)
+			if len(namespaces) == 0 {
+				t.Fatal("the application has no network namespace of its own")
+			}
+			if err := h.signal("KILL"); err != nil {
+				t.Fatal(err)
+			}
+			killed := time.Now()
+			if err := h.expect("KILL"); err != nil { // and waits for all that stems from it
+				t.Error(err)
+			}
+			p.await("the namespace is gone", func() bool { return !anyIn(namespaces) })
+			t.Logf("gone %v after the signal", time.Since(killed))
+			// What could still come would come now: this is the time that it is
+			// given, not one that is waited for in vain.
+			time.Sleep(max(0, 2*time.Second-time.Since(killed)))
+			p.quiet(t)
+		})
+	}
+}
+
+// namespacesOf returns the network namespaces of what stems from a process, but for
+// the host's.
+func (p *prison) namespacesOf(name string) (all []string) {
+	var host syscall.Stat_t
+	if err := syscall.Fstat(int(p.namespaces["prod"].fd), &host); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, pid := range p.descendants(name) {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
+		if err == nil && link != fmt.Sprintf("net:[%d]", host.Ino) && !slices.Contains(all, link) {
+			all = append(all, link)
+		}
+	}
+	return all
+}
+
+// anyIn reports whether a thread is in one of these network namespaces, or a
+// process has one open.
+func anyIn(namespaces []string) bool {
+	for _, pattern := range []string{"/proc/[0-9]*/task/*/ns/net", "/proc/[0-9]*/fd/*"} {
+		links, _ := filepath.Glob(pattern)
+		for _, l := range links {
+			if target, err := os.Readlink(l); err == nil && slices.Contains(namespaces, target) {
+				return true
+			}
+		}
+	}
+	return false
+}
