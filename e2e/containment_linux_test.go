@@ -182,7 +182,8 @@ type held struct {
 	name   string
 }
 
-func (p *prison) hold(name string, rootless bool, flags []string, app ...string) *held {
+// hold starts one as a user, by the words that come before tcpsandbox.
+func (p *prison) hold(name string, by []string, user uint32, flags []string, app ...string) *held {
 	p.t.Helper()
 	in, out, err := os.Pipe()
 	if err != nil {
@@ -191,14 +192,11 @@ func (p *prison) hold(name string, rootless bool, flags []string, app ...string)
 	defer in.Close()
 	p.t.Cleanup(func() { out.Close() })
 	args := []string{"tcpsandbox", "run", "--capture", "-", "--report", name + ".json", "--app-log", name + ".app", "--listen-timeout", "60s"}
-	if rootless {
-		args = append(slices.Clone(rootlessBy), args...)
-	}
-	args = append(append(append(args, flags...), "--", "hostile"), app...)
+	args = append(append(append(slices.Concat(by, args), flags...), "--", "hostile"), app...)
 	started, err := p.startAs(name, "prod", p.dir, p.getenv, args, func(c *exec.Cmd) {
 		c.Stdin = in
-		if rootless {
-			c.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+		if user != 0 {
+			c.SysProcAttr.Credential = &syscall.Credential{Uid: user, Gid: user}
 		}
 	})
 	if err != nil {
@@ -259,19 +257,20 @@ func TestContainment(t *testing.T) {
 	p.quiet(t)
 
 	for _, tt := range []struct {
-		name     string
-		rootless bool
-		flags    []string
+		name  string
+		by    []string
+		user  uint32
+		flags []string
 	}{
-		{"root", false, nil},
-		{"user", false, []string{"--user", "nobody"}},
-		{"kept", false, []string{"--keep-caps", "setuid,setgid,chown,dac_override,setpcap,kill"}},
-		{"refuse", false, []string{"--egress", "refuse"}},
-		{"rootless", true, nil},
+		{"root", nil, 0, nil},
+		{"user", nil, 0, []string{"--user", "nobody"}},
+		{"kept", nil, 0, []string{"--keep-caps", "setuid,setgid,chown,dac_override,setpcap,kill"}},
+		{"refuse", nil, 0, []string{"--egress", "refuse"}},
+		{"rootless", rootlessBy, nobody, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			flags := append([]string{"--hide", filepath.Join(p.dir, "victim.sock"), "--hide", filepath.Join(p.dir, "hidden")}, tt.flags...)
-			h := p.hold(tt.name, tt.rootless, flags, "-listen", ":80", "-marker", marker, "-send", targets(),
+			h := p.hold(tt.name, tt.by, tt.user, flags, "-listen", ":80", "-marker", marker, "-send", targets(),
 				"-reach", p.victims, "-pid", "victim.pid", "-hidden", filepath.Join(p.dir, "hidden"))
 			h.says(t, "all tried")
 			h.source.Close()
@@ -289,8 +288,51 @@ func TestContainment(t *testing.T) {
 				t.Errorf("%d attempts were refused:\n%s", n, app)
 			}
 			p.inLedger(t, tt.name)
+			if tt.name != "refuse" {
+				return
+			}
+			for _, target := range []string{"tcp 10.77.0.2:9999", "tcp [fd77::2]:9999", "udp 10.77.0.2:9999", "udp [fd77::2]:9999"} {
+				if want := "refused send " + target + ": connection refused\n"; !strings.Contains(app, want) {
+					t.Errorf("not among what the application says: %s", want)
+				}
+			}
 		})
 	}
+}
+
+// TestContainmentOfPaths: the sockets by which a host is steered, and its log, are
+// there for a program that is not held, and hidden from one that is. A /run of
+// their own has them all.
+func TestContainmentOfPaths(t *testing.T) {
+	p := newPrison(t)
+	sockets := []string{
+		"/run/docker.sock", "/run/containerd/containerd.sock", "/run/dbus/system_bus_socket", "/run/systemd/private",
+		"/run/systemd/journal/socket", "/run/systemd/journal/dev-log", "/run/systemd/notify", "/run/user/1000/bus",
+	}
+	script := fmt.Sprintf(`set -e
+mount -t tmpfs tmpfs /run
+for s in %s; do mkdir -p "${s%%/*}"; touch $s; mount --bind %s $s; done
+exec "$@"`, strings.Join(sockets, " "), filepath.Join(p.dir, "victim.sock"))
+	within := []string{"unshare", "-m", "sh", "-c", script, "sh"}
+	reach := strings.Join(sockets, ",")
+
+	free := p.mustStart("free", "prod", append(within, "hostile", "-reach", reach)...)
+	if err := free.expect("0"); err != nil {
+		t.Fatal(err)
+	}
+	if said := readText(filepath.Join(p.dir, "free.out")); strings.Count(said, "REACHED") != len(sockets) {
+		t.Errorf("who is not held says:\n%s", said)
+	}
+	h := p.hold("held", within, 0, nil, "-listen", ":80", "-reach", reach, "-pid", "victim.pid", "-hidden", "/run/dbus")
+	h.says(t, "all tried")
+	h.source.Close()
+	if err := h.expect("0"); err != nil {
+		t.Error(err)
+	}
+	if said := readText(filepath.Join(p.dir, "held.app")); strings.Contains(said, "REACHED") || strings.Count(said, "refused connect to") != len(sockets) {
+		t.Errorf("who is held says:\n%s", said)
+	}
+	p.quiet(t)
 }
 
 // inLedger checks what a report says of the application's packets.
@@ -336,11 +378,12 @@ func (p *prison) inLedger(t *testing.T, name string) {
 func TestContainmentOfTheOrphan(t *testing.T) {
 	p := newPrison(t)
 	for _, tt := range []struct {
-		name     string
-		rootless bool
-	}{{"root", false}, {"rootless", true}} {
+		name string
+		by   []string
+		user uint32
+	}{{"root", nil, 0}, {"rootless", rootlessBy, nobody}} {
 		t.Run(tt.name, func(t *testing.T) {
-			h := p.hold(tt.name, tt.rootless, nil, "-listen", ":80", "-marker", marker,
+			h := p.hold(tt.name, tt.by, tt.user, nil, "-listen", ":80", "-marker", marker,
 				"-flood", "udp 10.77.0.2:9999,udp [fd77::2]:9999,tcp 10.77.0.2:9999,tcp 198.51.100.9:443")
 			h.says(t, "flooding 4000")
 			namespaces := p.namespacesOf(tt.name)

@@ -216,6 +216,9 @@ func (h *blackHole) swallow(p []byte, n int, d *destination) (fate, []byte) {
 	if !h.refuse {
 		return fateSwallowed, nil
 	}
+	if d.toMany() {
+		return fateRefused, nil
+	}
 	switch tcpip.TransportProtocolNumber(d.proto) {
 	case header.TCPProtocolNumber:
 		return fateRefused, d.reset(n - d.ipLen)
@@ -263,6 +266,12 @@ func (d *destination) chatter() bool {
 		return true
 	}
 	return false
+}
+
+// toMany: a packet to more than one host is never refused (RFC 1122 §3.2.2,
+// RFC 4443 §2.4): nobody could say so for all of them.
+func (d *destination) toMany() bool {
+	return d.dst.IsMulticast() || d.dst == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 func protoName(p uint8) string {

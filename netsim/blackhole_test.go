@@ -227,6 +227,25 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+func TestNothingToManyIsRefused(t *testing.T) {
+	for _, to := range []string{"224.0.0.251:5353", "255.255.255.255:67", "[ff02::fb]:5353"} {
+		dst := netip.MustParseAddrPort(to)
+		from := app4
+		if dst.Addr().Is6() {
+			from = app6
+		}
+		for _, packet := range [][]byte{netsimtest.UDP(from, dst, []byte("x")), netsimtest.TCP(from, dst, "S", 1, 0, nil)} {
+			n := bare(true)
+			if reply := n.swallow(packet); reply != nil {
+				t.Errorf("a packet to %s is answered with % x", to, reply)
+			}
+			if e := n.Egress(); len(e) != 1 || e[0].Policy != "refuse" {
+				t.Errorf("a packet to %s: %+v", to, e)
+			}
+		}
+	}
+}
+
 func TestKernelChatterIsIgnored(t *testing.T) {
 	toGroup := func(next byte, options bool, message ...byte) []byte {
 		p := make([]byte, 40)

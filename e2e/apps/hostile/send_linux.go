@@ -124,33 +124,24 @@ func sendPacket(kind, proto int, to netip.AddrPort, p []byte) error {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &late); err != nil {
 		return err
 	}
-	if err := unix.Sendto(fd, p, 0, sa); err != nil {
+	// Connected, so that it is told if somebody refuses.
+	if err := unix.Connect(fd, sa); err != nil {
+		return err
+	}
+	if _, err := unix.Write(fd, p); err != nil {
 		return err
 	}
 	answer := make([]byte, 1<<16)
 	for {
-		_, from, err := unix.Recvfrom(fd, answer, 0)
-		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
+		_, err := unix.Read(fd, answer)
+		switch err {
+		case unix.EINTR:
+		case unix.EAGAIN:
 			return errSent
-		case err != nil:
-			return err
-		case kind == unix.SOCK_RAW && !isFrom(from, to.Addr()): // it hears what others get, too
 		default:
-			return nil
+			return err
 		}
 	}
-}
-
-func isFrom(sa unix.Sockaddr, a netip.Addr) bool {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrFrom4(sa.Addr) == a
-	case *unix.SockaddrInet6:
-		return netip.AddrFrom16(sa.Addr) == a.WithZone("")
-	}
-	return false
 }
 
 func checksum(p []byte) uint16 {
