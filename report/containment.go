@@ -70,9 +70,9 @@ func (c *Containment) Check(egress []Egress) (wrong []string) {
 	return wrong
 }
 
-// containmentWords say what became of the application's packets, and what that
+// ContainmentWords say in two sentences what became of the application's packets, and what that
 // proves; empty where it is not known.
-func (r *Result) containmentWords() (packets, proof string) {
+func (r *Result) ContainmentWords() (packets, proof string) {
 	c := r.Containment
 	if c == nil {
 		return "", ""
@@ -84,7 +84,7 @@ func (r *Result) containmentWords() (packets, proof string) {
 	if c.Dropped > 0 {
 		packets += fmt.Sprintf("; and %s dropped by the device", number(c.Dropped))
 	}
-	proof = "interfaces " + strings.Join(c.Interfaces, ", ") + ": "
+	proof = "interfaces " + printableString(strings.Join(c.Interfaces, ", ")) + ": "
 	byLoopback := slices.ContainsFunc(r.Egress, func(e Egress) bool { return e.Loopback && e.Policy == "allow" })
 	switch {
 	case len(r.Defects) > 0 || len(c.Check(r.Egress)) > 0:

@@ -84,7 +84,7 @@ func TestContainmentWords(t *testing.T) {
 		{"contradicted elsewhere", &Result{Containment: &Containment{Interfaces: []string{"lo", "eth0"}}, Defects: []string{"another interface"}},
 			"0 packets from the application", "interfaces lo, eth0: whether anything else left is not proven"},
 	} {
-		if packets, proof := tt.r.containmentWords(); packets != tt.packets || proof != tt.proof {
+		if packets, proof := tt.r.ContainmentWords(); packets != tt.packets || proof != tt.proof {
 			t.Errorf("%s:\n%s\n%s\nwant\n%s\n%s", tt.name, packets, proof, tt.packets, tt.proof)
 		}
 	}

@@ -172,7 +172,7 @@ func newPage(r *Result) (*page, error) {
 		e.Name = printableString(e.Name)
 		p.Egress = append(p.Egress, egressRow{e, e.where(), e.called()})
 	}
-	p.Contained, p.Proof = r.containmentWords()
+	p.Contained, p.Proof = r.ContainmentWords()
 	p.sessionTable(r)
 	return p, p.figures(r)
 }

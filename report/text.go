@@ -236,7 +236,7 @@ func (t *text) egress() {
 // containment says what became of the application's packets. It is short where
 // nothing but answers came.
 func (t *text) containment() {
-	packets, proof := t.containmentWords()
+	packets, proof := t.ContainmentWords()
 	if packets == "" {
 		return
 	}
