@@ -13,8 +13,11 @@ import (
 // interface that is up, a route through one, a default route that is not the TUN
 // device's. Interfaces that are down are not: where the tunnel modules are
 // loaded, every new namespace has some (tunl0, sit0), which nobody can delete.
-func (s *Sandbox) Enclosed() (e Enclosure, err error) {
-	links, err := s.route.LinkList()
+func (s *Sandbox) Enclosed() (Enclosure, error) { return enclosed(s.route, s.link) }
+
+// enclosed is Enclosed by a netlink socket of the namespace. only is the TUN device.
+func enclosed(route *netlink.Handle, only netlink.Link) (e Enclosure, err error) {
+	links, err := route.LinkList()
 	if err != nil {
 		return e, fmt.Errorf("list the sandbox's interfaces: %w", err)
 	}
@@ -27,12 +30,12 @@ func (s *Sandbox) Enclosed() (e Enclosure, err error) {
 		}
 		e.Interfaces = append(e.Interfaces, a.Name)
 		switch {
-		case a.Index == s.link.Attrs().Index:
+		case a.Index == only.Attrs().Index:
 			if a.Statistics != nil {
 				e.Dropped = a.Statistics.TxDropped
 			}
 		case a.Flags&net.FlagLoopback == 0:
-			err = fmt.Errorf("the sandbox has another interface than lo and %s that is up: %s", s.link.Attrs().Name, a.Name)
+			err = fmt.Errorf("the sandbox has another interface than lo and %s that is up: %s", only.Attrs().Name, a.Name)
 		}
 	}
 	if err != nil {
@@ -40,12 +43,12 @@ func (s *Sandbox) Enclosed() (e Enclosure, err error) {
 	}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		// The filter's table is "any", where without a filter it is "main".
-		routes, err := s.route.RouteListFiltered(family, new(netlink.Route), netlink.RT_FILTER_TABLE)
+		routes, err := route.RouteListFiltered(family, new(netlink.Route), netlink.RT_FILTER_TABLE)
 		if err != nil {
 			return e, fmt.Errorf("list the sandbox's routes: %w", err)
 		}
 		for i := range routes {
-			if err := s.leadsNowhere(&routes[i], names); err != nil {
+			if err := leadsNowhere(&routes[i], only, names); err != nil {
 				return e, err
 			}
 		}
@@ -55,7 +58,7 @@ func (s *Sandbox) Enclosed() (e Enclosure, err error) {
 
 // leadsNowhere returns an error for a route that goes elsewhere than to the TUN
 // device, or to the namespace itself.
-func (s *Sandbox) leadsNowhere(r *netlink.Route, names map[int]string) error {
+func leadsNowhere(r *netlink.Route, only netlink.Link, names map[int]string) error {
 	hops := []int{r.LinkIndex}
 	for _, h := range r.MultiPath {
 		hops = append(hops, h.LinkIndex)
@@ -66,9 +69,9 @@ func (s *Sandbox) leadsNowhere(r *netlink.Route, names map[int]string) error {
 	}
 	for _, index := range hops {
 		switch {
-		case index == s.link.Attrs().Index, index == 0: // of a route with several hops, or that refuses
+		case index == only.Attrs().Index, index == 0: // of a route with several hops, or that refuses
 		case names[index] != "lo", ones <= 0 && r.Type == unix.RTN_UNICAST:
-			return fmt.Errorf("the sandbox has a route that is not through %s: %v through %s", s.link.Attrs().Name, r.Dst, names[index])
+			return fmt.Errorf("the sandbox has a route that is not through %s: %v through %s", only.Attrs().Name, r.Dst, names[index])
 		}
 	}
 	return nil

@@ -21,23 +21,59 @@ func TestEnclosed(t *testing.T) {
 	if err := box.AllowLocalClient(Port{Number: 80}); err != nil { // rules, and a table of its own
 		t.Fatal(err)
 	}
+	e, err := box.Enclosed()
+	if want := []string{"lo", "tun0"}; err != nil || !slices.Equal(e.Interfaces, want) || e.Dropped != 0 {
+		t.Errorf("%+v, want the interfaces %v: %v", e, want, err)
+	}
+}
+
+// A namespace that has been tampered with is none that encloses.
+func TestEnclosedFinds(t *testing.T) {
+	needNamespace(t)
+	var route *netlink.Handle
+	made := make(chan error)
+	onThread(func() {
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			route, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		}
+		made <- err
+	})
+	if err := <-made; err != nil {
+		t.Fatal(err)
+	}
+	defer route.Close()
+	link := func(l netlink.Link) netlink.Link {
+		t.Helper()
+		if l.Type() != "device" {
+			if err := route.LinkAdd(l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := route.LinkByName(l.Attrs().Name)
+		if err == nil {
+			err = route.LinkSetUp(l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	lo := link(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo"}})
+	tun := link(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "tun0"}, PeerName: "tun1"}) // stands for it
 	closed := func(t *testing.T) {
 		t.Helper()
-		e, err := box.Enclosed()
+		e, err := enclosed(route, tun)
 		if want := []string{"lo", "tun0"}; err != nil || !slices.Equal(e.Interfaces, want) {
 			t.Errorf("interfaces %v, want %v: %v", e.Interfaces, want, err)
 		}
 	}
 	closed(t)
-	lo, err := box.route.LinkByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "out0"}, PeerName: "out1"}
 	network := &net.IPNet{IP: net.IPv4(203, 0, 113, 0).To4(), Mask: net.CIDRMask(24, 32)}
 	all6 := &net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}
 
-	if err := box.route.LinkAdd(veth); err != nil {
+	if err := route.LinkAdd(veth); err != nil {
 		t.Fatal(err)
 	}
 	closed(t) // down it can do nothing
@@ -47,32 +83,32 @@ func TestEnclosed(t *testing.T) {
 		want     string
 	}{
 		{"another interface is up",
-			func() error { return box.route.LinkSetUp(veth) },
-			func() error { return box.route.LinkSetDown(veth) },
+			func() error { return route.LinkSetUp(veth) },
+			func() error { return route.LinkSetDown(veth) },
 			"another interface than lo and tun0 that is up: out0"},
 		{"the default route is another's",
 			func() error {
-				return box.route.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: all6, Table: 7})
+				return route.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: all6, Table: 7})
 			},
 			func() error {
-				return box.route.RouteDel(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: all6, Table: 7})
+				return route.RouteDel(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: all6, Table: 7})
 			},
 			"a route that is not through tun0"},
 		{"a route through another, in a table of its own",
 			func() error {
-				if err := box.route.LinkSetUp(veth); err != nil {
+				if err := route.LinkSetUp(veth); err != nil {
 					return err
 				}
-				return box.route.RouteAdd(&netlink.Route{LinkIndex: veth.Attrs().Index, Dst: network, Table: 7, Scope: unix.RT_SCOPE_LINK})
+				return route.RouteAdd(&netlink.Route{LinkIndex: veth.Attrs().Index, Dst: network, Table: 7, Scope: unix.RT_SCOPE_LINK})
 			},
-			func() error { return box.route.LinkDel(veth) },
+			func() error { return route.LinkDel(veth) },
 			"out0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.do(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := box.Enclosed(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := enclosed(route, tun); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 			if err := tt.undo(); err != nil {
@@ -85,7 +121,7 @@ func TestEnclosed(t *testing.T) {
 
 // A route is judged by each of its hops, also where its interface is not up.
 func TestLeadsNowhere(t *testing.T) {
-	box := &Sandbox{link: &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "tun0", Index: 2}}}
+	tun := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "tun0", Index: 2}}
 	names := map[int]string{1: "lo", 2: "tun0", 3: "eth0"}
 	one := &net.IPNet{IP: net.IPv4(192, 0, 2, 1).To4(), Mask: net.CIDRMask(32, 32)}
 	for _, tt := range []struct {
@@ -102,7 +138,7 @@ func TestLeadsNowhere(t *testing.T) {
 		{"several hops", netlink.Route{MultiPath: []*netlink.NexthopInfo{{LinkIndex: 2}, {LinkIndex: 2}}}, true},
 		{"one hop of several", netlink.Route{MultiPath: []*netlink.NexthopInfo{{LinkIndex: 2}, {LinkIndex: 3}}}, false},
 	} {
-		if err := box.leadsNowhere(&tt.route, names); (err == nil) != tt.ok {
+		if err := leadsNowhere(&tt.route, tun, names); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
