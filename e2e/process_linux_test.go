@@ -28,6 +28,12 @@ type process struct {
 // start runs a program in a namespace ("host" for none). It is killed when the
 // test ends, also if the test is killed itself.
 func (w *world) start(name, ns, dir string, getenv func(string) string, args []string) (*process, error) {
+	return w.startAs(name, ns, dir, getenv, args, func(*exec.Cmd) {})
+}
+
+// startAs is start for a process that is more special: set changes what is to be
+// started.
+func (w *world) startAs(name, ns, dir string, getenv func(string) string, args []string, set func(*exec.Cmd)) (*process, error) {
 	if p := w.processes[name]; p != nil && p.running() {
 		return nil, fmt.Errorf("start %s: it runs already", name)
 	}
@@ -52,6 +58,7 @@ func (w *world) start(name, ns, dir string, getenv func(string) string, args []s
 		p.cmd.Env = append(p.cmd.Env, key+"="+getenv(key))
 	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	set(p.cmd)
 
 	started := make(chan error, 1)
 	go n.onThread(func() error {

@@ -35,6 +35,9 @@ type Egress struct {
 	Name                   string // what a DNS query asked for, or by which the destination is known
 	Guess                  string // what the first bytes let through look like: "tls", "http" …; "" not known
 	Host                   string // whom they name: TLS SNI, HTTP Host
+	// Loopback: by a socket of Serve or ServeNames, so that it passed no device and
+	// is not in Fates.
+	Loopback bool
 }
 
 type egressKey struct {
@@ -42,6 +45,7 @@ type egressKey struct {
 	dst    netip.Addr
 	port   uint16
 	policy string
+	inside bool // Egress.Loopback
 }
 
 type blackHole struct {
@@ -110,6 +114,7 @@ type destination struct {
 	sport     uint16
 	port      uint16
 	transport []byte // from the transport header on, as far as it was read; nil in a later fragment
+	inside    bool   // no packet said so, but a socket on the application's loopback
 }
 
 // demux finds the connection that a packet from the application belongs to,
@@ -191,10 +196,10 @@ func parseDestination(p []byte) *destination {
 }
 
 // swallow counts a packet of n bytes, of which p is the beginning, and returns
-// the packet to answer with (virtio header first), or nil.
-func (h *blackHole) swallow(p []byte, n int, d *destination) []byte {
-	if d == nil || d.chatter() {
-		return nil
+// its fate and the packet to answer with (virtio header first), or nil.
+func (h *blackHole) swallow(p []byte, n int, d *destination) (fate, []byte) {
+	if d.chatter() {
+		return fateHousekeeping, nil
 	}
 	if tcpip.TransportProtocolNumber(d.proto) == header.TCPProtocolNumber && len(d.transport) >= 20 {
 		flags := header.TCPFlags(d.transport[13])
@@ -202,30 +207,33 @@ func (h *blackHole) swallow(p []byte, n int, d *destination) []byte {
 			// No attempt to connect but a straggler of a session that the
 			// stack has forgotten. As any host would, tell its kernel.
 			if flags&header.TCPFlagRst != 0 {
-				return nil
+				return fateLate, nil
 			}
-			return d.reset(n - d.ipLen)
+			return fateLate, d.reset(n - d.ipLen)
 		}
 	}
 	h.count(n, d, h.policy())
 	if !h.refuse {
-		return nil
+		return fateSwallowed, nil
+	}
+	if d.toMany() {
+		return fateRefused, nil
 	}
 	switch tcpip.TransportProtocolNumber(d.proto) {
 	case header.TCPProtocolNumber:
-		return d.reset(n - d.ipLen)
+		return fateRefused, d.reset(n - d.ipLen)
 	case header.UDPProtocolNumber:
 		if d.transport != nil {
-			return d.unreachable(p)
+			return fateRefused, d.unreachable(p)
 		}
 	}
-	return nil
+	return fateRefused, nil
 }
 
 func (h *blackHole) count(n int, d *destination, policy string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	k := egressKey{d.proto, d.dst, d.port, policy}
+	k := egressKey{d.proto, d.dst, d.port, policy, d.inside}
 	e := h.m[k]
 	if e == nil {
 		if len(h.m) >= maxEgress {
@@ -233,7 +241,7 @@ func (h *blackHole) count(n int, d *destination, policy string) {
 			e = h.m[k]
 		}
 		if e == nil {
-			e = &Egress{Proto: protoName(d.proto), Dst: k.dst, Port: k.port, Policy: policy, Name: h.names[k.dst]}
+			e = &Egress{Proto: protoName(d.proto), Dst: k.dst, Port: k.port, Policy: policy, Name: h.names[k.dst], Loopback: d.inside}
 			h.m[k] = e
 		}
 	}
@@ -258,6 +266,12 @@ func (d *destination) chatter() bool {
 		return true
 	}
 	return false
+}
+
+// toMany: a packet to more than one host is never refused (RFC 1122 §3.2.2,
+// RFC 4443 §2.4): nobody could say so for all of them.
+func (d *destination) toMany() bool {
+	return d.dst.IsMulticast() || d.dst == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 func protoName(p uint8) string {

@@ -17,7 +17,7 @@ import (
 // reply without virtio header.
 func (n *Net) swallow(packet []byte) []byte {
 	_, d := n.demux(packet)
-	reply := n.hole.swallow(packet, len(packet), d)
+	_, _, reply := n.strange(packet, nil, len(packet), d)
 	if reply != nil {
 		reply = reply[virtioHeader:]
 	}
@@ -178,7 +178,8 @@ func TestResetAcknowledgesTheWholeSegment(t *testing.T) {
 	n := bare(true)
 	whole := netsimtest.TCP(app4, other4, "S", 1000, 0, make([]byte, 9000))
 	_, d := n.demux(whole[:smallPacket])
-	p, err := netsimtest.Decode(n.hole.swallow(whole[:smallPacket], len(whole), d), true)
+	_, reply := n.hole.swallow(whole[:smallPacket], len(whole), d)
+	p, err := netsimtest.Decode(reply, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,6 +224,25 @@ func TestUnreachable(t *testing.T) {
 				t.Errorf("quotes % x of % x", quote, tt.packet)
 			}
 		})
+	}
+}
+
+func TestNothingToManyIsRefused(t *testing.T) {
+	for _, to := range []string{"224.0.0.251:5353", "255.255.255.255:67", "[ff02::fb]:5353"} {
+		dst := netip.MustParseAddrPort(to)
+		from := app4
+		if dst.Addr().Is6() {
+			from = app6
+		}
+		for _, packet := range [][]byte{netsimtest.UDP(from, dst, []byte("x")), netsimtest.TCP(from, dst, "S", 1, 0, nil)} {
+			n := bare(true)
+			if reply := n.swallow(packet); reply != nil {
+				t.Errorf("a packet to %s is answered with % x", to, reply)
+			}
+			if e := n.Egress(); len(e) != 1 || e[0].Policy != "refuse" {
+				t.Errorf("a packet to %s: %+v", to, e)
+			}
+		}
 	}
 }
 

@@ -154,7 +154,17 @@ func FuzzDemux(f *testing.F) {
 		if c != nil {
 			return
 		}
-		reply := net.hole.swallow(p, n, d)
+		f, gated, reply := net.strange(p, nil, n, d)
+		if f >= fateCount || gated || (d == nil) != (f == fateMalformed) {
+			t.Errorf("fate %d, for the gate's stack: %v, of a packet to %+v", f, gated, d)
+		}
+		var counted uint64
+		for _, e := range net.Egress() {
+			counted += e.Packets
+		}
+		if listed := f == fateRefused; listed != (counted == 1) || !listed && counted > 0 {
+			t.Errorf("a packet with fate %d is %d lines of egress", f, counted)
+		}
 		if reply == nil {
 			return
 		}

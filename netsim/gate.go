@@ -86,6 +86,8 @@ type way struct {
 	out, in traffic
 	guess   atomic.Pointer[guess] // nil: not known yet
 
+	loopback bool // it is one of Serve
+
 	conns  sync.Mutex
 	served map[*tallied]bool // connections of Serve
 }
@@ -128,7 +130,7 @@ func newGate(n *Net, cfg Config) (*gate, error) {
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	for _, w := range cfg.Ways {
 		w.To = netip.AddrPortFrom(w.To.Addr().Unmap(), w.To.Port())
-		g.ways[wayKey{w.To, w.UDP}] = g.newWay(w)
+		g.ways[wayKey{w.To, w.UDP}] = g.newWay(w, false)
 	}
 	var err error
 	if g.link, err = newLink(n, cfg); err != nil {
@@ -144,8 +146,8 @@ func newGate(n *Net, cfg Config) (*gate, error) {
 	return g, nil
 }
 
-func (g *gate) newWay(w Way) *way {
-	made := &way{Way: w, served: make(map[*tallied]bool)}
+func (g *gate) newWay(w Way, loopback bool) *way {
+	made := &way{Way: w, loopback: loopback, served: make(map[*tallied]bool)}
 	made.ctx, made.shut = context.WithCancel(g.ctx)
 	if w.Name != "" {
 		g.net.hole.resolved(w.Name, w.To.Addr())
@@ -196,26 +198,27 @@ const (
 
 // admit decides on a packet of n bytes that belongs to no session. It begins
 // with first, goes on with rest, and d is what its headers say. Only the
-// goroutine that reads the device calls it.
-func (g *gate) admit(first, rest []byte, n int, d *destination) passage {
+// goroutine that reads the device calls it. The fate is that of a packet that is
+// not the black hole's.
+func (g *gate) admit(first, rest []byte, n int, d *destination) (passage, fate) {
 	to := netip.AddrPortFrom(d.dst, d.port)
 	switch tcpip.TransportProtocolNumber(d.proto) {
 	case header.TCPProtocolNumber:
 		if len(d.transport) < header.TCPMinimumSize || fragmentOf(first).is() {
-			return notAllowed
+			return notAllowed, fateSwallowed
 		}
 		if w := g.open(to, false); w != nil {
 			w.out.add(n)
-			return stacked
+			return stacked, fateAllowed
 		}
 		if d.port == 53 && g.names != nil {
 			g.net.hole.count(n, d, "answer")
-			return stacked
+			return stacked, fateAnswered
 		}
 	case header.UDPProtocolNumber:
 		return g.datagram(first, rest, n, d)
 	}
-	return notAllowed
+	return notAllowed, fateSwallowed
 }
 
 // wrote counts a packet of n bytes that the stack sends to the application.
@@ -346,6 +349,7 @@ func (g *gate) egress(list []Egress) []Egress {
 		if w.UDP {
 			e.Proto = "udp"
 		}
+		e.Loopback = w.loopback
 		if said := w.guess.Load(); said != nil {
 			e.Guess, e.Host = said.proto, said.host
 		}

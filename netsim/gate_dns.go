@@ -19,28 +19,28 @@ import (
 // them passes the device for.
 
 // answer answers a query that came by the device.
-func (g *gate) answer(ends flight, query []byte, n int, d *destination) passage {
-	answer := g.answerTo(query, n, d)
+func (g *gate) answer(ends flight, query []byte, n int, d *destination) (passage, fate) {
+	answer, f := g.answerTo(query, n, d)
 	if answer == nil {
-		return notAllowed
+		return notAllowed, f
 	}
 	g.send(ends, answer, nil)
-	return taken
+	return taken, f
 }
 
 // answerTo returns the answer to a datagram, nil if it is no query, and counts it
 // as egress of n bytes.
-func (g *gate) answerTo(query []byte, n int, d *destination) []byte {
+func (g *gate) answerTo(query []byte, n int, d *destination) ([]byte, fate) {
 	answer, known := answerQuery(query, g.names, dnsUDPMax)
 	if answer == nil {
-		return nil
+		return nil, fateSwallowed
 	}
-	policy := "answer"
+	policy, f := "answer", fateAnswered
 	if !known {
-		policy = "refuse"
+		policy, f = "refuse", fateRefused
 	}
 	g.net.hole.count(n, d, policy)
-	return answer
+	return answer, f
 }
 
 // ServeNames answers the queries that come on two sockets of one address, until
@@ -61,7 +61,7 @@ func (n *Net) ServeNames(c net.PacketConn, l net.Listener) error {
 	}()
 	at, _ := netip.ParseAddrPort(l.Addr().String())
 	return g.accepting(l, func(near net.Conn) {
-		g.net.hole.count(0, &destination{proto: uint8(header.TCPProtocolNumber), dst: at.Addr(), port: at.Port()}, "answer")
+		g.net.hole.count(0, &destination{proto: uint8(header.TCPProtocolNumber), dst: at.Addr(), port: at.Port(), inside: true}, "answer")
 		g.serveNames(near)
 	})
 }
@@ -78,8 +78,8 @@ func (g *gate) answerAt(c net.PacketConn) {
 			}
 			continue // an ICMP message about an earlier answer
 		}
-		d := &destination{proto: uint8(header.UDPProtocolNumber), dst: at.Addr(), port: at.Port(), transport: buf[:header.UDPMinimumSize+n]}
-		if answer := g.answerTo(d.transport[header.UDPMinimumSize:], n, d); answer != nil {
+		d := &destination{proto: uint8(header.UDPProtocolNumber), dst: at.Addr(), port: at.Port(), transport: buf[:header.UDPMinimumSize+n], inside: true}
+		if answer, _ := g.answerTo(d.transport[header.UDPMinimumSize:], n, d); answer != nil {
 			c.WriteTo(answer, from)
 		}
 	}

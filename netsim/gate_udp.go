@@ -53,7 +53,7 @@ type exchange struct {
 }
 
 // datagram is admit for UDP.
-func (g *gate) datagram(first, rest []byte, n int, d *destination) passage {
+func (g *gate) datagram(first, rest []byte, n int, d *destination) (passage, fate) {
 	f := fragmentOf(first)
 	key := fragmentKey{d.src, d.dst, f.id}
 	body := append(first[min(d.ipLen, len(first)):len(first):len(first)], rest...)
@@ -62,28 +62,28 @@ func (g *gate) datagram(first, rest []byte, n int, d *destination) passage {
 		ports = g.fragments.begun(key)
 	}
 	if len(ports) < header.UDPMinimumSize {
-		return notAllowed
+		return notAllowed, fateSwallowed
 	}
 	at := header.UDP(ports)
 	ends := flight{netip.AddrPortFrom(d.src, at.SourcePort()), netip.AddrPortFrom(d.dst, at.DestinationPort())}
 	w := g.open(ends.to, true)
 	if w == nil && (ends.to.Port() != 53 || g.names == nil || f.is()) {
-		return notAllowed
+		return notAllowed, fateSwallowed
 	}
 	if w != nil {
 		w.out.add(n)
 	}
 	if f.is() {
 		if body, _ = g.fragments.add(key, f, body); body == nil {
-			return taken
+			return taken, fateAllowed
 		}
 	}
 	length := int(header.UDP(body).Length())
 	if length < header.UDPMinimumSize || length > len(body) {
 		if w == nil {
-			return notAllowed
+			return notAllowed, fateSwallowed
 		}
-		return taken // as any receiver would drop it
+		return taken, fateAllowed // as any receiver would drop it
 	}
 	payload := body[header.UDPMinimumSize:length]
 	if w == nil {
@@ -99,19 +99,19 @@ func (g *gate) datagram(first, rest []byte, n int, d *destination) passage {
 		return d.unreachable(first)
 	})
 	if x == nil {
-		return taken
+		return taken, fateAllowed
 	}
 	x.last.Store(time.Now().UnixNano())
 	if x.held.Load()+int64(len(payload)) <= exchangeBytes {
 		select {
 		case x.queue <- slices.Clone(payload):
 			x.held.Add(int64(len(payload)))
-			return taken
+			return taken, fateAllowed
 		default:
 		}
 	}
 	g.net.stats.overrun.Add(1)
-	return taken
+	return taken, fateAllowed
 }
 
 func dnsGuess(to netip.AddrPort, payload []byte) *guess {

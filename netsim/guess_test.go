@@ -1,8 +1,10 @@
 package netsim
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -208,6 +210,56 @@ func FuzzDNS(f *testing.F) {
 		answeredNames(a, func(string, netip.Addr) { found++ })
 		if found > 0 && !known {
 			t.Error("addresses of a name that is not known")
+		}
+	})
+}
+
+// Whatever comes on a DNS connection, each whole query in it has its answer, in
+// order, until something comes that is no query; then the connection ends.
+func FuzzServeNames(f *testing.F) {
+	framed := func(messages ...[]byte) (all []byte) {
+		for _, m := range messages {
+			all = append(binary.BigEndian.AppendUint16(all, uint16(len(m))), m...)
+		}
+		return all
+	}
+	f.Add(framed(query("db.example")))
+	f.Add(framed(query("db.example"), query("other.example"), []byte("?"), query("db.example")))
+	f.Add(framed(query("db.example"))[:20])
+	f.Add([]byte{0, 0, 0})
+	names := map[string][]netip.Addr{"db.example": {other4.Addr(), other6.Addr()}}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		var want []byte
+		for rest := p; len(rest) >= 2; {
+			length := int(binary.BigEndian.Uint16(rest))
+			if rest = rest[2:]; length > len(rest) {
+				break
+			}
+			answer, _ := answerQuery(rest[:length], names, maxPacket-1)
+			if answer == nil {
+				break
+			}
+			want = append(want, framed(answer)...)
+			rest = rest[length:]
+		}
+		g := &gate{names: names, ctx: t.Context()}
+		ours, theirs := net.Pipe()
+		ended := make(chan struct{})
+		go func() { g.serveNames(ours); close(ended) }()
+		expected, rest := make(chan []byte), make(chan []byte)
+		go func() {
+			first := make([]byte, len(want))
+			n, _ := io.ReadFull(theirs, first)
+			expected <- first[:n]
+			more, _ := io.ReadAll(theirs)
+			rest <- more
+		}()
+		theirs.Write(p) // what the other end does not want any more is lost
+		got := <-expected
+		theirs.Close()
+		<-ended
+		if more := <-rest; !bytes.Equal(got, want) || len(more) > 0 {
+			t.Errorf("% x is answered by % x and % x, want % x", p, got, more, want)
 		}
 	})
 }

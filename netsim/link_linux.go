@@ -66,6 +66,7 @@ func (l *link) read() error {
 	var failed error
 	for {
 		err := l.net.raw.Read(func(fd uintptr) bool {
+			defer l.net.fates.enter(&r.tally)
 			for i := 0; i < maxDrain; i++ {
 				ok, err := r.packet(int(fd))
 				if err != nil {
@@ -98,6 +99,7 @@ type reader struct {
 	small  *buffer.View
 	large  *buffer.View
 	iov    [3]unix.Iovec
+	tally  tally
 }
 
 // packet reads one packet; false means that there is none now.
@@ -122,17 +124,21 @@ func (r *reader) packet(fd int) (bool, error) {
 	if r.link.offload {
 		n -= virtioHeader
 	}
+	r.tally.packets++
 	if n <= 0 {
+		r.tally.by[fateMalformed]++
 		return true, nil
 	}
 	first := r.small.AsSlice()[:min(n, smallPacket)]
 	c, dest := r.link.net.demux(first)
-	dispatcher := r.link.stack
+	dispatcher, f := r.link.stack, fateDelivered
 	if c == nil {
 		rest := r.large.AsSlice()[:max(0, n-smallPacket)]
-		if dispatcher = r.strange(first, rest, n, dest); dispatcher == nil {
-			return true, nil
-		}
+		dispatcher, f = r.strange(first, rest, n, dest)
+	}
+	r.tally.by[f]++
+	if dispatcher == nil {
+		return true, nil
 	}
 	payload := buffer.MakeWithView(r.small)
 	if n <= smallPacket {
@@ -157,23 +163,15 @@ func (r *reader) packet(fd int) (bool, error) {
 
 // strange deals with a packet that belongs to no connection of the injector, and
 // returns the stack that it is for, nil if it is done with.
-func (r *reader) strange(first, rest []byte, n int, dest *destination) stack.NetworkDispatcher {
-	net := r.link.net
-	if dest != nil && net.sockets.count.Load() > 0 && net.datagram(first, rest, dest) {
-		return nil
+func (r *reader) strange(first, rest []byte, n int, dest *destination) (stack.NetworkDispatcher, fate) {
+	f, gated, reply := r.link.net.strange(first, rest, n, dest)
+	if gated {
+		return r.link.net.gate.link.stack, f
 	}
-	if dest != nil && net.gate != nil {
-		switch net.gate.admit(first, rest, n, dest) {
-		case stacked:
-			return net.gate.link.stack
-		case taken:
-			return nil
-		}
-	}
-	if reply := net.hole.swallow(first, n, dest); reply != nil {
+	if reply != nil {
 		r.link.writeRaw(reply)
 	}
-	return nil
+	return nil, f
 }
 
 // WritePackets implements stack.LinkWriter.

@@ -69,6 +69,7 @@ type Net struct {
 	gate  *gate // nil: nothing is let through
 	flows flowTable
 	stats counters
+	fates fateBook
 
 	sockets   socketTable   // of UDP
 	fragments fragmentTable // belongs to Run
@@ -219,6 +220,8 @@ type Stats struct {
 	Connections int    // now known to the stack
 	Sockets     int    // of UDP, open now
 	Overrun     uint64 // datagrams of the application's that a Socket had no room for
+
+	Fates Fates // of the packets that came from the application; as of a moment, together
 }
 
 type counters struct {
@@ -230,6 +233,7 @@ func (n *Net) Stats() Stats {
 	return Stats{
 		PacketsOut: n.stats.packetsOut.Load(), AcksSaved: n.acks.saved.Load(),
 		Connections: n.flows.len(), Sockets: int(n.sockets.count.Load()), Overrun: n.stats.overrun.Load(),
+		Fates: n.fates.fates(),
 	}
 }
 

@@ -113,7 +113,7 @@ func (n *Net) Serve(l net.Listener, to []netip.AddrPort, name string) error {
 	}
 	var ways []*way
 	for _, a := range to {
-		ways = append(ways, g.newWay(Way{To: a, Name: name}))
+		ways = append(ways, g.newWay(Way{To: a, Name: name}, true))
 	}
 	return g.accepting(l, func(near net.Conn) { g.served(near, ways) })
 }

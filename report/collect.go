@@ -44,6 +44,11 @@ func (r *Result) written() *Result {
 	w.Capture.Sources = orEmpty(w.Capture.Sources)
 	w.Failed = orEmpty(w.Failed)
 	w.Egress, w.Watchdog = orEmpty(w.Egress), orEmpty(w.Watchdog)
+	if w.Containment != nil {
+		c := *w.Containment
+		c.Interfaces = orEmpty(c.Interfaces)
+		w.Containment = &c
+	}
 	w.Warnings = orEmpty(w.Warnings)
 	w.Defects = orEmpty(w.Defects)
 	w.Differences = orEmpty(w.Differences)

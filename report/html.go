@@ -83,6 +83,8 @@ type page struct {
 	Ledger []ledgerRow
 	Lost   string
 	Egress []egressRow
+	// Contained says what became of the application's packets, and Proof what that proves.
+	Contained, Proof string
 
 	SessionColumns []column
 	Sessions       []sessionRow
@@ -170,6 +172,7 @@ func newPage(r *Result) (*page, error) {
 		e.Name = printableString(e.Name)
 		p.Egress = append(p.Egress, egressRow{e, e.where(), e.called()})
 	}
+	p.Contained, p.Proof = r.ContainmentWords()
 	p.sessionTable(r)
 	return p, p.figures(r)
 }

@@ -43,7 +43,8 @@ closes{compared identical equivalent different uncompared}
 latency{production{p50_ms p90_ms p99_ms p999_ms max_ms count curve[{at_ms share}]} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count} whole{production{p50_ms p90_ms p99_ms p999_ms max_ms count} application{p50_ms p90_ms p99_ms p999_ms max_ms count} baseline{p50_ms p90_ms p99_ms p999_ms max_ms count}}}
 failed[]
 lateness{p50_ms p90_ms p99_ms p999_ms max_ms count} peak_held_bytes peak_memory_bytes max_memory_bytes cpu_s max_cpu watchdog[{at_s for_s why}]
-egress[{proto dst port packets bytes policy name packets_back bytes_back guess host}]
+egress[{proto dst port packets bytes policy name packets_back bytes_back guess host loopback}]
+containment{packets delivered late swallowed refused allowed answered housekeeping malformed dropped interfaces[]}
 app{command exit_code signal listen died restarts deaths[{at_s exit_code signal listened_s}]}
 warnings[] defects[]
 differences[{request places[] kinds[] count missing session client example{request offset production application place path lacks} differences[{request offset production application place path lacks}] production{head text cut} application{head text cut} capture command}]

@@ -64,8 +64,8 @@ func (c *ClientBytes) check() string {
 }
 
 // Check returns a line for each contradiction in the ledger: the bins of a
-// session, or of the sum, that do not add up to what was captured. There are
-// none unless tcpsandbox has a defect.
+// session, or of the sum, that do not add up to what was captured, and packets
+// from the application that have no fate. There are none unless tcpsandbox has a defect.
 func (r *Result) Check() (defects []string) {
 	for i := range r.Detail {
 		if wrong := r.Detail[i].ClientBytes.check(); wrong != "" {
@@ -74,6 +74,9 @@ func (r *Result) Check() (defects []string) {
 	}
 	if wrong := r.ClientBytes.check(); wrong != "" {
 		defects = append(defects, "in all: "+wrong)
+	}
+	if r.Containment != nil {
+		defects = append(defects, r.Containment.Check(r.Egress)...)
 	}
 	if len(defects) > 10 {
 		defects = append(defects[:10], fmt.Sprintf("and %d more", len(defects)-10))

@@ -64,8 +64,10 @@ type Result struct {
 	CPULimit    float64     `json:"max_cpu"`           // processors that it was allowed; 0: all
 	Watchdog    []Stop      `json:"watchdog"`          // times for which the replay was stopped for production's sake
 	Egress      []Egress    `json:"egress"`
-	App         Tested      `json:"app"`
-	Warnings    []string    `json:"warnings"` // one line each
+	// Containment is null in a report of a version that did not know it.
+	Containment *Containment `json:"containment"`
+	App         Tested       `json:"app"`
+	Warnings    []string     `json:"warnings"` // one line each
 	// Defects are contradictions in the result itself, such as a ledger that
 	// does not add up: bugs of tcpsandbox. See Check.
 	Defects []string `json:"defects"`
@@ -361,6 +363,9 @@ type Egress struct {
 	BytesBack   int64  `json:"bytes_back"`
 	Guess       string `json:"guess"` // what the first bytes let through look like: "tls", "http" …; "" not known
 	Host        string `json:"host"`  // whom they name: TLS SNI, HTTP Host
+	// Loopback: it went by a listener on the application's own loopback, of --map or
+	// --allow-dns, and not by the TUN device.
+	Loopback bool `json:"loopback"`
 }
 
 // App is how the application fared.

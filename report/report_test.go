@@ -75,6 +75,8 @@ func eventful() *Result {
 			{Proto: "udp", Dst: "2001:db8::53", Port: 53, Packets: 1, Bytes: 60, Policy: "refuse"},
 			{Proto: "icmp", Dst: "10.0.0.1", Packets: 1, Bytes: 84, Policy: "drop"},
 		},
+		Containment: &Containment{Packets: 6054, Delivered: 6020, Late: 3, Swallowed: 13, Refused: 1, Allowed: 9, Housekeeping: 8, Dropped: 2,
+			Interfaces: []string{"lo", "tun0"}},
 		App:      Tested{App: App{Command: "./testapp -v", ExitCode: -1, Signal: "SIGTERM", Listen: "0.0.0.0:8080"}},
 		Warnings: []string{"2 sessions came from an address that the application may not see"},
 	}

@@ -30,6 +30,7 @@ func (r *Result) Text(w io.Writer) error {
 	t.noise()
 	t.apps()
 	t.egress()
+	t.containment()
 	t.failed()
 	t.differences()
 	t.losses()
@@ -301,6 +302,17 @@ func (t *text) egress() {
 	}
 	t.row("egress", "%s to %s", count(packets, "packet"), count(int64(len(t.Egress)), "destination"))
 	t.table(rows)
+}
+
+// containment says what became of the application's packets. It is short where
+// nothing but answers came.
+func (t *text) containment() {
+	packets, proof := t.ContainmentWords()
+	if packets == "" {
+		return
+	}
+	t.row("containment", "%s", packets)
+	t.row("", "%s", proof)
 }
 
 // losses lists the sessions that lost most.

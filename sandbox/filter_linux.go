@@ -27,6 +27,9 @@ const (
 	atArgs = 16
 )
 
+// userfaultfdNew is USERFAULTFD_IOC_NEW of linux/userfaultfd.h, _IO(0xAA, 0).
+const userfaultfdNew = 0xaa00
+
 // x32 marks the calls of amd64's third set.
 const x32 = 0x40000000
 
@@ -107,10 +110,12 @@ func filterProgram(arch uint32) []bpf.Instruction {
 	}
 	block(unix.SYS_CLONE, withoutFlags(namespaceFlags)...)
 	block(unix.SYS_UNSHARE, withoutFlags(namespaceFlags|unix.CLONE_NEWTIME)...)
-	// Keys pressed in somebody's terminal.
+	// Keys pressed in somebody's terminal; and userfaultfd(2) by its device, which
+	// the user root may open.
 	block(unix.SYS_IOCTL,
 		load(atArgs+8),
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.TIOCSTI, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.TIOCSTI, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: userfaultfdNew, SkipTrue: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.TIOCLINUX, SkipFalse: 1},
 		refuse(unix.EPERM),
 		allow)

@@ -63,6 +63,7 @@ func TestFilterProgram(t *testing.T) {
 		{"ioctl TIOCGWINSZ", own, unix.SYS_IOCTL, []uint32{1, unix.TIOCGWINSZ}, allowed},
 		{"ioctl TIOCSTI", own, unix.SYS_IOCTL, []uint32{1, unix.TIOCSTI}, eperm},
 		{"ioctl TIOCLINUX", own, unix.SYS_IOCTL, []uint32{1, unix.TIOCLINUX}, eperm},
+		{"ioctl USERFAULTFD_IOC_NEW", own, unix.SYS_IOCTL, []uint32{1, userfaultfdNew}, eperm},
 		{"socket AF_INET6", own, unix.SYS_SOCKET, []uint32{unix.AF_INET6}, allowed},
 		{"socket AF_UNIX", own, unix.SYS_SOCKET, []uint32{unix.AF_UNIX}, allowed},
 		{"socket AF_NETLINK", own, unix.SYS_SOCKET, []uint32{unix.AF_NETLINK}, allowed},

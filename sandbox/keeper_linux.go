@@ -111,6 +111,9 @@ func (k *keeperState) answer(what *request) (told reply, files []*os.File, err e
 	case what.Dropped:
 		told.Dropped, err = readDropped("/proc/thread-self/net/")
 		return told, nil, err
+	case what.Enclosed:
+		told.Enclosure, err = enclosed(k.net.route, k.net.link)
+		return told, nil, err
 	case what.Start != nil:
 		return k.start(what.Start)
 	case what.Kill != 0:

@@ -26,13 +26,14 @@ import (
 
 // request is what the parent asks of the keeper; one field is set.
 type request struct {
-	Network *Config     `json:",omitempty"` // make it; the TUN file and a diag socket come back
-	Server  *netip.Addr `json:",omitempty"` // make it an address of the namespace
-	Divert  *Port       `json:",omitempty"` // send answers from it through the TUN device
-	Listen  *Listener   `json:",omitempty"` // the socket comes back
-	Dropped bool        `json:",omitempty"` // count the datagrams that were
-	Start   *appRequest `json:",omitempty"` // an application; see reply
-	Kill    int         `json:",omitempty"` // an init process that hangs
+	Network  *Config     `json:",omitempty"` // make it; the TUN file and a diag socket come back
+	Server   *netip.Addr `json:",omitempty"` // make it an address of the namespace
+	Divert   *Port       `json:",omitempty"` // send answers from it through the TUN device
+	Listen   *Listener   `json:",omitempty"` // the socket comes back
+	Dropped  bool        `json:",omitempty"` // count the datagrams that were
+	Enclosed bool        `json:",omitempty"` // say what the namespace consists of
+	Start    *appRequest `json:",omitempty"` // an application; see reply
+	Kill     int         `json:",omitempty"` // an init process that hangs
 }
 
 // appRequest is AppConfig on its way to the keeper.
@@ -53,6 +54,8 @@ type reply struct {
 	Offload, IPv6 bool `json:",omitempty"`
 	// To Dropped.
 	Dropped int64 `json:",omitempty"`
+	// To Enclosed.
+	Enclosure Enclosure
 	// To Start. Files that come with it: the parent's end of init's control
 	// socket, the read ends of the application's standard output and standard
 	// error, and of a pipe that ends when init was waited for.

@@ -79,6 +79,14 @@ type AppConfig struct {
 	Output func(stream Stream, line []byte)
 }
 
+// Enclosure is what Enclosed has found.
+type Enclosure struct {
+	Interfaces []string // names of those that are up, lo first
+	// Dropped are packets of the application's that the TUN device had no room
+	// for, because they were not read fast enough.
+	Dropped uint64
+}
+
 // Stream is where the application wrote a line.
 type Stream string
 

@@ -35,6 +35,7 @@ func (s *Sandbox) DroppedDatagrams() (int64, error)                    { return 
 func (s *Sandbox) Start(context.Context, AppConfig) (*App, error)      { return nil, errLinux }
 func (s *Sandbox) Listen(netip.AddrPort) (net.Listener, error)         { return nil, errLinux }
 func (s *Sandbox) ListenPacket(netip.AddrPort) (net.PacketConn, error) { return nil, errLinux }
+func (s *Sandbox) Enclosed() (Enclosure, error)                        { return Enclosure{}, errLinux }
 func (s *Sandbox) Close() error                                        { return nil }
 
 // App exists on Linux only.

@@ -13,7 +13,8 @@ import (
 // and what was done about it.
 type egress struct {
 	cursor
-	rows []report.Egress
+	rows  []report.Egress
+	proof []string // stands at the end, where there is room
 }
 
 // set takes in all there is, most packets first. The cursor stays on its row.
@@ -39,6 +40,18 @@ func (e *egress) set(rows []report.Egress) {
 var done = map[string]string{"drop": "dropped", "refuse": "refused", "allow": "let through", "answer": "answered"}
 
 func (e *egress) view(w, h int, st styles, focused bool) []string {
+	if last := len(e.proof); last > 0 && h >= last+4 {
+		all := e.table(w, h-last, st, focused)
+		for _, line := range e.proof {
+			all = append(all, fit("  "+line, w))
+		}
+		return all
+	}
+	return e.table(w, h, st, focused)
+}
+
+// table is the view without what stands at its end.
+func (e *egress) table(w, h int, st styles, focused bool) []string {
 	all := make([]string, 0, h)
 	name := max(0, w-2-6-40-8-9-10-5)
 	line := func(mark, proto, dst, packets, bytes, policy, called string) string {

@@ -66,6 +66,9 @@ type Run struct {
 	Memory   int64              // resident
 	Warnings []string
 	Latency  report.Latency
+	// Contained is the proof that nothing of the application's left unseen, line by
+	// line; nil before the run is over, and where it is not known.
+	Contained []string
 }
 
 // Hit is a break that came.

@@ -135,6 +135,11 @@ func TestViews(t *testing.T) {
 			{"differences", func(s *screen) { s.press("2") }},
 			{"difference", func(s *screen) { s.press("2", "enter") }},
 			{"egress", func(s *screen) { s.press("3") }},
+			{"contained", func(s *screen) {
+				s.src.run.Contained = []string{"9,204 packets from the application: 8,000 to its clients, 4 swallowed, 1,200 refused", "interfaces lo, tun0: nothing left"}
+				s.press("3")
+				s.poll()
+			}},
 			{"log", func(s *screen) { s.press("4") }},
 			{"ledger", func(s *screen) { s.press("5") }},
 			{"help", func(s *screen) { s.press("?") }},

@@ -112,6 +112,7 @@ func (m *Model) take(s *Snapshot) tea.Cmd {
 	if s.Egress != nil {
 		m.egress.set(s.Egress)
 	}
+	m.egress.proof = s.Run.Contained
 	m.log.add(s.Log)
 	m.ledger.set(&m.run)
 	if h := m.run.Hit; h != nil && h != m.hit {

@@ -55,6 +55,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.CPU, r.CPULimit = report.Seconds(usedCPU()), p.opt.maxCPU
 	r.Watchdog = p.guards.result(begun)
 	r.Egress = p.app.egress()
+	r.Containment, p.escapes = p.app.containment()
 	r.App.App = p.app.fared()
 	p.deaths.fates(&r.App)
 	if r.ClientBytes.Refused > 0 {
@@ -102,21 +103,43 @@ func (s *stand) egress() (all []report.Egress) {
 		all = append(all, report.Egress{
 			Proto: e.Proto, Dst: dst, Port: e.Port, Packets: int64(e.Packets), Bytes: int64(e.Bytes),
 			PacketsBack: int64(e.PacketsBack), BytesBack: int64(e.BytesBack),
-			Policy: e.Policy, Name: e.Name, Guess: e.Guess, Host: e.Host,
+			Policy: e.Policy, Name: e.Name, Guess: e.Guess, Host: e.Host, Loopback: e.Loopback,
 		})
 	}
 	return all
 }
 
-// defects returns what the engines noticed of books that do not balance.
+// defects returns what the engines noticed of books that do not balance, and what
+// is wrong with the sandboxes.
 func (p *pipeline) defects() (all []string) {
 	all = append(all, p.app.played.Defects...)
+	all = append(all, p.escapes...)
 	if p.old != nil {
-		for _, d := range p.old.played.Defects {
+		found := p.old.played.Defects
+		c, escapes := p.old.containment()
+		found = append(append(found, escapes...), c.Check(p.old.egress())...)
+		for _, d := range found {
 			all = append(all, "baseline: "+d)
 		}
 	}
 	return all
+}
+
+// containment writes down what became of the application's packets, and what in
+// its sandbox could have let some past us; nothing unless tcpsandbox has a defect.
+// It is called once the network has stopped, and before the sandbox goes.
+func (s *stand) containment() (c *report.Containment, defects []string) {
+	found, err := s.box.Enclosed()
+	if err != nil {
+		defects = []string{err.Error()}
+	}
+	f := s.net.Stats().Fates
+	return &report.Containment{
+		Packets: int64(f.Packets), Delivered: int64(f.Delivered), Late: int64(f.Late),
+		Swallowed: int64(f.Swallowed), Refused: int64(f.Refused), Allowed: int64(f.Allowed), Answered: int64(f.Answered),
+		Housekeeping: int64(f.Housekeeping), Malformed: int64(f.Malformed),
+		Dropped: int64(found.Dropped), Interfaces: found.Interfaces,
+	}, defects
 }
 
 // captured sums up one source, and warns of what it could not give.

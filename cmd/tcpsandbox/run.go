@@ -494,7 +494,7 @@ func audit(con *console, r *report.Result, found []string) {
 type defectError []string
 
 func (e defectError) Error() string {
-	return "defect of tcpsandbox: the books do not balance: " + strings.Join(e, "; ")
+	return "defect of tcpsandbox: " + strings.Join(e, "; ")
 }
 
 // Hint implements hinter.

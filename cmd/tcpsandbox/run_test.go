@@ -56,10 +56,13 @@ func TestAuditHidesNothing(t *testing.T) {
 		{name: "all is well"},
 		{name: "the engine found a session", found: []string{"session 7 (192.0.2.1:4): ledger holds 1 bytes, captured were 2"}, want: "session 7"},
 		{name: "the sum is off", edit: func(r *report.Result) { r.ClientBytes.Shed++ }, want: "in all"},
+		{name: "a packet is off", edit: func(r *report.Result) { r.Containment.Delivered++ }, want: "have a fate"},
+		{name: "the sandbox has a hole", found: []string{"the sandbox has another interface"}, want: "another interface"},
 		{name: "a session is off", edit: func(r *report.Result) { r.Detail[0].ClientBytes.Delivered-- }, want: "session 1"},
 	} {
 		for _, failOn := range []string{"different", "loss", "never"} {
 			r := &report.Result{ClientBytes: report.ClientBytes{Captured: 10, Delivered: 10}}
+			r.Containment = &report.Containment{Packets: 5, Delivered: 5, Interfaces: []string{"lo", "tun0"}}
 			r.AddDetail(report.Detail{ID: 1, State: "finished", ClientBytes: report.ClientBytes{Captured: 10, Delivered: 10}})
 			r.Answers.Count(compare.Identical, 1)
 			if tt.edit != nil {

@@ -80,6 +80,9 @@ func setResult(run *tui.Run, r *report.Result) {
 	run.Sessions, run.Answers, run.Released, run.Bytes = r.Sessions, r.Answers, r.Release, r.ClientBytes
 	run.Active, run.Pending = 0, 0
 	run.Packets, run.Captured, run.Drops = r.Capture.Packets, r.Capture.Bytes, r.Capture.KernelDrops
+	if packets, proof := r.ContainmentWords(); packets != "" {
+		run.Contained = []string{packets, proof}
+	}
 	run.Latency, run.Warnings, run.Limit = r.Latency, slices.Concat(r.Warnings, r.Defects), r.MemoryLimit
 }
 

@@ -63,6 +63,10 @@ func (s *stand) open(play replay.Config) (err error) {
 		}
 		return err
 	}
+	// Before anything is started: what has another way out is no sandbox.
+	if _, err := s.box.Enclosed(); err != nil {
+		return err
+	}
 	s.passWarnings()
 	if !s.box.Offload() {
 		s.warn("this kernel's TUN device has no offload: bulk transfers are slower")

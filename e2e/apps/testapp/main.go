@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -39,7 +40,7 @@ type behaviour struct {
 	resetAfter int64         // bytes received on one connection; 0: never
 	deafTo     string        // beginning of datagrams that are not answered
 	chatty     bool          // sends a datagram more than it should
-	call       string        // address to connect to before each answer
+	call       string        // address to connect to before each answer, or URLs
 	log        *connlog.Log  // nil: none
 	messages   messages
 
@@ -68,7 +69,7 @@ func main() {
 	flag.Int64Var(&b.resetAfter, "reset-after", 0, "reset each connection after this many bytes")
 	flag.StringVar(&b.deafTo, "deaf-to", "", "answer no datagram that begins with this")
 	flag.BoolVar(&b.chatty, "chatty", false, "answer each datagram with one more than wanted")
-	flag.StringVar(&b.call, "call", "", "connect to this address, and send a datagram there, before each answer")
+	flag.StringVar(&b.call, "call", "", "connect to this address, and send a datagram there, before each answer; or get these URLs, separated by commas")
 	flag.Parse()
 
 	ended := make(chan os.Signal, 1)
@@ -162,6 +163,12 @@ func (b *behaviour) callOut() {
 	if b.call == "" {
 		return
 	}
+	if strings.HasPrefix(b.call, "http") {
+		for url := range strings.SplitSeq(b.call, ",") {
+			fetch(url)
+		}
+		return
+	}
 	if c, err := net.Dial("udp", b.call); err == nil {
 		fmt.Fprint(c, "is anybody there?")
 		c.Close()
@@ -170,6 +177,18 @@ func (b *behaviour) callOut() {
 		fmt.Fprintln(os.Stderr, "testapp: somebody answers at", b.call)
 		c.Close()
 	}
+}
+
+// fetch does what an application does that asks another for something.
+func fetch(url string) {
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get(url)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testapp: no answer:", err)
+		return
+	}
+	answer.Body.Close()
+	fmt.Fprintf(os.Stderr, "testapp: answer from %s: %d\n", url, answer.StatusCode)
 }
 
 // count notes a request, and crashes where it is the one to crash on.
