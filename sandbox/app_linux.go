@@ -28,6 +28,7 @@ type App struct {
 	pid       int
 	contained bool
 	process   *initProcess
+	group     *group // nil: without limits
 	out       output
 
 	sending sync.Mutex // orders go out whole
@@ -44,16 +45,19 @@ func (s *Sandbox) Start(ctx context.Context, cfg AppConfig) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := s.spawn(job)
+	limited := s.limit(cfg.Limits)
+	process, err := s.spawnWithin(limited, job)
 	if err != nil {
+		limited.end()
 		return nil, err
 	}
 	a := &App{
 		name: cfg.Command[0], init: process.cmd.Process.Pid, contained: job.Contained,
-		process: process, out: output{each: cfg.Output}, box: s,
+		process: process, group: limited, out: output{each: cfg.Output}, box: s,
 		exited: make(chan struct{}),
 	}
 	if err := a.started(ctx, job); err != nil {
+		a.group.end()
 		return nil, err
 	}
 	go a.follow()
@@ -102,6 +106,7 @@ func prepare(cfg AppConfig) (*launch, error) {
 	return &launch{
 		Path: text(path), Args: texts[text](cfg.Command), Env: texts[text](env), Dir: text(cfg.Dir),
 		User: who.identity, KeepCaps: kept, Filter: !cfg.NoFilter, Hide: texts[text](hidden), Contained: true,
+		Limited: cfg.Limits.PIDs > 0,
 	}, nil
 }
 
@@ -172,7 +177,7 @@ func (a *App) follow() {
 		}
 	}
 	p.wait(a.contained)
-	a.status = status
+	a.status = a.box.settle(a.group, status)
 	close(a.exited)
 }
 

@@ -235,7 +235,7 @@ func TestUncontained(t *testing.T) {
 				t.Fatal(err)
 			}
 			job.Contained = false
-			process, err := box.spawnAs(false)
+			process, err := box.spawnAs(false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

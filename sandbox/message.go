@@ -24,6 +24,8 @@ type launch struct {
 	Hide     []text // paths, resolved
 	// Contained: init is the first process of a process namespace.
 	Contained bool
+	// Limited: there may come to be no room for another thread of init's.
+	Limited bool
 }
 
 // identity is a user in numbers.

@@ -72,12 +72,24 @@ type AppConfig struct {
 	// Env holds K=V pairs which are set on top of this process' environment.
 	Env []string
 	Dir string // working directory; "" is the current one
+	// Limits of what it uses. What the host cannot limit is a warning.
+	Limits Limits
 	// Output is called for each line that the application writes, without its
 	// end; a line longer than 8 KB comes in pieces. Calls are one at a time;
 	// line is valid until the call returns. The application's writes block
 	// while a call lasts, and so do Stop and Close, so it must call neither.
 	// nil drops the lines.
 	Output func(stream Stream, line []byte)
+}
+
+// Limits bound what an application uses together with all that it forks. They
+// are set by a control group of version 2. Zeros are no limits.
+type Limits struct {
+	CPUs float64 // processor time: 0.5 is half of one processor's
+	// Memory in bytes, with what of its files the kernel caches for it; it gets
+	// no swap. Where more is needed the whole application is killed.
+	Memory int64
+	PIDs   int // processes and threads at a time
 }
 
 // Stream is where the application wrote a line.
@@ -95,6 +107,9 @@ type ExitStatus struct {
 	// LeftBehind: it exited and left processes of its own running (which
 	// were then killed), as a program does that goes to the background.
 	LeftBehind bool `json:"left_behind"`
+	// OverMemory is the limit of memory, in bytes, that it was killed at; 0 if
+	// it was not.
+	OverMemory int64 `json:"over_memory,omitempty"`
 }
 
 // Port is a port of TCP or UDP.
@@ -162,6 +177,10 @@ const (
 	// killWait bounds how long Stop waits after SIGKILL, which the kernel
 	// delays only for a process stuck in a device or a network file system.
 	killWait = 5 * time.Second
+
+	// LeastMemory is the least limit of memory that makes sense: init's part of
+	// it is some 5 MB.
+	LeastMemory = 16 << 20
 )
 
 // Addresses of the TUN device itself, so that the application has a source

@@ -152,7 +152,7 @@ func TestSetnsRefused(t *testing.T) {
 	}
 	job.Path, job.Args, job.Contained = text(exe), []text{text(exe), text(strconv.Itoa(os.Getpid()))}, false
 	job.Env = append(job.Env, roleVar+"=inspect", "GORACE=atexit_sleep_ms=0")
-	process, err := box.spawnAs(false)
+	process, err := box.spawnAs(false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,13 +29,14 @@ type initProcess struct {
 // read, where no process namespace ends them with it.
 const orphanOutput = 500 * time.Millisecond
 
-// spawn starts this program again as the init process, inside the namespace.
-func (s *Sandbox) spawn(job *launch) (*initProcess, error) {
-	p, err := s.spawnAs(true)
+// spawn starts this program again as the init process, inside the namespace and
+// in a control group if there is one.
+func (s *Sandbox) spawn(job *launch, in *group) (*initProcess, error) {
+	p, err := s.spawnAs(true, in)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
 		s.warn("no process namespace (%v): a process that the application leaves behind ends a moment later than it", err)
 		job.Contained = false
-		p, err = s.spawnAs(false)
+		p, err = s.spawnAs(false, in)
 	}
 	if err != nil {
 		return nil, &SetupError{Op: "start the application's init process", Err: err}
@@ -45,7 +46,7 @@ func (s *Sandbox) spawn(job *launch) (*initProcess, error) {
 
 // spawnAs makes init the first of a process namespace, with mounts of its own,
 // or else a plain child.
-func (s *Sandbox) spawnAs(contained bool) (*initProcess, error) {
+func (s *Sandbox) spawnAs(contained bool, in *group) (*initProcess, error) {
 	ns, err := s.namespace()
 	if err != nil {
 		return nil, err
@@ -78,6 +79,7 @@ func (s *Sandbox) spawnAs(contained bool) (*initProcess, error) {
 		// is executed in another mount namespace.
 		p.cmd.SysProcAttr.AmbientCaps = ownCaps()
 	}
+	in.enter(p.cmd.SysProcAttr)
 	started := make(chan error)
 	onThread(func() {
 		err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)

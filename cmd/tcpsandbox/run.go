@@ -37,6 +37,7 @@ type runOptions struct {
 	controls
 	verdictFlags
 	egressFlags
+	limitFlags
 	answerTimeout time.Duration
 	listenTimeout time.Duration
 	duration      time.Duration
@@ -56,7 +57,6 @@ type runOptions struct {
 	failOn        string
 	noTUI, quiet  bool
 	screen        bool // the run is shown on one
-	cpus          int
 	cpuProfile    string
 
 	appLogFile, baselineLogFile *os.File // nil: none
@@ -111,6 +111,7 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.baseline, "baseline", "", "run the old version beside the new one, by /bin/sh -c COMMAND in a namespace of its own: where its answers differ, too, is noise")
 	f.StringVar(&opt.user, "user", "", "run the application as this user (default: the one behind sudo, else the invoking one)")
 	f.StringSliceVar(&opt.keepCaps, "keep-caps", nil, "capabilities that the application keeps besides net_bind_service, such as setuid,setgid")
+	opt.limitFlags.flags(f)
 	f.BoolVar(&opt.noSeccomp, "no-seccomp", false, "do not filter the application's system calls: for debuggers, 32-bit programs and io_uring")
 	f.StringArrayVar(&opt.hide, "hide", nil, "hide this file, socket or folder from the application, besides the host's sockets of Docker, containerd, D-Bus, systemd and the like; none: not those (may repeat)")
 	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
@@ -119,7 +120,6 @@ if a signal came before there was a result.`,
 	f.StringArrayVar(&opt.reports, "report", nil, "write the result to a file, too: FILE.html, FILE.xml (JUnit) or FILE.json (may repeat)")
 	f.StringVar(&opt.saveFailures, "save-failures", "", "write a session of each group of differences to DIR/1.pcapng, DIR/2.pcapng, …, to be replayed alone")
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
-	f.IntVar(&opt.cpus, "cpus", 1, "processors that tcpsandbox itself may use; the application is not limited")
 	f.StringVar(&opt.cpuProfile, "cpuprofile", "", "write a CPU profile of tcpsandbox to this file")
 	f.MarkHidden("cpuprofile")
 	f.BoolVar(&opt.noTUI, "no-tui", false, "no screen: plain progress on the standard error (default without a terminal)")
@@ -162,7 +162,6 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		"--egress must be drop or refuse, not " + strconv.Quote(o.egress):               o.egress == "drop" || o.egress == "refuse",
 		"--fail-on must be different, loss or never, not " + strconv.Quote(o.failOn):    o.failOn == "different" || o.failOn == "loss" || o.failOn == "never",
 		fmt.Sprintf("--mtu must lie between 1280 and 65535, not %d", o.mtu):             o.mtu >= 1280 && o.mtu <= 65535,
-		fmt.Sprintf("--cpus must be at least 1, not %d", o.cpus):                        o.cpus >= 1,
 		fmt.Sprintf("--max-sessions must not be negative: %d", o.maxSessions):           o.maxSessions >= 0,
 		"--answer-timeout, --listen-timeout, --duration and --drain cannot be negative": min(o.answerTimeout, o.listenTimeout, o.duration, o.drain) >= 0,
 	} {
@@ -188,6 +187,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return usageError{cmd.CommandPath(), err}
 	}
 	if err := o.egressFlags.complete(); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	if err := o.limitFlags.complete(cmd.Flags().Changed); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
 	for _, e := range o.env {
@@ -326,7 +328,7 @@ func replayInto(o *runOptions) (int, error) {
 	// a second thread for each, which finds little to do: measured with
 	// production and load on the same two cores, a quarter more CPU per
 	// connection, a third more per request, and a worse p99 for production.
-	runtime.GOMAXPROCS(o.cpus)
+	runtime.GOMAXPROCS(1)
 	yieldMemory()
 	giveWay()
 	if o.cpuProfile != "" {
