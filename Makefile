@@ -10,6 +10,9 @@ CORPUS       = $(abspath $(wildcard ../shared/corpus))
 PURE     = ./session ./protocol ./compare ./findings ./report ./replay ./tui ./doctor ./capture/...
 PORTABLE = $(PURE) ./sandbox
 
+# Programs of the checks themselves, which ./... passes over.
+CHECKS = ./.ci/gotest ./.ci/vuln
+
 # One static file, which knows its revision unless git will not tell: it refuses
 # in a checkout that is somebody else's.
 export CGO_ENABLED = 0
@@ -40,12 +43,13 @@ test: ## all tests; as root those in namespaces too; says what it skipped, and w
 
 check: ## what CI does: format, vet, staticcheck, all tests, race detector (as root)
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt -w" $$bad; exit 1; fi
-	$(GO) vet ./... ./.ci/gotest
+	$(GO) vet ./... $(CHECKS)
 	$(GO) vet -tags soak ./e2e
 	GOOS=darwin $(GO) vet $(PORTABLE)
-	$(GO) run $(STATICCHECK) ./... ./.ci/gotest
+	$(GO) run $(STATICCHECK) ./... $(CHECKS)
+	@$(GO) run ./.ci/vuln ./...
 	@[ "$$TCPSANDBOX_NEED" = all ] || echo "make check: TCPSANDBOX_NEED=all is not set: tests may be skipped"
-	@$(GO) run ./.ci/gotest -timeout 10m ./...
+	@$(GO) run ./.ci/gotest -timeout 10m ./... $(CHECKS)
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(PURE)
 
 soak: ## what check shows in small, at full size and rate: 4 minutes on a machine with nothing else to do (as root)

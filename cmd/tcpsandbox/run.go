@@ -279,6 +279,10 @@ func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.
 	return cfg
 }
 
+// private is the mode of new files: what is captured, and what the application
+// makes of it, is for its owner only.
+const private = 0o600
+
 // openLogs opens the files of --app-log.
 func (o *runOptions) openLogs() (close func(), err error) {
 	close = func() {
@@ -290,7 +294,7 @@ func (o *runOptions) openLogs() (close func(), err error) {
 		return close, nil
 	}
 	open := func(path string) (*os.File, error) {
-		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, private)
 	}
 	if o.appLogFile, err = open(o.appLog); err == nil && o.baseline != "" {
 		o.baselineLogFile, err = open(o.appLog + ".baseline")
@@ -332,7 +336,7 @@ func replayInto(o *runOptions) (int, error) {
 	yieldMemory()
 	giveWay()
 	if o.cpuProfile != "" {
-		f, err := os.Create(o.cpuProfile)
+		f, err := os.OpenFile(o.cpuProfile, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, private)
 		if err != nil {
 			return exitCannot, cannot(err)
 		}
