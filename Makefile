@@ -26,7 +26,7 @@ ifneq ($(TCPSANDBOX_CORPUS),)
 check: export TCPSANDBOX_NEED ?= all
 endif
 
-.PHONY: help build demo test check soak bench fuzz screen
+.PHONY: help build demo test check soak endure bench fuzz screen
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,10 @@ check: ## what CI does: format, vet, staticcheck, all tests, race detector (as r
 
 soak: ## what check shows in small, at full size and rate: 4 minutes on a machine with nothing else to do (as root)
 	$(GO) test -tags soak -count 1 -parallel 1 -timeout 30m -run TestSoak -v ./e2e
+	TCPSANDBOX_SOAK=$${TCPSANDBOX_SOAK:-30m} $(MAKE) endure
+
+endure: ## sessions that come and go for TCPSANDBOX_SOAK, 3m if not set: nothing grows (as root)
+	TCPSANDBOX_SOAK=$${TCPSANDBOX_SOAK:-3m} $(GO) test -tags soak -count 1 -timeout 12h -run TestEndure -v ./e2e
 
 bench: ## the table of measurements against the kernel's own sockets (as root)
 	$(GO) run ./e2e/bench

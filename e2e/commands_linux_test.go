@@ -56,6 +56,10 @@ import (
 //	                            'GET /cart: $.items[*].price, header etag'
 //	again NAME FILE N           runs the command that a report gives for its N-th group,
 //	                            from 0, in prod, in the background, with NAME.json as report
+//	sample NAME                 measures the process once a second from now on
+//	steady FILE                 memory and open files since then, and goroutines by its
+//	                            --vitals FILE, do not grow
+//	sent FILE                   a report accounts for all that load's churn has sent
 //	junit FILE NAME…            the test cases that failed in a JUnit file are these
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"need":        command(1, -1, cmdNeed),
@@ -83,6 +87,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"figures":     command(2, -1, cmdFigures),
 	"groups":      command(1, -1, cmdGroups),
 	"again":       command(3, 3, cmdAgain),
+	"sample":      command(1, 1, cmdSample),
+	"steady":      command(1, 1, cmdSteady),
+	"sent":        command(1, 1, cmdSent),
 	"junit":       command(1, -1, cmdJUnit),
 }
 

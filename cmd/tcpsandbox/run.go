@@ -58,6 +58,7 @@ type runOptions struct {
 	noTUI, quiet  bool
 	screen        bool // the run is shown on one
 	cpuProfile    string
+	vitalsFile    string // "": none
 
 	appLogFile, baselineLogFile *os.File // nil: none
 }
@@ -122,6 +123,8 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
 	f.StringVar(&opt.cpuProfile, "cpuprofile", "", "write a CPU profile of tcpsandbox to this file")
 	f.MarkHidden("cpuprofile")
+	f.StringVar(&opt.vitalsFile, "vitals", "", "write the number of goroutines to this file each second")
+	f.MarkHidden("vitals")
 	f.BoolVar(&opt.noTUI, "no-tui", false, "no screen: plain progress on the standard error (default without a terminal)")
 	f.BoolVar(&opt.quiet, "quiet", false, "only warnings, errors and the result")
 	return cmd
@@ -346,6 +349,11 @@ func replayInto(o *runOptions) (int, error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	stopVitals, err := vitals(o.vitalsFile)
+	if err != nil {
+		return exitCannot, cannot(err)
+	}
+	defer stopVitals()
 	closeLogs, err := o.openLogs()
 	defer closeLogs()
 	if err != nil {
