@@ -52,8 +52,21 @@ func user() *Host {
 	h := host()
 	h.Files = tree(map[string]string{"proc/self/status": "CapEff:\t0000000000000000\n"})
 	h.UID, h.PacketSocket = 1000, syscall.EPERM
-	h.Here = Trial{Failed: "make a network namespace: operation not permitted", Denied: true, Fix: "sudo tcpsandbox doctor"}
-	h.User = &Trial{Offload: true}
+	h.Here = Trial{Offload: true, Rootless: true}
+	return h
+}
+
+// barred returns a host that allows users no namespaces, as one of them sees it.
+func barred(setting string) *Host {
+	h := user()
+	files := map[string]string{"proc/self/status": "CapEff:\t0000000000000000\n"}
+	h.Here = Trial{Failed: "make a user namespace, for want of CAP_SYS_ADMIN and CAP_NET_ADMIN: operation not permitted", Denied: true, Fix: "sudo tcpsandbox doctor"}
+	if setting != "" {
+		name, value, _ := strings.Cut(setting, "=")
+		files["proc/sys/"+strings.ReplaceAll(name, ".", "/")] = value + "\n"
+		h.Here.Fix = "sudo sysctl " + name + "=good"
+	}
+	h.Files = tree(files)
 	return h
 }
 
@@ -132,34 +145,41 @@ func TestChecks(t *testing.T) {
 		{"TUN without offload", but(host(), func(h *Host) { h.Here.Offload = false }), "tun", Warning, "no offload", "slow", "TUNSETOFFLOAD"},
 		{"its offload was seen in a user namespace", user(), "tun", OK, "TSO4", "", ""},
 
-		{"no privileges", user(), "capabilities", Missing, "none", "CAP_NET_ADMIN and CAP_SYS_ADMIN", "setcap cap_net_admin,cap_net_raw,cap_sys_admin+ep /usr/bin/tcpsandbox"},
+		{"no privileges", user(), "capabilities", Warning, "none", "files can be replayed", "setcap cap_net_raw+ep /usr/bin/tcpsandbox"},
+		{"no privileges, and none to be had", barred(""), "capabilities", Missing, "none", "or a user namespace", "sudo tcpsandbox run"},
+		{"all of them", host(), "capabilities", OK, "CAP_SYS_ADMIN", "keeps CAP_NET_RAW for live captures", ""},
 		{"root of a container", but(with(status, "CapEff:\t00000000a80425fb\n"), func(h *Host) {
 			h.Here = Trial{Failed: "make a network namespace: operation not permitted", Denied: true}
 		}), "capabilities", Missing, "CAP_NET_RAW, CAP_SETUID, CAP_SETGID; not CAP_NET_ADMIN, CAP_SYS_ADMIN", "", "docker run --cap-add NET_ADMIN"},
 		{"a sandbox without them", with(status, "CapEff:\t0\n"), "capabilities", Warning, "none", "", "docker"},
 		{"no capture", with(status, "CapEff:\t000001ffffffdfff\n"), "capabilities", Warning, "not CAP_NET_RAW", "files can be replayed", "NET_RAW"},
 		{"by the file's", but(user(), func(h *Host) {
+			h.Files, h.PacketSocket = tree(map[string]string{status: "CapEff:\t0000000000002000\n"}), nil
+			h.FileCaps = 0x2000
+		}), "capabilities", OK, "CAP_NET_RAW; not CAP_NET_ADMIN, CAP_SYS_ADMIN", "--user takes root", ""},
+		{"all by the file's", but(user(), func(h *Host) {
 			h.Files = tree(map[string]string{status: "CapEff:\t0000000000203000\n"})
 			h.Here, h.FileCaps = Trial{Offload: true}, 0x203000
 		}), "capabilities", Warning, "not CAP_SETUID, CAP_SETGID", "--user is refused", "sudo"},
-		{"the file's", but(host(), func(h *Host) { h.FileCaps = 0x203000 }), "file-capabilities", OK, "CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_NET_RAW", "whoever", ""},
-		{"the file's are not enough", but(host(), func(h *Host) { h.FileCaps = 0x2000 }), "file-capabilities", Warning, "CAP_NET_RAW", "no sandbox", "setcap"},
+		{"the file's", but(host(), func(h *Host) { h.FileCaps = 0x3000 }), "file-capabilities", OK, "CAP_NET_ADMIN, CAP_NET_RAW", "whoever", ""},
+		{"the file's are too much", but(host(), func(h *Host) { h.FileCaps = 0x203000 }), "file-capabilities", Warning, "CAP_SYS_ADMIN", "next to root", "setcap cap_net_raw+ep"},
 		{"the file's have no effect", but(user(), func(h *Host) { h.FileCaps = 0x203000 }), "file-capabilities", Warning, "", "nosuid", "findmnt"},
 
-		{"a sandbox is refused", user(), "sandbox", Missing, "operation not permitted", "user namespace", "unshare -Ur"},
-		{"also in a user namespace", but(user(), func(h *Host) { h.User = &Trial{Failed: "no"} }), "sandbox", Missing, "operation not permitted", "", "sudo tcpsandbox run"},
+		{"a sandbox without root", user(), "sandbox", OK, "user namespace", "runs as you", ""},
+		{"a sandbox is refused", barred(""), "sandbox", Missing, "operation not permitted", "", "sudo tcpsandbox run"},
+		{"by a setting", barred("kernel.unprivileged_userns_clone=0"), "sandbox", Missing, "operation not permitted", "", "sudo sysctl kernel.unprivileged_userns_clone=good\nsudo tcpsandbox run"},
 		{"for another reason", but(host(), func(h *Host) { h.Here = Trial{Failed: "set lo up: no", Fix: "do this"} }), "sandbox", Missing, "set lo up: no", "", "do this"},
 		{"not all could be set", but(host(), func(h *Host) { h.Here.Warnings = []string{"no process namespace"} }), "sandbox", Warning, "", "no process namespace", "--privileged"},
 		{"somaxconn could not be set", but(host(), func(h *Host) { h.Here.Warnings = []string{"set net/core/somaxconn to 65535: read-only"} }), "somaxconn", Warning, "read-only", "refused", "docker"},
 		{"that has a line of its own", but(host(), func(h *Host) { h.Here.Warnings = []string{"set net/core/somaxconn to 65535: read-only"} }), "sandbox", OK, "", "", ""},
 		{"no packet socket", user(), "capture", Warning, "operation not permitted", "files can be replayed", "setcap"},
 
-		{"user namespaces, tried", user(), "user-namespaces", OK, "was made", "unshare -Ur", ""},
-		{"no user namespaces", with("proc/self/ns/user", "-"), "user-namespaces", Warning, "the kernel has none", "without root", "CONFIG_USER_NS"},
-		{"none allowed", with("proc/sys/user/max_user_namespaces", "0\n"), "user-namespaces", Warning, "user.max_user_namespaces is 0", "without root", "sudo sysctl user.max_user_namespaces=15000"},
+		{"user namespaces, tried", user(), "user-namespaces", OK, "was made", "no privilege at all", ""},
+		{"no user namespaces", with("proc/self/ns/user", "-"), "user-namespaces", Warning, "the kernel has none", "needs root", "CONFIG_USER_NS"},
+		{"none allowed", with("proc/sys/user/max_user_namespaces", "0\n"), "user-namespaces", Warning, "user.max_user_namespaces is 0", "needs root", "sudo sysctl user.max_user_namespaces=15000"},
 		{"Debian's", with("proc/sys/kernel/unprivileged_userns_clone", "0\n"), "user-namespaces", Warning, "unprivileged_userns_clone is 0", "", "sudo sysctl kernel.unprivileged_userns_clone=1"},
 		{"Ubuntu's", with("proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n"), "user-namespaces", Warning, "apparmor_restrict_unprivileged_userns is 1", "", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
-		{"a seccomp filter", but(user(), func(h *Host) { h.User = &Trial{Failed: "make a user namespace: operation not permitted"} }), "user-namespaces", Warning, "operation not permitted", "", "seccomp"},
+		{"a seccomp filter", barred(""), "user-namespaces", Warning, "operation not permitted", "", "seccomp"},
 		{"it works whatever the settings say", but(user(), func(h *Host) {
 			h.Files = tree(map[string]string{"proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n"})
 		}), "user-namespaces", OK, "was made", "", ""},
@@ -213,7 +233,7 @@ func TestChecks(t *testing.T) {
 		{"two settings forbid them", with("proc/sys/user/max_user_namespaces", "0", "proc/sys/kernel/unprivileged_userns_clone", "0"), "user-namespaces", Warning, "max_user_namespaces is 0; kernel.", "", "=15000 && sudo sysctl kernel."},
 		{"no right to capture", but(user(), func(h *Host) {
 			h.Looks = []Look{{Source: "eth0:80", Failed: "capture on eth0: operation not permitted", Denied: true, Fix: "sudo setcap cap_net_raw+ep x"}}
-		}), "traffic", Missing, "not permitted", "run --capture eth0:80 fails", "sudo tcpsandbox run …\nsudo setcap cap_net_admin,cap_net_raw"},
+		}), "traffic", Missing, "not permitted", "run --capture eth0:80 fails", "sudo tcpsandbox run …\nsudo setcap cap_net_raw"},
 		{"no such interface", looking(Look{Source: "eth7:80", Failed: "capture on eth7: no such interface"}), "traffic", Missing, "eth7", "fails", "ip link"},
 	}
 	for _, test := range tests {

@@ -22,8 +22,7 @@ type Host struct {
 	PacketSocket      error  // why there is no packet socket
 	Interfaces        []Interface
 
-	Here Trial  // with this process' own privileges
-	User *Trial // as root of a user namespace of its own; nil: not tried
+	Here Trial // with this process' own privileges
 	// Looks are at the sources that the user wants to capture.
 	Looks []Look
 }
@@ -44,12 +43,12 @@ type Interface struct {
 // away again. Its zero value is one that worked on a TUN device without
 // offload.
 type Trial struct {
-	Failed string `json:"failed,omitempty"` // what did not work, and why
-	Denied bool   `json:"denied,omitempty"` // for want of a privilege
-	Fix    string `json:"fix,omitempty"`    // known to whoever tried
-	// Offload: packets of up to 64 KB cross the device.
-	Offload  bool     `json:"offload,omitempty"`
-	Warnings []string `json:"warnings,omitempty"` // what the host did not let it set
+	Failed   string   // what did not work, and why
+	Denied   bool     // for want of a privilege
+	Fix      string   // known to whoever tried
+	Rootless bool     // it was in a user namespace
+	Offload  bool     // packets of up to 64 KB cross the device
+	Warnings []string // what the host did not let it set
 }
 
 // Works reports whether there was a sandbox.

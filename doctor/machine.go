@@ -94,9 +94,6 @@ func (h *Host) tun() Check {
 		return c
 	}
 	t := h.Here
-	if !t.Works() && h.User != nil {
-		t = *h.User
-	}
 	switch {
 	case !t.Works():
 		c.Found += ", can be opened; offload not tried"

@@ -20,7 +20,8 @@ var capNames = map[int]string{
 	capNetRaw: "CAP_NET_RAW", capSysAdmin: "CAP_SYS_ADMIN",
 }
 
-// wanted are the capabilities that run uses, the two that it needs first.
+// wanted are the capabilities that run uses, the two for a network namespace of
+// the host's first.
 var wanted = []int{capNetAdmin, capSysAdmin, capNetRaw, capSetuid, capSetgid}
 
 func (h *Host) readFile(path string) (string, error) {
@@ -60,21 +61,23 @@ func (h *Host) capabilities() Check {
 		c.Found = strings.Join(have, ", ")
 	}
 	if len(lack) == 0 {
-		c.Means = "the application gets none of these"
+		c.Means = "once it is set up run keeps CAP_NET_RAW for live captures, and nothing else; the application gets none of these"
 		return c
 	}
 	if len(have) > 0 {
 		c.Found += "; not " + strings.Join(lack, ", ")
 	}
 	c.Status, c.Fix = Warning, h.privilegeFix()
+	lacksNamespace := set&(1<<capNetAdmin) == 0 || set&(1<<capSysAdmin) == 0
 	switch {
-	case set&(1<<capNetAdmin) == 0 || set&(1<<capSysAdmin) == 0:
-		c.Means = "the application's network needs CAP_NET_ADMIN and CAP_SYS_ADMIN"
-		if !h.Here.Works() {
-			c.Status = Missing
-		}
+	case lacksNamespace && !h.Here.Works():
+		c.Status = Missing
+		c.Means = "the application's network needs CAP_NET_ADMIN and CAP_SYS_ADMIN, or a user namespace"
 	case set&(1<<capNetRaw) == 0:
 		c.Means = "no live captures; files can be replayed"
+	case lacksNamespace && h.UID != 0:
+		c.Status, c.Fix = OK, ""
+		c.Means = "once it is set up run keeps CAP_NET_RAW for live captures, and nothing else; the application runs as you, in a user namespace: --user takes root"
 	default:
 		c.Means = "the application runs as you: --user is refused"
 		if h.UID != 0 {
@@ -84,7 +87,7 @@ func (h *Host) capabilities() Check {
 	return c
 }
 
-// privilegeFix returns the line that gives what run needs.
+// privilegeFix returns the lines that give what this process lacks.
 func (h *Host) privilegeFix() string {
 	if h.UID == 0 {
 		return "docker run --cap-add NET_ADMIN --cap-add SYS_ADMIN --cap-add NET_RAW --device /dev/net/tun …    # in a container"
@@ -94,10 +97,10 @@ func (h *Host) privilegeFix() string {
 
 const sudoFix = "sudo tcpsandbox run …"
 
-// setcap returns the line that lets this program do all that run needs, whoever
-// executes it.
+// setcap returns the line that lets this program capture, whoever executes it.
+// All else a user namespace gives.
 func (h *Host) setcap() string {
-	return "sudo setcap cap_net_admin,cap_net_raw,cap_sys_admin+ep " + quote(h.Program) + "    # for all who may execute it"
+	return "sudo setcap cap_net_raw+ep " + quote(h.Program) + "    # live captures, for all who may execute it"
 }
 
 func (h *Host) fileCapabilities() Check {
@@ -105,7 +108,7 @@ func (h *Host) fileCapabilities() Check {
 	if h.FileCaps == 0 {
 		return c
 	}
-	have, lack := split(h.FileCaps)
+	have, _ := split(h.FileCaps)
 	c.Found = strings.Join(have, ", ")
 	if len(have) == 0 {
 		c.Found = "others than run uses"
@@ -117,12 +120,10 @@ func (h *Host) fileCapabilities() Check {
 		c.Fix = "findmnt -T " + quote(h.Program) + " -o OPTIONS; grep NoNewPrivs /proc/$$/status"
 		return c
 	}
-	for _, name := range lack {
-		if name == capNames[capNetAdmin] || name == capNames[capSysAdmin] {
-			c.Status = Warning
-			c.Means = "without " + name + " there is no sandbox"
-			c.Fix = h.setcap()
-		}
+	if h.FileCaps&(1<<capSysAdmin) != 0 {
+		c.Status = Warning
+		c.Means += ", and CAP_SYS_ADMIN is next to root: where user namespaces are allowed run does not need it"
+		c.Fix = h.setcap()
 	}
 	return c
 }
@@ -130,18 +131,20 @@ func (h *Host) fileCapabilities() Check {
 // sandbox tells how the trial went: it is what run does first.
 func (h *Host) sandbox() Check {
 	c := Check{Name: "sandbox", Status: OK, Found: "a namespace with a TUN device was made, and a program started in it"}
+	if h.Here.Rootless {
+		c.Found = "a user namespace with a TUN device was made, and a program started in it"
+		c.Means = "without root the application runs as you"
+	}
 	if !h.Here.Works() {
 		c.Status, c.Found, c.Fix = Missing, h.Here.Failed, h.Here.Fix
 		c.Means = "this is what run does first"
 		switch {
-		case h.UID != 0 && (h.Here.Denied || c.Fix == ""):
-			c.Fix = sudoFix
-		case h.Here.Denied || c.Fix == "":
+		case h.UID == 0 && (h.Here.Denied || c.Fix == ""):
 			c.Fix = h.privilegeFix()
-		}
-		if h.UID != 0 && h.User != nil && h.User.Works() {
-			c.Means += "; of files it works in a user namespace"
-			c.Fix += "\nunshare -Ur tcpsandbox run --capture FILE …    # needs no privilege"
+		case c.Fix == "" || strings.HasPrefix(c.Fix, "sudo tcpsandbox "): // with doctor's own command line
+			c.Fix = sudoFix
+		case h.UID != 0:
+			c.Fix += "\n" + sudoFix
 		}
 		return c
 	}
@@ -182,13 +185,13 @@ var forbidding = []struct{ path, on, fix string }{
 	{"kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
 }
 
-// userNamespaces tells whether files can be replayed without any privilege.
+// userNamespaces tells whether run works without any privilege.
 func (h *Host) userNamespaces() Check {
 	c := Check{Name: "user-namespaces", Status: OK, Found: "allowed"}
 	var found, fixes []string
 	if _, err := fs.Stat(h.Files, "proc/self/ns/user"); err != nil {
 		c.Status, c.Found, c.Fix = Warning, "the kernel has none", kernelFix
-		c.Means = "files cannot be replayed without root"
+		c.Means = withoutRoot
 		return c
 	}
 	for _, f := range forbidding {
@@ -197,22 +200,25 @@ func (h *Host) userNamespaces() Check {
 			fixes = append(fixes, f.fix)
 		}
 	}
+	tried := h.UID != 0 && h.effective()&(1<<capSysAdmin) == 0
 	switch {
-	case h.User != nil && h.User.Works():
+	case h.Here.Rootless && h.Here.Works():
 		c.Found = "a sandbox in one was made"
 		found = nil
-	case h.User != nil && len(found) == 0:
-		found = append(found, h.User.Failed)
+	case tried && len(found) == 0 && h.OpenTUN == nil:
+		found = append(found, h.Here.Failed)
 		fixes = append(fixes, sudoFix+"\ndocker run --security-opt seccomp=unconfined …    # in a container, where a filter forbids it")
 	}
 	if len(found) > 0 {
 		c.Status, c.Found, c.Fix = Warning, strings.Join(found, "; "), strings.Join(fixes, " && ")
-		c.Means = "files cannot be replayed without root"
+		c.Means = withoutRoot
 		return c
 	}
-	c.Means = "files can be replayed without root: unshare -Ur tcpsandbox run --capture FILE …"
+	c.Means = "run needs no root: of files it needs no privilege at all"
 	return c
 }
+
+const withoutRoot = "run needs root, also for files"
 
 // quote writes a word as a shell takes it.
 func quote(word string) string {

@@ -34,6 +34,7 @@ import (
 //	waitunix FILE               a Unix socket listens
 //	waitfor FILE [REGEXP]       the file exists, and has a line that matches
 //	waitprocess NAME TEXT       something that stems from it has TEXT in its command
+//	rights NAME CAP…            each of its threads has these capabilities, or none, and no others
 //	waitentries FILE N          N connections of the log have ended
 //	sandbox NAME ARG…           tcpsandbox run ARG… in prod, in the background, with
 //	                            NAME.json as report and NAME.app as --app-log; waits
@@ -73,6 +74,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"waitunix":    command(1, 1, cmdWaitUnix),
 	"waitfor":     command(1, 2, cmdWaitFor),
 	"waitprocess": command(2, 2, cmdWaitProcess),
+	"rights":      command(2, -1, cmdRights),
 	"waitentries": command(2, 2, cmdWaitEntries),
 	"sandbox":     command(2, -1, cmdSandbox),
 	"report":      command(2, -1, cmdReport),

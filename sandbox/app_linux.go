@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -28,7 +27,7 @@ type App struct {
 	pid       int
 	contained bool
 	process   *initProcess
-	group     *group // nil: without limits
+	limits    Limits
 	out       output
 
 	sending sync.Mutex // orders go out whole
@@ -41,23 +40,35 @@ type App struct {
 // Stop, with Close, and with this process. An application that cannot be
 // executed is a *StartError, a host that refuses a *SetupError.
 func (s *Sandbox) Start(ctx context.Context, cfg AppConfig) (*App, error) {
-	job, err := prepare(cfg)
+	return s.start(ctx, cfg, false)
+}
+
+// start starts one that is contained unless the host, or a test, will not have it.
+func (s *Sandbox) start(ctx context.Context, cfg AppConfig, uncontained bool) (*App, error) {
+	told, files, err := s.keeper.ask(request{Start: &appRequest{
+		Command: texts[text](cfg.Command), User: text(cfg.User), KeepCaps: texts[text](cfg.KeepCaps), Dir: text(cfg.Dir),
+		NoFilter: cfg.NoFilter, Hide: texts[text](cfg.Hide), ShowSteering: cfg.ShowSteering, Env: texts[text](cfg.Env),
+		Limits: cfg.Limits, Environ: texts[text](os.Environ()), Uncontained: uncontained,
+	}})
+	for _, w := range told.Warnings {
+		s.warn("%s", w)
+	}
 	if err != nil {
+		if s.isClosed() {
+			err = fmt.Errorf("start the application: %w", os.ErrClosed)
+		}
 		return nil, err
 	}
-	limited := s.limit(cfg.Limits)
-	process, err := s.spawnWithin(limited, job)
+	process, err := newInitProcess(s.keeper, told.Init, files)
 	if err != nil {
-		limited.end()
-		return nil, err
+		return nil, fmt.Errorf("start %s: %w", cfg.Command[0], err)
 	}
 	a := &App{
-		name: cfg.Command[0], init: process.cmd.Process.Pid, contained: job.Contained,
-		process: process, group: limited, out: output{each: cfg.Output}, box: s,
+		name: cfg.Command[0], init: told.Init, contained: told.Contained,
+		process: process, limits: cfg.Limits, out: output{each: cfg.Output}, box: s,
 		exited: make(chan struct{}),
 	}
-	if err := a.started(ctx, job); err != nil {
-		a.group.end()
+	if err := a.started(ctx, &told); err != nil {
 		return nil, err
 	}
 	go a.follow()
@@ -74,51 +85,15 @@ func (s *Sandbox) Start(ctx context.Context, cfg AppConfig) (*App, error) {
 	return a, nil
 }
 
-// prepare checks all that can be known before anything runs.
-func prepare(cfg AppConfig) (*launch, error) {
-	if len(cfg.Command) == 0 {
-		return nil, &StartError{Command: `""`, Err: errors.New("no command given"), Fix: "tcpsandbox run … -- COMMAND [ARG…]"}
-	}
-	who, err := findAccount(cfg.User)
-	if err != nil {
-		return nil, err
-	}
-	kept, err := keptCaps(cfg.KeepCaps)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Dir != "" {
-		if info, err := os.Stat(cfg.Dir); err != nil {
-			return nil, &StartError{Command: cfg.Command[0], Err: fmt.Errorf("working directory: %w", err)}
-		} else if !info.IsDir() {
-			return nil, &StartError{Command: cfg.Command[0], Err: fmt.Errorf("working directory %s: %w", cfg.Dir, syscall.ENOTDIR)}
-		}
-	}
-	env := environ(slices.Concat(who.env, cfg.Env))
-	path, err := findProgram(cfg.Command[0], cfg.Dir, env)
-	if err != nil {
-		return nil, err
-	}
-	hidden, err := hiddenPaths(cfg.Hide, !cfg.ShowSteering)
-	if err != nil {
-		return nil, err
-	}
-	return &launch{
-		Path: text(path), Args: texts[text](cfg.Command), Env: texts[text](env), Dir: text(cfg.Dir),
-		User: who.identity, KeepCaps: kept, Filter: !cfg.NoFilter, Hide: texts[text](hidden), Contained: true,
-		Limited: cfg.Limits.PIDs > 0,
-	}, nil
-}
-
-// started hands the job to init and waits for word that the program runs. On
-// an error nothing is left.
-func (a *App) started(ctx context.Context, job *launch) error {
+// started waits for init's word that the program runs. On an error nothing is
+// left.
+func (a *App) started(ctx context.Context, told *reply) error {
 	p := a.process
 	p.readOutput(&a.out)
 	stop := context.AfterFunc(ctx, func() { p.control.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	err := json.NewEncoder(p.control).Encode(job)
-	for err == nil {
+	var err error
+	for {
 		var word notice
 		if err = p.notices.Decode(&word); err != nil {
 			break
@@ -128,10 +103,10 @@ func (a *App) started(ctx context.Context, job *launch) error {
 			a.box.warn("%s", word.Warning)
 		case word.Failed != nil:
 			p.kill()
-			return refused(job, word.Failed)
+			return refused(a.name, told, word.Failed)
 		case word.Started != 0:
 			a.pid = word.Started
-			if job.Contained { // that number is one of init's namespace
+			if told.Contained { // that number is one of init's namespace
 				a.pid = p.from.pid
 			}
 			if !stop() { // ctx ended just now and the deadline is spoiled
@@ -149,18 +124,18 @@ func (a *App) started(ctx context.Context, job *launch) error {
 }
 
 // refused makes an error of what init could not do.
-func refused(job *launch, f *failure) error {
+func refused(command string, told *reply, f *failure) error {
 	errno := syscall.Errno(f.Errno)
 	if f.Step != stepExec {
 		return &SetupError{Op: f.Step, Err: errno, Fix: cmp.Or(f.Fix, "try --user with an account that is not root, or without --keep-caps")}
 	}
-	if job.User != nil && (errno == unix.EPERM || errno == unix.EINVAL) {
+	if told.User != nil && (errno == unix.EPERM || errno == unix.EINVAL) {
 		return &SetupError{
-			Op: fmt.Sprintf("become user %d, group %d", job.User.UID, job.User.GID), Err: errno,
+			Op: fmt.Sprintf("become user %d, group %d", told.User.UID, told.User.GID), Err: errno,
 			Fix: fmt.Sprintf("--user %d", os.Geteuid()),
 		}
 	}
-	return startError(string(job.Args[0]), string(job.Path), errno)
+	return startError(command, string(told.Path), errno)
 }
 
 // follow sees the application to its end.
@@ -177,7 +152,7 @@ func (a *App) follow() {
 		}
 	}
 	p.wait(a.contained)
-	a.status = a.box.settle(a.group, status)
+	a.status = a.box.settle(a.init, a.limits, status)
 	close(a.exited)
 }
 
@@ -228,7 +203,7 @@ func (a *App) Stop(grace time.Duration) (ExitStatus, error) {
 	if a.endsWithin(killWait) {
 		return a.status, nil
 	}
-	a.process.cmd.Process.Kill() // init itself hangs: take it down, and all with it
+	a.process.takeDown() // init itself hangs, and all goes with it
 	if a.endsWithin(killWait) {
 		return a.status, nil
 	}

@@ -226,28 +226,13 @@ func TestUncontained(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			box := newBox(t, Config{})
 			token := unique(t)
-			exe, err := os.Executable()
-			if err != nil {
-				t.Fatal(err)
-			}
-			job, err := prepare(AppConfig{Command: []string{exe, token}, Env: []string{roleVar + "=family"}, ShowSteering: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			job.Contained = false
-			process, err := box.spawnAs(false, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
 			out := make(lines, 10)
-			app := &App{
-				name: exe, init: process.cmd.Process.Pid, process: process, box: box,
-				out: output{each: out.take}, exited: make(chan struct{}),
-			}
-			if err := app.started(t.Context(), job); err != nil {
+			app, err := box.start(t.Context(), AppConfig{
+				Command: []string{"/proc/self/exe", token}, Env: []string{roleVar + "=family"}, ShowSteering: true, Output: out.take,
+			}, true)
+			if err != nil {
 				t.Fatal(err)
 			}
-			go app.follow()
 			out.want(t, "stdout: family complete")
 			if !slices.Contains(processesWith(token), app.Pid()) {
 				t.Errorf("process %d is not the application", app.Pid())
@@ -258,7 +243,7 @@ func TestUncontained(t *testing.T) {
 					t.Errorf("stop: %v, %v", status, err)
 				}
 			case "init killed": // its Pdeathsig ends the application at least
-				app.process.cmd.Process.Kill()
+				syscall.Kill(app.init, syscall.SIGKILL)
 				<-app.Exited()
 				pid := app.Pid()
 				until(t, "application ended", func() bool { return !slices.Contains(processesWith(token), pid) })
@@ -274,52 +259,73 @@ func TestUncontained(t *testing.T) {
 	}
 }
 
-func TestParentKilled(t *testing.T) {
+// TestKilled: whichever of the processes that stand around the application is
+// killed, nothing of it is left, and the namespace goes.
+func TestKilled(t *testing.T) {
 	needNamespace(t)
-	token, device := unique(t), fmt.Sprintf("gone%d", os.Getpid())
-	parent := exec.Command("/proc/self/exe", token, device)
-	parent.Env = append(os.Environ(), roleVar+"=parent")
-	parent.Stderr = os.Stderr
-	stdout, err := parent.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := parent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		parent.Process.Kill()
-		t.Fatal(err)
-	}
-	var app, init int
-	if _, err := fmt.Sscan(line, &app, &init); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Contains(processesWith(token), app) {
-		t.Errorf("process %d is not the application", app)
-	}
-	ns := inode(t, fmt.Sprintf("/proc/%d/ns/net", init))
-	if ns == inode(t, "/proc/self/ns/net") {
-		t.Error("the application is in our namespace")
-	}
-	// While it is held open, no other namespace can get its number.
-	held, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", init))
-	if err != nil {
-		t.Fatal(err)
-	}
-	parent.Process.Kill()
-	parent.Wait()
-	until(t, "all processes ended", func() bool { return len(processesWith(token)) == 0 })
-	until(t, "init process ended", func() bool { return syscall.Kill(init, 0) != nil })
-	if holders := inNamespace(ns); len(holders) > 0 {
-		t.Errorf("processes %v are in the namespace still", holders)
-	}
-	held.Close()
-	if _, err := os.Stat("/sys/class/net/" + device); err == nil {
-		t.Errorf("%s is on the host", device)
+	for i, victim := range []string{"parent", "keeper", "init"} {
+		t.Run(victim, func(t *testing.T) {
+			token, device := unique(t), fmt.Sprintf("gone%d.%d", i, os.Getpid())
+			parent := exec.Command("/proc/self/exe", token, device)
+			parent.Env = append(os.Environ(), roleVar+"=parent")
+			parent.Stderr = os.Stderr
+			stdout, err := parent.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := parent.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer parent.Wait()
+			defer parent.Process.Kill()
+			said := bufio.NewReader(stdout)
+			line, err := said.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			var app, init, keeper int
+			if _, err := fmt.Sscan(line, &app, &init, &keeper); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(processesWith(token), app) {
+				t.Errorf("process %d is not the application", app)
+			}
+			ns := inode(t, fmt.Sprintf("/proc/%d/ns/net", init))
+			if ns == inode(t, "/proc/self/ns/net") {
+				t.Error("the application is in our namespace")
+			}
+			if ns == inode(t, fmt.Sprintf("/proc/%d/ns/net", parent.Process.Pid)) {
+				t.Error("the parent is in the application's namespace")
+			}
+			// While it is held open, no other namespace can get its number.
+			held, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", init))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer held.Close()
+			pid := map[string]int{"parent": parent.Process.Pid, "keeper": keeper, "init": init}[victim]
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if victim != "parent" { // which hears of it, and can close what is left
+				if line, err := said.ReadString('\n'); err != nil || line != "ended by SIGKILL\n" {
+					t.Errorf("the parent says %q, %v", line, err)
+				}
+			}
+			until(t, "the application ended", func() bool { return !slices.Contains(processesWith(token), app) })
+			until(t, "init and the keeper ended", func() bool { return !running(init) && !running(keeper) })
+			until(t, "nobody is in the namespace", func() bool { return len(inNamespace(ns)) == 0 })
+			if victim == "parent" {
+				until(t, "all processes ended", func() bool { return len(processesWith(token)) == 0 })
+			}
+			if _, err := os.Stat("/sys/class/net/" + device); err == nil {
+				t.Errorf("%s is on the host", device)
+			}
+		})
 	}
 }
+
+func running(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func inode(t *testing.T, path string) uint64 {
 	t.Helper()

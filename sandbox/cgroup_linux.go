@@ -55,11 +55,12 @@ var (
 )
 
 // limit makes a group with the limits, nil where there are none. What this host
-// cannot limit is a warning: the application runs all the same.
-func (s *Sandbox) limit(limits Limits) *group {
-	g, lacks := newGroup(hostGroups(), limits)
+// cannot limit is a warning: the application runs all the same. The run that the
+// group belongs to is the keeper's parent.
+func (k *keeperState) limit(limits Limits) *group {
+	g, lacks := newGroup(hostGroups(os.Getppid()), limits)
 	for _, text := range lacks {
-		s.warn("%s", text)
+		k.warn("%s", text)
 	}
 	return g
 }
@@ -162,33 +163,6 @@ func (g *group) enter(attr *syscall.SysProcAttr) {
 	}
 }
 
-// spawnWithin starts init in a group. Where the kernel refuses that it is started
-// without, and the group is ended.
-func (s *Sandbox) spawnWithin(in *group, job *launch) (*initProcess, error) {
-	if in == nil {
-		return s.spawn(job, nil)
-	}
-	p, err := s.spawn(job, in)
-	if err == nil {
-		return p, nil
-	}
-	in.end()
-	job.Contained = true // whatever was tried
-	if p, again := s.spawn(job, nil); again == nil {
-		s.warn("%s", notLimited(in.set, err))
-		return p, nil
-	}
-	return nil, err
-}
-
-// outcome is how an application fared with its limits.
-type outcome struct {
-	overMemory bool          // the limit of memory ended it, or processes of it
-	refused    int64         // forks and threads
-	throttled  time.Duration // that it could have run and was not let
-	lost       []string      // limits that somebody took away meanwhile
-}
-
 // end ends what is still in the group, removes it, and returns what it came to;
 // a second call returns nothing.
 func (g *group) end() (o outcome) {
@@ -204,14 +178,14 @@ func (g *group) remove() (o outcome) {
 	events := g.table("memory.events")
 	// oom without a kill is an allocation that was refused; a kill without oom
 	// is the machine's memory, not this limit.
-	o.overMemory = events["oom"] > 0 && events["oom_kill"] > 0
-	o.refused = g.table("pids.events")["max"]
-	o.throttled = time.Duration(g.table("cpu.stat")["throttled_usec"]) * time.Microsecond
+	o.OverMemory = events["oom"] > 0 && events["oom_kill"] > 0
+	o.Refused = g.table("pids.events")["max"]
+	o.Throttled = time.Duration(g.table("cpu.stat")["throttled_usec"]) * time.Microsecond
 	// Whoever manages the groups above takes a controller away, and its files
 	// with it, if he thinks that nobody needs it.
 	for _, controller := range g.set {
 		if g.tree.words(g.dir, controller+".max") == nil {
-			o.lost = append(o.lost, controller)
+			o.Lost = append(o.Lost, controller)
 		}
 	}
 	g.tree.write(filepath.Join(g.dir, "cgroup.kill"), "1") // Linux 5.14; init has ended all before
@@ -249,26 +223,37 @@ func (t *groupTree) sweep(dir string) {
 	}
 }
 
-// settle ends an application's group when it has ended, and adds to its status
-// what its limits had to do with that. What it could not have is a warning.
-func (s *Sandbox) settle(g *group, status ExitStatus) ExitStatus {
-	o := g.end()
-	if o.overMemory {
+// settle adds to the status of an application that has ended what its limits had
+// to do with that. What it could not have is a warning. Where the keeper has
+// ended as well nobody knows.
+func (s *Sandbox) settle(init int, limits Limits, status ExitStatus) ExitStatus {
+	if limits == (Limits{}) {
+		return status
+	}
+	told, _, err := s.keeper.ask(request{Fared: init})
+	if err != nil || told.Fared == nil {
+		return status
+	}
+	return s.judge(*told.Fared, limits, status)
+}
+
+func (s *Sandbox) judge(o outcome, limits Limits, status ExitStatus) ExitStatus {
+	if o.OverMemory {
 		if status.Signal == "SIGKILL" {
-			status.OverMemory = g.limits.Memory
+			status.OverMemory = limits.Memory
 		} else {
-			s.warn("a process of the application was killed at its limit of %s of memory", mebibytes(g.limits.Memory))
+			s.warn("a process of the application was killed at its limit of %s of memory", mebibytes(limits.Memory))
 		}
 	}
-	if o.refused > 0 {
-		s.warn("the application was refused %d processes or threads by its limit of %d", o.refused, g.limits.PIDs)
+	if o.Refused > 0 {
+		s.warn("the application was refused %d processes or threads by its limit of %d", o.Refused, limits.PIDs)
 	}
-	if o.throttled > 0 {
+	if o.Throttled > 0 {
 		s.warn("the application was held back for %v of processor time by its limit of %v processors: its latencies are with that",
-			o.throttled.Round(time.Millisecond), g.limits.CPUs)
+			o.Throttled.Round(time.Millisecond), limits.CPUs)
 	}
-	if len(o.lost) > 0 {
-		s.warn("%s", notLimited(o.lost, errors.New("somebody took it away during the run")))
+	if len(o.Lost) > 0 {
+		s.warn("%s", notLimited(o.Lost, errors.New("somebody took it away during the run")))
 	}
 	return status
 }

@@ -361,13 +361,13 @@ func TestSettled(t *testing.T) {
 				}
 			}
 			var box Sandbox
-			if got := box.settle(g, test.status); got != test.want {
+			if got := box.judge(g.end(), all, test.status); got != test.want {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
 			if said := strings.Join(box.Warnings(), "\n"); (said == "") != (test.warns == "") || !strings.Contains(said, test.warns) {
 				t.Errorf("warned %q, want %q", said, test.warns)
 			}
-			if o := g.end(); o.overMemory || o.refused > 0 {
+			if o := g.end(); o.OverMemory || o.Refused > 0 {
 				t.Errorf("a second end says %+v", o)
 			}
 		})

@@ -172,7 +172,7 @@ func TestFilterOtherABI(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := func(cfg AppConfig) ExitStatus {
-		cfg.Command, cfg.User = []string{program}, "root"
+		cfg.Command, cfg.User = []string{program}, ownUser(box)
 		app, err := box.Start(t.Context(), cfg)
 		if errors.Is(err, unix.ENOEXEC) {
 			t.Skip("this kernel runs no program of i386")

@@ -102,7 +102,7 @@ func TestHide(t *testing.T) {
 	for _, address := range []string{hidden, inside, open, abstract} {
 		listen(address)
 	}
-	app, out := start(t, box, AppConfig{User: "root", Hide: []string{folder, hidden}}, "dial", hidden, inside, open, abstract)
+	app, out := start(t, box, AppConfig{User: ownUser(box), Hide: []string{folder, hidden}}, "dial", hidden, inside, open, abstract)
 	out.want(t, "stdout: connect: connection refused")
 	out.want(t, "stdout: connect: no such file or directory")
 	out.want(t, "stdout: connected")

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The init process is this program again, between us and the application:
+// The init process is this program again, which the keeper starts:
 //
 //	parent ── control socket ── init (process 1 of its namespace) ── application
 //
@@ -30,19 +30,22 @@ const (
 	stepExec  = "start"
 )
 
-// Main must be the first call in main. In the init process it never returns;
-// otherwise it does nothing.
+// Main must be the first call in main. In the keeper and in the init process it
+// never returns; otherwise it does nothing.
 func Main() {
+	if len(os.Args) == 0 {
+		return
+	}
+	run := map[string]func() error{initName: runInit, keeperName: runKeeper}[os.Args[0]]
 	var stat unix.Stat_t
-	if len(os.Args) == 0 || os.Args[0] != initName ||
-		unix.Fstat(controlFD, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
+	if run == nil || unix.Fstat(controlFD, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return
 	}
 	// Privileges belong to threads: the one that drops them must be the one
 	// that forks, and it must last, since it stands behind Pdeathsig.
 	runtime.LockOSThread()
-	if err := runInit(); err != nil {
-		fmt.Fprintln(os.Stderr, initName+":", err)
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, os.Args[0]+":", err)
 		syscall.Exit(1)
 	}
 	syscall.Exit(0) // os.Exit takes a second in a binary built with -race

@@ -3,10 +3,12 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ import (
 // controller, only that version 2 is mounted.
 func kernelGroup(t *testing.T) *group {
 	t.Helper()
-	tree := hostGroups()
+	tree := hostGroups(os.Getpid())
 	_, own, err := tree.own()
 	if err == nil && !tree.mayIn(own) {
 		err = errors.New(own + " is not ours to write to")
@@ -42,30 +44,54 @@ func kernelGroup(t *testing.T) *group {
 // TestStartedInGroup: init, and with it the application, begins its life in the
 // group, and the group goes when both have ended.
 func TestStartedInGroup(t *testing.T) {
-	box := newBox(t, Config{})
+	needNamespace(t)
+	runtime.LockOSThread() // it is the keeper's main thread
+	defer runtime.UnlockOSThread()
 	for _, contained := range []bool{true, false} {
 		g := kernelGroup(t)
-		p, err := box.spawnAs(contained, g)
-		if errors.Is(err, unix.ENOSYS) {
-			t.Skip("a property of the host, which CI cannot change: clone3 with CLONE_INTO_CGROUP: ", err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.readOutput(&output{})
-		member, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p.cmd.Process.Pid))
+		keeper, pid, files := spawnHere(t, g, contained)
+		member, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 		if want := "/" + filepath.Base(g.dir) + "\n"; err != nil || !strings.Contains(string(member), want) {
 			t.Errorf("contained %v: init is in %q, %v, want %q", contained, member, err, want)
 		}
 		if err := g.tree.rmdir(g.dir); !errors.Is(err, unix.EBUSY) {
 			t.Errorf("contained %v: remove the group of a living init: %v", contained, err)
 		}
-		p.kill()
-		g.end()
+		files[0].Close() // which init takes for an order
+		io.Copy(io.Discard, files[3])
 		if _, err := os.Stat(g.dir); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("contained %v: the group is left: %v", contained, err)
 		}
+		until(t, "the keeper knows how it fared", func() bool {
+			told, _, err := keeper.answer(&request{Fared: pid})
+			return err == nil && told.Fared != nil
+		})
+		if told, _, _ := keeper.answer(&request{Fared: pid}); told.Fared != nil {
+			t.Error("it tells twice")
+		}
 	}
+}
+
+// spawnHere does as the keeper does, without its namespace.
+func spawnHere(t *testing.T, in *group, contained bool) (k *keeperState, pid int, files []*os.File) {
+	t.Helper()
+	k = &keeperState{net: new(network), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
+	job, err := prepare(&appRequest{
+		Command: []text{"/proc/self/exe"}, Environ: []text{roleVar + "=ignore"}, Limits: Limits{PIDs: 1 << 20},
+	}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job.Contained = contained
+	pid, files, err = k.spawn(job, in)
+	if errors.Is(err, unix.ENOSYS) {
+		t.Skip("a property of the host, which CI cannot change: clone3 with CLONE_INTO_CGROUP: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(files) })
+	return k, pid, files
 }
 
 // TestGroupEndKills: whoever is still in a group is killed with its end.
@@ -119,7 +145,7 @@ func TestGroupSweptOfTheDead(t *testing.T) {
 // TestLimitsHold needs a kernel that gives the controllers out.
 func TestLimitsHold(t *testing.T) {
 	box := newBox(t, Config{})
-	try, lacks := newGroup(hostGroups(), Limits{CPUs: 0.5, Memory: 64 << 20, PIDs: 20})
+	try, lacks := newGroup(hostGroups(os.Getpid()), Limits{CPUs: 0.5, Memory: 64 << 20, PIDs: 20})
 	try.end()
 	if len(lacks) > 0 {
 		t.Skip("a property of the host, which CI cannot change: ", strings.Join(lacks, "; "))
@@ -152,7 +178,7 @@ func TestLimitsHold(t *testing.T) {
 // TestLimitsMissing: where the host cannot limit, the application runs, and a
 // warning says so.
 func TestLimitsMissing(t *testing.T) {
-	_, lacks := newGroup(hostGroups(), Limits{CPUs: 0.5})
+	_, lacks := newGroup(hostGroups(os.Getpid()), Limits{CPUs: 0.5})
 	if len(lacks) == 0 {
 		t.Skip("this host can limit processors: TestLimitsHold shows it")
 	}
@@ -168,23 +194,10 @@ func TestLimitsMissing(t *testing.T) {
 // TestSpareThreads: init needs no thread that its limit does not count.
 func TestSpareThreads(t *testing.T) {
 	box := newBox(t, Config{})
-	job, err := prepare(AppConfig{Command: []string{"/proc/self/exe", "100"}, Env: []string{roleVar + "=ignore"}, Limits: Limits{PIDs: 1 << 20}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := box.spawn(job, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := make(lines, 100)
-	a := &App{name: "app", init: p.cmd.Process.Pid, contained: job.Contained, process: p, out: output{each: out.take}, box: box, exited: make(chan struct{})}
-	if err := a.started(t.Context(), job); err != nil {
-		t.Fatal(err)
-	}
-	go a.follow()
-	defer a.Stop(0)
+	app, out := start(t, box, AppConfig{Limits: Limits{PIDs: 1 << 20}}, "ignore")
+	defer app.Stop(0)
 	out.want(t, "stdout: ready")
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", a.init))
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", app.init))
 	if n := len(threads); n <= spareThreads || n > initTasks {
 		t.Errorf("init has %d threads, want more than %d, at most %d", n, spareThreads, initTasks)
 	}

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -82,35 +81,15 @@ func (s *Sandbox) askListening(t transport) (found []netip.AddrPort, err error) 
 }
 
 // askSockets asks the kernel for a protocol's sockets in some states (a bit
-// each), with an attribute unless it is 0 (sock_diag(7)).
+// each), with an attribute unless it is 0.
 func (s *Sandbox) askSockets(protocol uint8, states uint32, attribute int, each func(msg []byte)) error {
 	s.mu.RLock()
-	socket, closed := s.diag, s.closed
+	closed := s.closed
 	s.mu.RUnlock()
 	if closed {
 		return os.ErrClosed
 	}
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		ask := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
-		ask.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_INET_DIAG: socket}
-		// struct inet_diag_req_v2: family, protocol, attributes, padding,
-		// states, then a socket id that names none.
-		body := make([]byte, 56)
-		body[0], body[1] = family, protocol
-		if attribute > 0 {
-			body[2] = 1 << (attribute - 1)
-		}
-		binary.NativeEndian.PutUint32(body[4:], states)
-		ask.AddRawData(body)
-		answers, err := ask.Execute(unix.NETLINK_INET_DIAG, 0)
-		if err != nil {
-			return err
-		}
-		for _, answer := range answers {
-			each(answer)
-		}
-	}
-	return nil
+	return s.diag.ask(protocol, states, attribute, each)
 }
 
 // parseDiag reads struct inet_diag_msg: family, state, timer, retransmissions,

@@ -56,13 +56,27 @@ func (s *Sandbox) AllowLocalClient(port Port) error {
 	if s.diverted[port] {
 		return nil
 	}
+	asked := port
+	if _, _, err := s.keeper.ask(request{Divert: &asked}); err != nil {
+		return err
+	}
+	s.diverted[port] = true
+	return nil
+}
+
+// divert sends the answers from a port through the TUN device, see
+// AllowLocalClient.
+func (n *network) divert(port Port) error {
+	if n.diverted[port] {
+		return nil
+	}
 	families := map[int]netip.Addr{unix.AF_INET: netip.IPv4Unspecified()}
-	if s.ipv6 {
+	if n.ipv6 {
 		families[unix.AF_INET6] = netip.IPv6Unspecified()
 	}
 	for family, zero := range families {
-		if len(s.diverted) == 0 {
-			if err := s.demoteLocal(family, zero); err != nil {
+		if len(n.diverted) == 0 {
+			if err := n.demoteLocal(family, zero); err != nil {
 				return err
 			}
 		}
@@ -78,30 +92,30 @@ func (s *Sandbox) AllowLocalClient(port Port) error {
 		// Only what is sent from here: a packet from the TUN device whose
 		// client uses the same port number is for us.
 		rule.IifName = "lo"
-		if err := s.route.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := n.route.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("divert answers from port %v: %w", port, err)
 		}
 	}
-	s.diverted[port] = true
+	n.diverted[port] = true
 	return nil
 }
 
 // demoteLocal makes room before the rule for local addresses and fills the
 // table that comes first then. The rule is added before the old one is
 // deleted: there is no moment without.
-func (s *Sandbox) demoteLocal(family int, zero netip.Addr) error {
-	if err := s.defaultRoute(zero, divertTable); err != nil {
+func (n *network) demoteLocal(family int, zero netip.Addr) error {
+	if err := n.defaultRoute(zero, divertTable); err != nil {
 		return err
 	}
 	rule := netlink.NewRule()
 	rule.Family = family
 	rule.Table = unix.RT_TABLE_LOCAL
 	rule.Priority = localPriority
-	if err := s.route.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := n.route.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add rule for local addresses: %w", err)
 	}
 	rule.Priority = 0
-	if err := s.route.RuleDel(rule); err != nil && !errors.Is(err, unix.ENOENT) {
+	if err := n.route.RuleDel(rule); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("delete rule for local addresses: %w", err)
 	}
 	return nil

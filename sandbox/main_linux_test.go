@@ -234,12 +234,23 @@ func playParent(args []string) {
 		})
 		if err == nil {
 			<-out
-			fmt.Println(app.Pid(), app.init)
+			fmt.Println(app.Pid(), app.init, box.keeper.cmd.Process.Pid)
+			<-app.Exited()
+			fmt.Println("ended by", app.Status())
+			box.Close()
 			forever()
 		}
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(3)
+}
+
+// ownUser is who the application can be without becoming anybody else.
+func ownUser(box *Sandbox) string {
+	if box.Rootless() {
+		return ""
+	}
+	return "root"
 }
 
 // needNamespace skips where no namespace can be made, with the reason.

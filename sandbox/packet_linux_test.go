@@ -265,6 +265,18 @@ func BenchmarkAddServerKnown(b *testing.B) {
 	}
 }
 
+// BenchmarkAddServerNew asks the keeper.
+func BenchmarkAddServerNew(b *testing.B) {
+	box := newBox(b, Config{})
+	n := 0
+	for b.Loop() {
+		n++
+		if err := box.AddServer(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkListening(b *testing.B) {
 	box := newBox(b, Config{})
 	app, _ := start(b, box, AppConfig{}, "listen", "0.0.0.0:80")

@@ -20,17 +20,17 @@ var controllers = []string{"cpu", "memory", "pids"}
 // them goes through its functions: tests have a kernel of their own.
 type groupTree struct {
 	proc  string // "/proc"
-	pid   int    // of this process
+	pid   int    // of the run: all that is ours comes from it
 	mkdir func(path string) error
 	rmdir func(path string) error
 	write func(path, text string) error
 	mayIn func(path string) bool // whether groups can be made in a group, and filled from it
 }
 
-// hostGroups is the tree of this host.
-func hostGroups() *groupTree {
+// hostGroups is the tree of this host, for a run's process.
+func hostGroups(run int) *groupTree {
 	return &groupTree{
-		proc: "/proc", pid: os.Getpid(),
+		proc: "/proc", pid: run,
 		mkdir: func(path string) error { return os.Mkdir(path, 0o755) },
 		rmdir: unix.Rmdir,
 		// Nothing is made here: of a file that is not there, ENOENT says so.
@@ -153,7 +153,7 @@ func (t *groupTree) divide(mount, own string, wanted []string) error {
 	return nil
 }
 
-// descends reports whether a process is this one or comes from it.
+// descends reports whether a process is the run's or comes from it.
 func (t *groupTree) descends(pid int) bool {
 	for range 64 { // deeper is nothing of ours
 		if pid == t.pid {
@@ -184,7 +184,7 @@ func (t *groupTree) stat(pid int) (parent int, started uint64) {
 	return parent, started
 }
 
-// stamp names this process, also when another has its number.
+// stamp names the run's process, also when another has its number.
 func (t *groupTree) stamp() string {
 	_, started := t.stat(t.pid)
 	return fmt.Sprintf("%d-%d", t.pid, started)

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -92,6 +94,33 @@ func privilegeFix() string {
 	return "this needs CAP_NET_ADMIN and CAP_SYS_ADMIN; in a container: docker run --cap-add NET_ADMIN --cap-add SYS_ADMIN --device /dev/net/tun …"
 }
 
+// forbidding are the settings that keep us from namespaces. on is the value that
+// does.
+var forbidding = []struct{ path, on, fix string }{
+	{"user/max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=15000"},
+	{"user/max_net_namespaces", "0", "sudo sysctl user.max_net_namespaces=15000"},
+	{"kernel/unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"},
+	{"kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
+}
+
+// namespaceFix returns the line that lets us have a namespace which the kernel
+// refused.
+func namespaceFix(why unix.Errno) string {
+	switch why {
+	case unix.ENOSPC, unix.EPERM, unix.EACCES, unix.EUSERS:
+	default:
+		return ""
+	}
+	for _, f := range forbidding {
+		value, _ := os.ReadFile("/proc/sys/" + f.path)
+		limit := strings.Contains(f.path, "_namespaces") // of which there are too many, or none are allowed
+		if strings.TrimSpace(string(value)) == f.on && limit == (why == unix.ENOSPC || why == unix.EUSERS) {
+			return f.fix
+		}
+	}
+	return privilegeFix()
+}
+
 func shellQuote(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+@%", r)
@@ -108,11 +137,12 @@ type account struct {
 	env       []string // HOME, USER, LOGNAME if it changes
 }
 
-// findAccount resolves AppConfig.User.
-func findAccount(name string) (account, error) {
-	group := ""
+// findAccount resolves AppConfig.User, with sudo's variables in env. rootless: no
+// user exists but us.
+func findAccount(name string, env []string, rootless bool) (account, error) {
+	group, given := "", name
 	if name == "" {
-		uid, gid := os.Getenv("SUDO_UID"), os.Getenv("SUDO_GID")
+		uid, gid := variable(env, "SUDO_UID"), variable(env, "SUDO_GID")
 		if os.Geteuid() != 0 || uid == "" || uid == "0" {
 			return account{}, nil
 		}
@@ -153,6 +183,12 @@ func findAccount(name string) (account, error) {
 	}
 	if int(id.UID) == os.Geteuid() && int(id.GID) == os.Getegid() {
 		return account{}, nil // nothing changes, which needs no privilege either
+	}
+	if rootless {
+		return account{}, &SetupError{
+			Op: "run as " + cmp.Or(given, name), Err: errors.New("in a user namespace, which it is without privileges, there is no other user"),
+			Fix: "sudo tcpsandbox run --user " + shellQuote(cmp.Or(given, name)) + " …",
+		}
 	}
 	a := account{identity: id}
 	if who.HomeDir != "" {

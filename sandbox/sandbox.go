@@ -19,11 +19,12 @@
 //	… packets through box.TUN() …
 //	status, err := app.Stop(5 * time.Second)
 //
-// The namespace has no name: it is held by file descriptors and processes
-// only, so it goes away with them after any end of this process, SIGKILL
-// included. So does the application: between it and us stands an init process
-// (see Main) with a process namespace of its own, and when that ends the
-// kernel ends everything that the application ever forked.
+// Two processes stand between us and the application, both this program again
+// (see Main). The keeper holds the namespace, and the rights to it; once New has
+// returned the caller may give up its own. Init is the first of a process
+// namespace, and when it ends the kernel ends everything that the application
+// ever forked. Each ends with the one before it, after SIGKILL too, and the
+// namespace, which has no name, with the keeper.
 //
 // It isolates the network, takes privileges away, refuses system calls that
 // would lead out, and hides the sockets by which the host is steered. It is no
@@ -33,8 +34,6 @@ package sandbox
 
 import (
 	"net/netip"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -212,13 +211,12 @@ func unicast(ip netip.Addr) bool {
 	return b[0] != 0 && b[0] < 240 // RFC 1122 §3.2.1.3: "this network"; class E holds the broadcast address
 }
 
-// environ returns this process' environment with more pairs on top. Each key
-// is there once, with its last value: programs differ in which of two they
-// take.
-func environ(more []string) []string {
+// environ returns an environment in which each key is there once, with its last
+// value: programs differ in which of two they take.
+func environ(pairs []string) []string {
 	var env []string
 	at := make(map[string]int)
-	for _, pair := range slices.Concat(os.Environ(), more) {
+	for _, pair := range pairs {
 		key, _, _ := strings.Cut(pair, "=")
 		if i, ok := at[key]; ok {
 			env[i] = pair

@@ -64,6 +64,9 @@ func hostInterfaces(t *testing.T) (all []string) {
 
 func TestPrivileges(t *testing.T) {
 	box := newBox(t, Config{})
+	if box.Rootless() {
+		t.Skip("in a user namespace there is one user: see TestRootless")
+	}
 	if ids, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(ids), "4294967295") {
 		if os.Getenv("TCPSANDBOX_NEED") == "all" {
 			t.Fatal("the other users do not exist in this user namespace")
@@ -141,28 +144,15 @@ func TestPrivileges(t *testing.T) {
 // TestSetnsRefused shows that not even those who see another namespace enter it.
 func TestSetnsRefused(t *testing.T) {
 	box := newBox(t, Config{})
-	// Without the filter: it is the kernel that refuses.
-	job, err := prepare(AppConfig{Command: []string{"true"}, NoFilter: true, ShowSteering: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	job.Path, job.Args, job.Contained = text(exe), []text{text(exe), text(strconv.Itoa(os.Getpid()))}, false
-	job.Env = append(job.Env, roleVar+"=inspect", "GORACE=atexit_sleep_ms=0")
-	process, err := box.spawnAs(false, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app := &App{name: exe, process: process, box: box, exited: make(chan struct{})}
 	out := make(lines, 10)
-	app.out.each = out.take
-	if err := app.started(t.Context(), job); err != nil {
+	// Without the filter: it is the kernel that refuses.
+	app, err := box.start(t.Context(), AppConfig{
+		Command: []string{"/proc/self/exe", strconv.Itoa(os.Getpid())}, Env: []string{roleVar + "=inspect", "GORACE=atexit_sleep_ms=0"},
+		NoFilter: true, ShowSteering: true, Output: out.take,
+	}, true)
+	if err != nil {
 		t.Fatal(err)
 	}
-	go app.follow()
 	<-app.Exited()
 	got := <-out
 	if !strings.Contains(got, `"SetnsHost":"operation not permitted"`) && !strings.Contains(got, `"SetnsHost":"open: `) {
@@ -210,6 +200,9 @@ func TestLeavesNothing(t *testing.T) {
 	if now := count("/proc/self/fd"); now > fds {
 		links, _ := filepath.Glob("/proc/self/fd/*")
 		t.Errorf("%d files open, were %d: %v", now, fds, links)
+	}
+	if kids := children(); len(kids) > 0 {
+		t.Errorf("children %v remain", kids)
 	}
 	// The runtime keeps a few idle threads; 50 rounds would leave 100.
 	until(t, "threads end", func() bool { return count("/proc/self/task") <= threads+8 })

@@ -25,6 +25,7 @@ func New(Config) (*Sandbox, error) { return nil, errLinux }
 func (s *Sandbox) TUN() *os.File                                       { return nil }
 func (s *Sandbox) Offload() bool                                       { return false }
 func (s *Sandbox) MTU() int                                            { return 0 }
+func (s *Sandbox) Rootless() bool                                      { return false }
 func (s *Sandbox) Warnings() []string                                  { return nil }
 func (s *Sandbox) AddServer(netip.Addr) error                          { return errLinux }
 func (s *Sandbox) IsLocal(netip.Addr) bool                             { return false }

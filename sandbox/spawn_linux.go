@@ -1,243 +1,214 @@
 package sandbox
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// initProcess is the parent's end of the init process.
-type initProcess struct {
-	cmd     *exec.Cmd
-	control *net.UnixConn
-	from    *sender       // under notices
-	notices *json.Decoder // of notice
-	pipes   [2]*os.File   // the application's stdout and stderr
-	reading sync.WaitGroup
-	ended   chan struct{} // init was waited for
+// keeper is the parent's end of the keeper process. Its methods may be called
+// concurrently.
+type keeper struct {
+	rootless bool // it is in a user namespace that was made for it
+
+	mu    sync.Mutex // one question at a time
+	line  *line
+	cmd   *exec.Cmd
+	said  *crashText
+	ended chan struct{} // it was waited for
 }
 
-// orphanOutput bounds how long the output of processes that outlive init is
-// read, where no process namespace ends them with it.
-const orphanOutput = 500 * time.Millisecond
+// askLimit bounds how long the keeper may take for an answer: files that a start
+// looks at may lie on a network's file system.
+const askLimit = 30 * time.Second
 
-// spawn starts this program again as the init process, inside the namespace and
-// in a control group if there is one.
-func (s *Sandbox) spawn(job *launch, in *group) (*initProcess, error) {
-	p, err := s.spawnAs(true, in)
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
-		s.warn("no process namespace (%v): a process that the application leaves behind ends a moment later than it", err)
-		job.Contained = false
-		p, err = s.spawnAs(false, in)
-	}
+// startKeeper starts this program again as the keeper, in a network namespace of
+// its own, and for want of privileges in a user namespace, too.
+func startKeeper() (*keeper, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, &SetupError{Op: "start the application's init process", Err: err}
+		return nil, fmt.Errorf("start the sandbox's keeper: %w", err)
 	}
-	return p, nil
-}
-
-// spawnAs makes init the first of a process namespace, with mounts of its own,
-// or else a plain child.
-func (s *Sandbox) spawnAs(contained bool, in *group) (*initProcess, error) {
-	ns, err := s.namespace()
+	theirs := os.NewFile(uintptr(pair[1]), "keeper")
+	defer theirs.Close()
+	line, err := newLine(os.NewFile(uintptr(pair[0]), "keeper"), false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("start the sandbox's keeper: %w", err)
 	}
-	defer ns.Close()
-	files, err := openPlumbing()
-	if err != nil {
-		return nil, err
+	k := &keeper{line: line, said: new(crashText), ended: make(chan struct{})}
+	k.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{keeperName},
+		// One thread does its work. Without the rest the runtime keeps files of
+		// control groups open.
+		Env:        []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0", "GORACE=atexit_sleep_ms=0"},
+		ExtraFiles: []*os.File{theirs}, Stderr: k.said,
+		// A session of its own: Ctrl-C in the terminal is for us to answer.
+		SysProcAttr: &unix.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL, Cloneflags: unix.CLONE_NEWNET},
 	}
-	defer files.closeTheirs()
-	p := &initProcess{
-		cmd: &exec.Cmd{
-			Path: "/proc/self/exe", Args: []string{initName}, Env: []string{},
-			Stdout: files.theirs[0], Stderr: files.theirs[1], ExtraFiles: files.theirs[2:],
-			// A session of its own: Ctrl-C in the terminal is for us to answer.
-			SysProcAttr: &unix.SysProcAttr{Setsid: true},
-		},
-		control: files.control,
-		from:    &sender{conn: files.control},
-		pipes:   files.ours,
-		ended:   make(chan struct{}),
+	k.rootless = !ownsNetworks()
+	switch {
+	case k.rootless:
+		k.inUserNamespace()
+	case os.Geteuid() != 0:
+		// Capabilities that the program's file gives are not given again by
+		// /proc/self/exe in a mount namespace of its own; so they always come
+		// this way, and with them the parent's death is heard of.
+		k.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNS
+		k.cmd.SysProcAttr.AmbientCaps = ownCaps()
 	}
-	p.notices = json.NewDecoder(p.from)
-	if contained {
-		p.cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
-		p.cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
-	}
-	if os.Geteuid() != 0 {
-		// Capabilities that the program's file gives are not given again where it
-		// is executed in another mount namespace.
-		p.cmd.SysProcAttr.AmbientCaps = ownCaps()
-	}
-	in.enter(p.cmd.SysProcAttr)
 	started := make(chan error)
 	onThread(func() {
-		err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
-		if err == nil {
-			err = p.cmd.Start()
-		}
+		err := k.start()
 		started <- err
 		if err != nil {
 			return
 		}
 		// Pdeathsig strikes when the thread that forked ends, so this one
-		// stays until init did.
-		p.cmd.Wait()
-		close(p.ended)
+		// stays until the keeper did.
+		k.cmd.Wait()
+		close(k.ended)
 	})
 	if err := <-started; err != nil {
-		files.closeOurs()
-		return nil, err
+		line.close()
+		return nil, k.refused(err)
 	}
-	return p, nil
+	return k, nil
 }
 
-// namespace returns a file of the network namespace which a Close at the same
-// time does not take away.
-func (s *Sandbox) namespace() (*os.File, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return nil, os.ErrClosed
+// ownsNetworks reports whether we may make and change network namespaces.
+func ownsNetworks() bool {
+	own, err := capget()
+	const needed = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN
+	return err == nil && own[0].Effective&needed == needed
+}
+
+// inUserNamespace has the keeper own all that it makes. Our user and group are
+// themselves there, and nobody else exists: so files have the owners that they
+// should have (user_namespaces(7)).
+func (k *keeper) inUserNamespace() {
+	attr := k.cmd.SysProcAttr
+	attr.Cloneflags |= unix.CLONE_NEWUSER | unix.CLONE_NEWNS
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+	if os.Geteuid() == 0 {
+		return // who keeps all capabilities over an exec
 	}
-	fd, err := unix.FcntlInt(uintptr(s.ns), unix.F_DUPFD_CLOEXEC, 0)
+	for c := range capabilities {
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0); err == nil { // the kernel knows it
+			attr.AmbientCaps = append(attr.AmbientCaps, uintptr(c))
+		}
+	}
+}
+
+// mapping is held while users may be mapped: a property of the whole process.
+var mapping sync.Mutex
+
+// start is exec.Cmd's. A program with file capabilities is not for its user to
+// look into, so the files in /proc by which users are mapped would be root's; it
+// is, for as long as that takes. Nobody may trace it all the same who has less
+// capabilities (ptrace(2)).
+func (k *keeper) start() error {
+	if k.rootless {
+		mapping.Lock()
+		defer mapping.Unlock()
+		was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+		if err == nil && was != 1 && unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) == nil {
+			defer unix.Prctl(unix.PR_SET_DUMPABLE, uintptr(was), 0, 0, 0)
+		}
+	}
+	return k.cmd.Start()
+}
+
+// refused says why there is no keeper.
+func (k *keeper) refused(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		err = errno // without "fork/exec /proc/self/exe"
+	}
+	if !k.rootless {
+		return &SetupError{Op: "make a network namespace", Err: err, Fix: namespaceFix(errno)}
+	}
+	return &SetupError{
+		Op:  "make a user namespace, for want of CAP_SYS_ADMIN and CAP_NET_ADMIN",
+		Err: err, Fix: namespaceFix(errno),
+	}
+}
+
+// ask has the keeper do something, and returns what it tells, and the files that
+// come with it, which are the caller's.
+func (k *keeper) ask(what request) (reply, []*os.File, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var told reply
+	k.line.conn.SetDeadline(time.Now().Add(askLimit))
+	err := k.line.send(what)
+	var files []*os.File
+	if err == nil {
+		files, err = k.line.receive(&told)
+	}
 	if err != nil {
-		return nil, err
+		k.line.close() // what comes now would answer another question
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			k.cmd.Process.Kill()
+		}
+		return told, nil, k.lost(err)
 	}
-	return os.NewFile(uintptr(fd), "network namespace"), nil
+	if told.Failed != nil {
+		closeAll(files)
+		return told, nil, told.Failed.error()
+	}
+	return told, files, nil
 }
 
-// readOutput starts to hand lines out.
-func (p *initProcess) readOutput(to *output) {
-	p.reading.Go(func() { to.read(Stdout, p.pipes[0]) })
-	p.reading.Go(func() { to.read(Stderr, p.pipes[1]) })
-}
-
-// kill ends init and everything below it, and gives all files back.
-func (p *initProcess) kill() {
-	// Without a process namespace init has to clean up: it does when the
-	// control socket ends.
-	p.control.Close()
+// lost tells why the keeper does not answer.
+func (k *keeper) lost(err error) error {
 	select {
-	case <-p.ended:
+	case <-k.ended:
+		return fmt.Errorf("the sandbox's keeper ended: %v%s", k.cmd.ProcessState, k.said)
+	case <-time.After(100 * time.Millisecond):
+		return fmt.Errorf("ask the sandbox's keeper: %w", err)
+	}
+}
+
+// end ends the keeper, and with it whatever it holds. It returns when that is
+// gone.
+func (k *keeper) end() {
+	k.line.close() // which it takes for an order
+	select {
+	case <-k.ended:
 	case <-time.After(killWait):
-		p.cmd.Process.Kill()
-	}
-	p.wait(false)
-}
-
-// wait returns when init was waited for and all output read, with all files
-// closed.
-func (p *initProcess) wait(contained bool) {
-	<-p.ended
-	if !contained {
-		for _, f := range p.pipes {
-			f.SetReadDeadline(time.Now().Add(orphanOutput))
-		}
-	}
-	p.reading.Wait()
-	for _, f := range p.pipes {
-		f.Close()
-	}
-	p.control.Close()
-}
-
-// plumbing is the files between us and init: its standard output, its standard
-// error and the control socket.
-type plumbing struct {
-	ours    [2]*os.File
-	theirs  []*os.File
-	control *net.UnixConn
-}
-
-func openPlumbing() (_ *plumbing, err error) {
-	files := &plumbing{}
-	defer func() {
-		if err != nil {
-			files.closeOurs()
-			files.closeTheirs()
-		}
-	}()
-	for i := range files.ours {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return nil, err
-		}
-		files.ours[i] = r
-		files.theirs = append(files.theirs, w)
-	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	files.theirs = append(files.theirs, os.NewFile(uintptr(pair[1]), "control"))
-	ours := os.NewFile(uintptr(pair[0]), "control")
-	defer ours.Close()
-	// The kernel then tells with each message which process sent it, see sender.
-	if err := unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		return nil, fmt.Errorf("ask for credentials: %w", err)
-	}
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		return nil, err
-	}
-	files.control = conn.(*net.UnixConn)
-	return files, nil
-}
-
-func (f *plumbing) closeOurs() {
-	for _, file := range f.ours {
-		if file != nil {
-			file.Close()
-		}
-	}
-	if f.control != nil {
-		f.control.Close()
+		k.cmd.Process.Kill()
+		<-k.ended
 	}
 }
 
-func (f *plumbing) closeTheirs() {
-	for _, file := range f.theirs {
-		file.Close()
-	}
+// crashText keeps the beginning of what the keeper writes to its standard error:
+// nothing, unless it crashes.
+type crashText struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
-// sender reads the control socket and notes which process sent what was read
-// last. Init sends the notice of the start in the application's name: the
-// kernel translates the process id between the namespaces (unix(7),
-// SCM_CREDENTIALS), and never joins messages of two senders in one read.
-type sender struct {
-	conn *net.UnixConn
-	pid  int
-	oob  [64]byte
+func (c *crashText) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buf.Write(p[:min(len(p), 4096-min(4096, c.buf.Len()))])
+	return len(p), nil
 }
 
-func (s *sender) Read(p []byte) (int, error) {
-	n, oobn, _, _, err := s.conn.ReadMsgUnix(p, s.oob[:])
-	if err != nil {
-		return 0, err
+func (c *crashText) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buf.Len() == 0 {
+		return ""
 	}
-	if n == 0 {
-		return 0, io.EOF
-	}
-	messages, err := unix.ParseSocketControlMessage(s.oob[:oobn])
-	if err != nil {
-		return n, nil
-	}
-	for i := range messages {
-		if cred, err := unix.ParseUnixCredentials(&messages[i]); err == nil {
-			s.pid = int(cred.Pid)
-		}
-	}
-	return n, nil
+	return "; it wrote:\n\t" + strings.ReplaceAll(strings.TrimSpace(c.buf.String()), "\n", "\n\t")
 }

@@ -111,8 +111,10 @@ func tunRefused(err error) error {
 		refused.Fix = "modprobe tun; mkdir -p /dev/net && mknod /dev/net/tun c 10 200   (in a container: docker run --device /dev/net/tun …)"
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		refused.Fix = "modprobe tun"
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		refused.Fix = privilegeFix()
+	case errors.Is(err, unix.EACCES):
+		refused.Fix = "sudo chmod 666 /dev/net/tun    # opens nothing: a device needs CAP_NET_ADMIN besides"
+	case errors.Is(err, unix.EPERM):
+		refused.Fix = "in a container: docker run --device /dev/net/tun …"
 	}
 	return refused
 }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -67,22 +66,12 @@ func parseRoom(msg []byte) (port uint16, free int, ok bool) {
 // application sent to itself counts, too.
 func (s *Sandbox) DroppedDatagrams() (n int64, err error) {
 	s.mu.RLock()
-	defer s.mu.RUnlock() // Close waits, and leaves the handle alone
+	defer s.mu.RUnlock()
 	if s.closed {
 		return 0, fmt.Errorf("read the namespace's UDP counters: %w", os.ErrClosed)
 	}
-	done := make(chan struct{})
-	onThread(func() {
-		defer close(done)
-		if err = netns.Set(s.ns); err == nil {
-			n, err = readDropped("/proc/thread-self/net/")
-		}
-	})
-	<-done
-	if err != nil {
-		return 0, fmt.Errorf("read the namespace's UDP counters: %w", err)
-	}
-	return n, nil
+	told, _, err := s.keeper.ask(request{Dropped: true})
+	return told.Dropped, err
 }
 
 // readDropped sums up the counters in a directory such as /proc/net.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -32,14 +31,14 @@ const (
 
 func doctorCommand(code *int) *cobra.Command {
 	var sources []string
-	var asJSON, trial bool
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor [--capture INTERFACE[:PORT[/udp],…]]",
 		Short: "Say what works here, what does not, and the line that mends it",
 		Long: `Looks at all that run needs of this host: kernel, namespaces, the TUN device,
 privileges, who restricts them, limits, interfaces. It makes a sandbox as run
 does, starts a program in it, and takes it away again; nothing on the host is
-changed. It works without root, and then tells what root would give.
+changed. It works without root, and so does run: it tells what root would give.
 
 With --capture it also captures for two seconds and tells what it saw there.
 
@@ -48,9 +47,6 @@ Each line begins with ok, warning (run works, but not in every way) or missing
 docs/doctor.md lists the checks and the fields of --json.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if trial {
-				return json.NewEncoder(os.Stdout).Encode(try(cmd.Context()))
-			}
 			var specs []capture.Spec
 			for _, s := range sources {
 				spec, err := capture.ParseSpec(s)
@@ -70,8 +66,6 @@ docs/doctor.md lists the checks and the fields of --json.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&sources, "capture", nil, "an interface, and the server's ports, to look at for two seconds; may repeat")
 	f.BoolVar(&asJSON, "json", false, "write one JSON object instead of text")
-	f.BoolVar(&trial, "trial", false, "make a sandbox, and write how that went as JSON")
-	f.MarkHidden("trial") // what this program calls itself with in a user namespace
 	return cmd
 }
 
@@ -91,9 +85,6 @@ func examine(out io.Writer, specs []capture.Spec, asJSON bool) (int, error) {
 	defer stop()
 	h := doctor.ReadHost()
 	h.Here = try(ctx)
-	if h.UID != 0 {
-		h.User = tryUserNamespace(ctx)
-	}
 	h.Looks = lookAt(ctx, specs)
 	var sig signalError
 	if errors.As(context.Cause(ctx), &sig) {
@@ -130,9 +121,6 @@ func try(ctx context.Context) (t doctor.Trial) {
 		if errors.As(err, &setup) {
 			t.Fix = setup.Fix
 		}
-		if errors.Is(err, syscall.ENOSPC) { // user_namespaces(7)
-			t.Fix = "sudo sysctl user.max_net_namespaces=15000"
-		}
 		return t
 	}
 	box, err := sandbox.New(sandbox.Config{})
@@ -140,7 +128,7 @@ func try(ctx context.Context) (t doctor.Trial) {
 		return failed(err)
 	}
 	defer box.Close()
-	t.Offload = box.Offload()
+	t.Offload, t.Rootless = box.Offload(), box.Rootless()
 	self, err := os.Executable()
 	if err != nil {
 		return failed(err)

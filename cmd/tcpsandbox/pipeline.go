@@ -96,8 +96,7 @@ func (p *pipeline) open() error {
 			return src, capture.NewAssembler(cfg), err
 		})
 		if errors.Is(err, os.ErrPermission) && spec.IsLive() {
-			// The capture's capability alone would only lead to the next refusal.
-			return cannot(sendToDoctor(hinted{err, "sudo " + commandLine(os.Args)}))
+			return cannot(sendToDoctor(hinted{err, "sudo " + commandLine(os.Args) + "\n" + setcapLine()}))
 		}
 		if err != nil {
 			return cannot(err)
@@ -382,4 +381,13 @@ func (p *pipeline) lines() string {
 		return p.app.line
 	}
 	return p.app.line + " and, as the baseline, " + p.old.line
+}
+
+// setcapLine lets this program capture without root: all else takes no privilege.
+func setcapLine() string {
+	self, err := os.Executable()
+	if err != nil {
+		self = "tcpsandbox"
+	}
+	return "sudo setcap cap_net_raw+ep " + commandLine([]string{self}) + "    # live captures, for all who may execute it"
 }

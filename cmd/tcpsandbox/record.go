@@ -73,6 +73,7 @@ func record(spec capture.Spec, pick *picked, output string, duration time.Durati
 			return cannot(err)
 		}
 	}
+	errands{live: spec.IsLive()}.settle(con)
 	ctx, stop := interruptible(con)
 	defer stop()
 	if duration > 0 {

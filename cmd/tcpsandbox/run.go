@@ -383,6 +383,8 @@ func replayInto(o *runOptions) (int, error) {
 	if err := p.open(); err != nil {
 		return exitCannot, err
 	}
+	o.errands().settle(con)
+	o.tellUser(con)
 	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
 	play := func() outcome { return o.play(ctx, con, p, begun) }
 	var out outcome
