@@ -222,7 +222,7 @@ func TestStopEndsFamily(t *testing.T) {
 
 // TestUncontained does without a process namespace, as where none is allowed.
 func TestUncontained(t *testing.T) {
-	for _, end := range []string{"stop", "init killed", "parent gone"} {
+	for _, end := range []string{"stop", "init killed", "parent gone", "keeper killed"} {
 		t.Run(end, func(t *testing.T) {
 			box := newBox(t, Config{})
 			token := unique(t)
@@ -252,6 +252,9 @@ func TestUncontained(t *testing.T) {
 				}
 			case "parent gone":
 				app.process.control.CloseWrite()
+				<-app.Exited()
+			case "keeper killed":
+				box.keeper.cmd.Process.Kill()
 				<-app.Exited()
 			}
 			until(t, "all processes ended", func() bool { return len(processesWith(token)) == 0 })

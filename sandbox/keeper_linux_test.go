@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -273,6 +274,34 @@ func FuzzReadDump(f *testing.F) {
 		readDump(packet, 7, func(msg []byte) { total += len(msg) + unix.NLMSG_HDRLEN })
 		if total > len(packet) {
 			t.Errorf("%d bytes of messages in %d", total, len(packet))
+		}
+	})
+}
+
+// FuzzPrepare: whatever a parent asks for that was taken over, what is started
+// keeps no capability that opens the sandbox.
+func FuzzPrepare(f *testing.F) {
+	f.Add([]byte(`{"Command":["dHJ1ZQ=="],"KeepCaps":["c2V0dWlk"],"Environ":["UEFUSD0vYmlu"],"Hide":["L3RtcA=="]}`))
+	f.Add([]byte(`{"Command":["L2Jpbi90cnVl"],"KeepCaps":["Q0FQX1NZU19BRE1JTg=="],"User":"MDow"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var what appRequest
+		if json.Unmarshal(text, &what) != nil {
+			return
+		}
+		job, err := prepare(&what, true)
+		if err != nil {
+			if back := faultOf(err).error(); back == nil || back.Error() != err.Error() {
+				t.Errorf("%v came as %v", err, back)
+			}
+			return
+		}
+		if len(job.Args) == 0 || job.Path == "" || job.User != nil {
+			t.Errorf("%+v", job)
+		}
+		for _, c := range job.KeepCaps {
+			if deed := opening[capabilities[c]]; deed != "" {
+				t.Errorf("keeps %s, to %s", capabilities[c], deed)
+			}
 		}
 	})
 }

@@ -108,17 +108,22 @@ var forbidding = []struct{ path, on, fix string }{
 func namespaceFix(why unix.Errno) string {
 	switch why {
 	case unix.ENOSPC, unix.EPERM, unix.EACCES, unix.EUSERS:
-	default:
-		return ""
+		return cmp.Or(forbiddenBy(why), privilegeFix())
 	}
+	return ""
+}
+
+// forbiddenBy returns the line that changes the setting behind an error, "" if
+// there is none.
+func forbiddenBy(why unix.Errno) string {
 	for _, f := range forbidding {
 		value, _ := os.ReadFile("/proc/sys/" + f.path)
-		limit := strings.Contains(f.path, "_namespaces") // of which there are too many, or none are allowed
+		limit := strings.HasPrefix(f.path, "user/") // of which there are too many, or none are allowed
 		if strings.TrimSpace(string(value)) == f.on && limit == (why == unix.ENOSPC || why == unix.EUSERS) {
 			return f.fix
 		}
 	}
-	return privilegeFix()
+	return ""
 }
 
 func shellQuote(word string) string {

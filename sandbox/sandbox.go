@@ -7,7 +7,7 @@
 // as that file, an MTU, and whether packets carry a virtio-net header.
 //
 //	func main() {
-//		sandbox.Main() // never returns in the re-executed child
+//		sandbox.Main() // never returns in the re-executed children
 //		…
 //	}
 //
@@ -70,7 +70,7 @@ type AppConfig struct {
 	ShowSteering bool
 	// Env holds K=V pairs which are set on top of this process' environment.
 	Env []string
-	Dir string // working directory; "" is the current one
+	Dir string // working directory; "" is the one that was current at New
 	// Limits of what it uses. What the host cannot limit is a warning.
 	Limits Limits
 	// Output is called for each line that the application writes, without its

@@ -62,7 +62,7 @@ func New(cfg Config) (*Sandbox, error) {
 	if err != nil {
 		closeAll(files)
 		s.keeper.end()
-		return nil, err
+		return nil, s.keeper.restricted(err)
 	}
 	s.tun, s.diag = files[0], &diag{file: files[1]}
 	s.offload, s.ipv6, s.warnings = told.Offload, told.IPv6, told.Warnings

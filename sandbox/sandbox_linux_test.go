@@ -194,7 +194,7 @@ func TestLeavesNothing(t *testing.T) {
 	}
 	round() // the runtime opens its poller, and threads for its own use
 	fds, threads := count("/proc/self/fd"), count("/proc/self/task")
-	for range 50 {
+	for range 20 {
 		round()
 	}
 	if now := count("/proc/self/fd"); now > fds {
@@ -204,6 +204,6 @@ func TestLeavesNothing(t *testing.T) {
 	if kids := children(); len(kids) > 0 {
 		t.Errorf("children %v remain", kids)
 	}
-	// The runtime keeps a few idle threads; 50 rounds would leave 100.
+	// The runtime keeps a few idle threads; 20 rounds would leave 40.
 	until(t, "threads end", func() bool { return count("/proc/self/task") <= threads+8 })
 }

@@ -142,6 +142,18 @@ func (k *keeper) refused(err error) error {
 	}
 }
 
+// restricted explains an error in a user namespace that was made and gives no
+// right all the same, as with AppArmor's restriction.
+func (k *keeper) restricted(err error) error {
+	if !k.rootless || !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	if fix := forbiddenBy(unix.EPERM); fix != "" {
+		return &SetupError{Op: "make a network in a user namespace", Err: err, Fix: fix}
+	}
+	return err
+}
+
 // ask has the keeper do something, and returns what it tells, and the files that
 // come with it, which are the caller's.
 func (k *keeper) ask(what request) (reply, []*os.File, error) {

@@ -28,7 +28,7 @@ const (
 )
 
 func main() {
-	sandbox.Main() // does not return in the re-executed child
+	sandbox.Main() // does not return in the sandbox's own processes
 	guardMain()    // nor does this in the terminal's guard
 	os.Exit(run(os.Args[1:]))
 }

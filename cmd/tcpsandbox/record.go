@@ -26,7 +26,7 @@ func recordCommand() *cobra.Command {
 interrupted. -o - writes to the standard output:
 
   sudo tcpsandbox record --capture eth0:80 -o shop.pcapng
-  ssh prod sudo tcpsandbox record --capture eth0:80 -o - | sudo tcpsandbox run --capture - -- ./testapp`,
+  ssh prod sudo tcpsandbox record --capture eth0:80 -o - | tcpsandbox run --capture - -- ./testapp`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if source == "" {

@@ -79,8 +79,8 @@ gzipped) or - for a capture on the standard input:
 
   sudo tcpsandbox run --capture eth0:80 -- ./testapp
   sudo tcpsandbox run --capture eth0:53,53/udp -- ./resolver
-  sudo tcpsandbox run --capture shop.pcapng --pace asap --report run.json -- ./testapp
-  ssh prod sudo tcpdump -U -w - tcp port 80 | sudo tcpsandbox run --capture - -- ./testapp
+  tcpsandbox run --capture shop.pcapng --pace asap --report run.json -- ./testapp
+  ssh prod sudo tcpdump -U -w - tcp port 80 | tcpsandbox run --capture - -- ./testapp
   sudo tcpsandbox run --capture eth0:80 --baseline ./testapp-1.0 -- ./testapp-1.1
 
 The result goes to the standard output, all else to the standard error.
