@@ -19,6 +19,8 @@ import (
 // or client.
 //
 //	need PROGRAM…               skips without them
+//	fullspeed                   skips under the race detector, which makes programs many
+//	                            times as slow and as large: claims on rates and memory
 //	topology                    both namespaces, each with lo and eth0: 10.77.0.1 and
 //	                            fd77::1 (prod), 10.77.0.2–4 and fd77::2–3 (client)
 //	topology lossy              the same on a wire that loses, doubles and reorders
@@ -64,6 +66,7 @@ import (
 //	junit FILE NAME…            the test cases that failed in a JUnit file are these
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"need":        command(1, -1, cmdNeed),
+	"fullspeed":   command(0, 0, cmdFullSpeed),
 	"topology":    command(0, 1, cmdTopology),
 	"start":       command(3, -1, cmdStart),
 	"signal":      command(2, 2, cmdSignal),
@@ -113,6 +116,13 @@ func cmdNeed(ts *testscript.TestScript, w *world, programs []string) error {
 		if _, err := exec.LookPath(p); err != nil {
 			lack(w.t, err.Error())
 		}
+	}
+	return nil
+}
+
+func cmdFullSpeed(ts *testscript.TestScript, w *world, args []string) error {
+	if raceDetector {
+		w.t.Skip("the race detector makes it too slow or too large for what it claims; it is run without, too")
 	}
 	return nil
 }
