@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,10 +37,22 @@ func (s *series) thirds() (middle, last float64) {
 	return mean(s.values[len(s.values)-2*n : len(s.values)-n]), mean(s.values[len(s.values)-n:])
 }
 
+// low returns the series' lower part: of each half minute the least. It does not
+// see what a busy machine's bursts add, and a leak raises it as it raises all.
+func (s *series) low() *series {
+	low := &series{name: s.name + ", the least of 30 s"}
+	for part := range slices.Chunk(s.values, 30) {
+		for range part {
+			low.values = append(low.values, slices.Min(part))
+		}
+	}
+	return low
+}
+
 // flat tells why a series is not: its last third is more than a twentieth, and
 // more than some slack, above its middle one.
 func (s *series) flat(slack float64) error {
-	const least = 30 // seconds
+	const least = 90 // seconds: after 40 the heap has not found its size yet
 	if len(s.values) < least {
 		return fmt.Errorf("%s: %d measurements are too few to tell, want %d", s.name, len(s.values), least)
 	}
@@ -108,22 +121,31 @@ func cmdSteady(ts *testscript.TestScript, w *world, args []string) error {
 		return fmt.Errorf("nothing was sampled")
 	}
 	s.stop()
-	goroutines := series{name: "goroutines"}
+	goroutines, heap := series{name: "goroutines"}, series{name: "live heap (bytes)"}
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
-		if n, err := strconv.ParseFloat(strings.TrimSuffix(line, "\n"), 64); err == nil {
-			goroutines.values = append(goroutines.values, n)
+		var n, bytes float64
+		if _, err := fmt.Sscan(line, &n, &bytes); err == nil {
+			goroutines.values, heap.values = append(goroutines.values, n), append(heap.values, bytes)
 		}
 	}
-	for _, of := range []*series{&s.memory, &s.files, &goroutines} {
+	for _, of := range []*series{&s.memory, heap.low(), s.files.low(), goroutines.low()} {
 		middle, last := of.thirds()
 		ts.Logf("%s: %.1f in the middle third, %.1f in the last, of %d s", of.name, middle, last, len(of.values))
 	}
 	for _, of := range []*series{&s.files, &goroutines} {
-		if err := of.flat(2); err != nil {
+		if err := of.low().flat(2); err != nil {
 			return err
 		}
 	}
-	return s.memory.flat(0)
+	// Where the application falls behind for a moment, sessions queue, and what the
+	// heap grew by then goes back to the kernel minutes later: a claim about the
+	// machine. A leak is in the live heap as well.
+	err := s.memory.flat(0)
+	if live := heap.low().flat(1 << 20); err != nil && live == nil && len(heap.values) > 0 {
+		ts.Logf("%v, but nothing of it is in use: the machine was busy", err)
+		return nil
+	}
+	return err
 }
 
 // cmdSent checks that what clients have sent, by the last line of load's output,
@@ -176,7 +198,7 @@ func TestSeries(t *testing.T) {
 	}{
 		{"constant", line(90, func(int) float64 { return 100 }), 0, true},
 		{"none", nil, 0, false},
-		{"too few", line(29, func(int) float64 { return 100 }), 0, false},
+		{"too few", line(89, func(int) float64 { return 100 }), 0, false},
 		{"it grows", line(90, func(i int) float64 { return 100 + float64(i) }), 0, false},
 		{"it grew at first", line(90, func(i int) float64 { return 100 + float64(min(i, 30)) }), 0, true},
 		{"a step late", line(90, func(i int) float64 { return 100 + float64(i/60*6) }), 0, false},

@@ -123,7 +123,7 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
 	f.StringVar(&opt.cpuProfile, "cpuprofile", "", "write a CPU profile of tcpsandbox to this file")
 	f.MarkHidden("cpuprofile")
-	f.StringVar(&opt.vitalsFile, "vitals", "", "write the number of goroutines to this file each second")
+	f.StringVar(&opt.vitalsFile, "vitals", "", "write the number of goroutines and the size of the live heap to this file each second")
 	f.MarkHidden("vitals")
 	f.BoolVar(&opt.noTUI, "no-tui", false, "no screen: plain progress on the standard error (default without a terminal)")
 	f.BoolVar(&opt.quiet, "quiet", false, "only warnings, errors and the result")
