@@ -10,6 +10,9 @@ CORPUS       = $(abspath $(wildcard ../shared/corpus))
 PURE     = ./session ./protocol ./compare ./findings ./report ./replay ./tui ./doctor ./capture/...
 PORTABLE = $(PURE) ./sandbox
 
+# Programs of the checks themselves, which ./... passes over.
+CHECKS = ./.ci/gotest ./.ci/vuln
+
 # One static file, which knows its revision unless git will not tell: it refuses
 # in a checkout that is somebody else's.
 export CGO_ENABLED = 0
@@ -23,7 +26,7 @@ ifneq ($(TCPSANDBOX_CORPUS),)
 check: export TCPSANDBOX_NEED ?= all
 endif
 
-.PHONY: help build demo test check soak bench fuzz screen
+.PHONY: help build demo test check soak endure bench fuzz screen
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,18 +41,26 @@ demo: build ## production, clients and a test application with a bug, on this ma
 test: ## all tests; as root those in namespaces too; says what it skipped, and why
 	@$(GO) run ./.ci/gotest -timeout 10m ./...
 
-check: ## what CI does: format, vet, staticcheck, all tests, race detector (as root)
+check: ## what CI does: format, vet, staticcheck, vulnerabilities, all tests, again with the race detector, three minutes of churn (as root)
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt -w" $$bad; exit 1; fi
-	$(GO) vet ./... ./.ci/gotest
+	$(GO) vet ./... $(CHECKS)
 	$(GO) vet -tags soak ./e2e
 	GOOS=darwin $(GO) vet $(PORTABLE)
-	$(GO) run $(STATICCHECK) ./... ./.ci/gotest
+	$(GO) run $(STATICCHECK) ./... $(CHECKS)
+	@$(GO) run ./.ci/vuln ./...
 	@[ "$$TCPSANDBOX_NEED" = all ] || echo "make check: TCPSANDBOX_NEED=all is not set: tests may be skipped"
-	@$(GO) run ./.ci/gotest -timeout 10m ./...
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(PURE)
+	@$(GO) run ./.ci/gotest -timeout 10m ./... $(CHECKS)
+	@if command -v $$($(GO) env CC) >/dev/null; then echo CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; \
+	elif [ "$$TCPSANDBOX_NEED" = all ]; then echo "make check: the race detector needs a C compiler" >&2; exit 1; \
+	else echo "make check: no C compiler, so the race detector was not run"; fi
+	@$(MAKE) --no-print-directory endure
 
 soak: ## what check shows in small, at full size and rate: 4 minutes on a machine with nothing else to do (as root)
 	$(GO) test -tags soak -count 1 -parallel 1 -timeout 30m -run TestSoak -v ./e2e
+	TCPSANDBOX_SOAK=$${TCPSANDBOX_SOAK:-30m} $(MAKE) endure
+
+endure: ## sessions that come and go for TCPSANDBOX_SOAK, 3m if not set: nothing grows (as root)
+	TCPSANDBOX_SOAK=$${TCPSANDBOX_SOAK:-3m} $(GO) test -tags soak -count 1 -timeout 12h -run TestEndure -v ./e2e
 
 bench: ## the table of measurements against the kernel's own sockets (as root)
 	$(GO) run ./e2e/bench

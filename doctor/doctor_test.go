@@ -20,18 +20,22 @@ import (
 // wellFiles are those of a host on which all is well, as root sees them.
 var wellFiles = map[string]string{
 	"proc/self/ns/net": "", "proc/self/ns/mnt": "", "proc/self/ns/pid": "", "proc/self/ns/user": "",
-	"proc/self/status":                  "Name:\ttcpsandbox\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\n",
-	"proc/self/mounts":                  "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n",
-	"proc/self/cgroup":                  "0::/user.slice/session-1.scope\n",
-	"proc/77/limits":                    "Limit                     Soft Limit           Hard Limit           Units     \nMax processes             96365                96365                processes \nMax open files            65536                524288               files     \n",
-	"proc/pressure/cpu":                 "some avg10=6.32 avg60=6.74 avg300=5.96 total=1781566\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
-	"proc/pressure/memory":              "some avg10=1.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.50 avg60=0.00 avg300=0.00 total=0\n",
-	"proc/pressure/io":                  "some avg10=1.00 avg60=0.03 avg300=0.04 total=186\nfull avg10=0.25 avg60=0.02 avg300=0.00 total=56\n",
-	"proc/meminfo":                      "MemTotal:        8000000 kB\nMemFree:          100000 kB\nMemAvailable:    6000000 kB\n",
-	"proc/sys/net/core/somaxconn":       "4096\n",
-	"proc/sys/user/max_user_namespaces": "31000\n",
-	"proc/sys/user/max_net_namespaces":  "31000\n",
-	"sys/fs/cgroup/cgroup.controllers":  "cpuset cpu io memory pids\n",
+	"proc/self/status":                                            "Name:\ttcpsandbox\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\n",
+	"proc/self/mounts":                                            "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n",
+	"proc/self/cgroup":                                            "0::/user.slice/session-1.scope\n",
+	"proc/77/limits":                                              "Limit                     Soft Limit           Hard Limit           Units     \nMax processes             96365                96365                processes \nMax open files            65536                524288               files     \n",
+	"proc/meminfo":                                                "MemTotal:        8000000 kB\nMemFree:          100000 kB\nMemAvailable:    6000000 kB\n",
+	"proc/sys/net/core/somaxconn":                                 "4096\n",
+	"proc/sys/user/max_user_namespaces":                           "31000\n",
+	"proc/sys/user/max_net_namespaces":                            "31000\n",
+	"sys/fs/cgroup/cgroup.controllers":                            "cpuset cpu io memory pids\n",
+	"sys/fs/cgroup/cgroup.subtree_control":                        "cpu memory pids\n",
+	"sys/fs/cgroup/user.slice/cgroup.controllers":                 "cpu memory pids\n",
+	"sys/fs/cgroup/user.slice/cgroup.subtree_control":             "cpu memory pids\n",
+	"sys/fs/cgroup/user.slice/session-1.scope/cgroup.type":        "domain\n",
+	"proc/pressure/cpu":                                           "some avg10=6.32 avg60=6.74 avg300=5.96 total=1781566\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+	"proc/pressure/memory":                                        "some avg10=1.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.50 avg60=0.00 avg300=0.00 total=0\n",
+	"proc/pressure/io":                                            "some avg10=1.00 avg60=0.03 avg300=0.04 total=186\nfull avg10=0.25 avg60=0.02 avg300=0.00 total=56\n",
 	"sys/fs/cgroup/user.slice/session-1.scope/cgroup.controllers": "cpu memory pids\n",
 	"sys/fs/cgroup/user.slice/session-1.scope/memory.max":         "max\n",
 }
@@ -115,6 +119,7 @@ func TestChecks(t *testing.T) {
 	}
 	const status = "proc/self/status"
 	const group = "sys/fs/cgroup/user.slice/session-1.scope/"
+	const slice, top = "sys/fs/cgroup/user.slice/cgroup.subtree_control", "sys/fs/cgroup/cgroup.subtree_control"
 	tests := []struct {
 		name  string
 		host  *Host
@@ -191,9 +196,18 @@ func TestChecks(t *testing.T) {
 		{"SELinux, confined", with("sys/fs/selinux/enforce", "1", "proc/self/attr/current", "system_u:system_r:container_t:s0\x00"), "selinux", Warning, "container_t:s0", "", "ausearch"},
 
 		{"cgroup v1", with("proc/self/mounts", "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n"), "cgroup", Warning, "no cgroup v2", "limit", "unified_cgroup_hierarchy"},
-		{"both, controllers are v1's", with("proc/self/mounts", "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n", "proc/self/cgroup", "4:memory:/x\n0::/\n"), "cgroup", Warning, "/sys/fs/cgroup/unified has no cpu", "", "unified_cgroup_hierarchy"},
-		{"a controller is not handed on", with(group+"cgroup.controllers", "memory pids\n"), "cgroup", Warning, "memory, pids; no cpu", "", "echo +cpu | sudo tee /sys/fs/cgroup/user.slice/cgroup.subtree_control"},
-		{"it is not ours", but(host(), func(h *Host) { h.Writable = func(string) bool { return false } }), "cgroup", OK, "is not writable", "", ""},
+		{"both, controllers are v1's", with("proc/self/mounts", "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n", "proc/self/cgroup", "4:memory:/x\n0::/\n"), "cgroup", Warning, "/sys/fs/cgroup/unified has no cpu", "cannot be given a limit", "unified_cgroup_hierarchy"},
+		{"one controller is v1's", with("sys/fs/cgroup/cgroup.controllers", "memory pids\n"), "cgroup", Warning, "has no cpu", "of that kind", "unified_cgroup_hierarchy"},
+		{"limits in the nearest group", host(), "cgroup", OK, "set in /sys/fs/cgroup/user.slice", "--memory", ""},
+		{"limits further up", with(slice, "memory pids\n", group+"cgroup.controllers", "memory pids\n"), "cgroup", OK, "set in /sys/fs/cgroup", "--cpus", ""},
+		{"a controller is not handed on", with(slice, "memory pids\n", group+"cgroup.controllers", "memory pids\n", top, "memory pids\n"), "cgroup", Warning, "/sys/fs/cgroup/user.slice does not hand cpu on", "", "echo +cpu | sudo tee /sys/fs/cgroup/user.slice/cgroup.subtree_control"},
+		{"a user's session", but(with(), func(h *Host) { h.UID, h.Writable = 1000, func(string) bool { return false } }), "cgroup", Warning, "no group here is ours", "", "systemd-run --user --scope -p Delegate=yes"},
+		{"a user's service", but(with(), func(h *Host) {
+			h.UID, h.Writable = 1000, func(path string) bool { return strings.HasPrefix(path, "/sys/fs/cgroup/user.slice") }
+		}), "cgroup", OK, "set in /sys/fs/cgroup/user.slice", "", ""},
+		{"delegated", with(slice, "", top, ""), "cgroup", OK, "session-1.scope is divided", "alone", ""},
+		{"the host's root group", with("proc/self/cgroup", "0::/\n", top, ""), "cgroup", Warning, "/sys/fs/cgroup does not hand them on", "", "echo +cpu +memory +pids"},
+		{"a container's, to look at only", but(with("proc/self/cgroup", "0::/\n", top, "", "sys/fs/cgroup/cgroup.type", "domain\n"), func(h *Host) { h.Writable = func(string) bool { return false } }), "cgroup", Warning, "is not writable", "", "docker run"},
 
 		{"few files", with("proc/77/limits", "Max open files            1024                 524288               files\n"), "open-files", Warning, "1024, at most 524288", "inherits", "ulimit -n 524288"},
 		{"few files for good", with("proc/77/limits", "Max open files            1024                 1024                 files\n"), "open-files", Warning, "1024", "", "prlimit"},

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"math"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -104,57 +103,6 @@ func (h *Host) tun() Check {
 		c.Status, c.Found = Warning, c.Found+", no offload"
 		c.Means = "bulk data is some 8 times as slow"
 		c.Fix = "a kernel whose tun driver knows TUNSETOFFLOAD"
-	}
-	return c
-}
-
-// cgroup looks at where this process' own control group can be divided: the
-// application's limits are set there.
-func (h *Host) cgroup() Check {
-	c := Check{
-		Name: "cgroup", Status: OK,
-		Means: "the application can be given limits: sudo systemd-run --scope -p MemoryMax=1G -p TasksMax=500 tcpsandbox run …",
-	}
-	lacks := func(found string) Check {
-		c.Status, c.Found = Warning, found
-		c.Means = "the application cannot be given a limit of memory, processors or processes"
-		c.Fix = "boot with systemd.unified_cgroup_hierarchy=1; or set limits for the shell: ulimit -v, ulimit -u"
-		return c
-	}
-	mount := h.cgroupMount()
-	if mount == "" {
-		return lacks("no cgroup v2 is mounted")
-	}
-	own := mount
-	if at, ok := h.ownCgroup(); ok {
-		own = path.Join(mount, at)
-	}
-	controllers := strings.Fields(h.read(strings.TrimPrefix(own, "/") + "/cgroup.controllers"))
-	var have, lack []string
-	for _, want := range []string{"cpu", "memory", "pids"} {
-		if slices.Contains(controllers, want) {
-			have = append(have, want)
-		} else {
-			lack = append(lack, want)
-		}
-	}
-	if len(have) == 0 {
-		return lacks("cgroup v2 at " + mount + " has no cpu, memory or pids controller")
-	}
-	c.Found = "v2, " + strings.Join(have, ", ")
-	if len(lack) > 0 {
-		c.Status = Warning
-		c.Found += "; no " + strings.Join(lack, ", ")
-		c.Means = "the application cannot be given limits of that kind"
-		c.Fix = "boot with systemd.unified_cgroup_hierarchy=1    # cgroup v1 has them"
-		if own != path.Clean(mount) { // a group gets what the one above hands on
-			c.Fix = "echo +" + strings.Join(lack, " +") + " | sudo tee " + quote(path.Join(path.Dir(own), "cgroup.subtree_control"))
-		}
-	}
-	if h.Writable(own) {
-		c.Found += "; " + own + " is writable"
-	} else {
-		c.Found += "; " + own + " is not writable"
 	}
 	return c
 }

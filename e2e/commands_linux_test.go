@@ -19,6 +19,8 @@ import (
 // or client.
 //
 //	need PROGRAM…               skips without them
+//	fullspeed                   skips under the race detector, which makes programs many
+//	                            times as slow and as large: claims on rates and memory
 //	topology                    both namespaces, each with lo and eth0: 10.77.0.1 and
 //	                            fd77::1 (prod), 10.77.0.2–4 and fd77::2–3 (client)
 //	topology lossy              the same on a wire that loses, doubles and reorders
@@ -59,9 +61,14 @@ import (
 //	                            'GET /cart: $.items[*].price, header etag'
 //	again NAME FILE N           runs the command that a report gives for its N-th group,
 //	                            from 0, in prod, in the background, with NAME.json as report
+//	sample NAME                 measures the process once a second from now on
+//	steady FILE                 memory and open files since then, and goroutines by its
+//	                            --vitals FILE, do not grow
+//	sent FILE                   a report accounts for all that load's churn has sent
 //	junit FILE NAME…            the test cases that failed in a JUnit file are these
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"need":        command(1, -1, cmdNeed),
+	"fullspeed":   command(0, 0, cmdFullSpeed),
 	"topology":    command(0, 1, cmdTopology),
 	"start":       command(3, -1, cmdStart),
 	"signal":      command(2, 2, cmdSignal),
@@ -89,6 +96,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"figures":     command(2, -1, cmdFigures),
 	"groups":      command(1, -1, cmdGroups),
 	"again":       command(3, 3, cmdAgain),
+	"sample":      command(1, 1, cmdSample),
+	"steady":      command(1, 1, cmdSteady),
+	"sent":        command(1, 1, cmdSent),
 	"junit":       command(1, -1, cmdJUnit),
 }
 
@@ -110,6 +120,13 @@ func cmdNeed(ts *testscript.TestScript, w *world, programs []string) error {
 		if _, err := exec.LookPath(p); err != nil {
 			lack(w.t, err.Error())
 		}
+	}
+	return nil
+}
+
+func cmdFullSpeed(ts *testscript.TestScript, w *world, args []string) error {
+	if raceDetector {
+		w.t.Skip("the race detector makes it too slow or too large for what it claims; it is run without, too")
 	}
 	return nil
 }

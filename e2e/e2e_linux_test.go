@@ -165,6 +165,7 @@ func setup(env *testscript.Env) error {
 	if !ok {
 		return fmt.Errorf("%T is no testing.TB", env.T())
 	}
+	env.Setenv("LASTING", os.Getenv("LASTING")) // of TestEndure
 	w, err := newWorld(tb, env.WorkDir)
 	env.Values[worldKey{}] = w
 	return err

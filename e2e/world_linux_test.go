@@ -18,8 +18,9 @@ type world struct {
 	namespaces map[string]*namespace
 	processes  map[string]*process
 	order      []*process
-	wire       *wire  // nil where it is a veth pair
-	unwatch    func() // may be nil
+	wire       *wire    // nil where it is a veth pair
+	unwatch    func()   // may be nil
+	sampled    *sampler // nil: nothing is
 }
 
 type worldKey struct{}

@@ -126,7 +126,8 @@ func writeAtomically(path string, content func(io.Writer) error) (err error) {
 		}
 	}
 	beside := fmt.Sprintf("%s.%d.partial", path, os.Getpid())
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	os.Remove(beside) // what is there is not ours, or was left by one that was killed
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

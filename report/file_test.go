@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -107,5 +108,28 @@ func TestFormats(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(p), begins) {
 			t.Errorf("%s: %.20q, %v", ending, p, err)
 		}
+	}
+}
+
+// TestWriteFileFollowsNoTrap: in a folder that others may write to, somebody
+// could guess the name of the file beside, and make it a link to a file of ours.
+func TestWriteFileFollowsNoTrap(t *testing.T) {
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, []byte("as it was"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "run.json")
+	if err := os.Symlink(precious, fmt.Sprintf("%s.%d.partial", path, os.Getpid())); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(path, &Result{}); err != nil {
+		t.Error(err)
+	}
+	if got, _ := os.ReadFile(precious); string(got) != "as it was" {
+		t.Errorf("it became %q", got)
+	}
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the report: %v, %v", info, err)
 	}
 }

@@ -27,6 +27,7 @@ type App struct {
 	pid       int
 	contained bool
 	process   *initProcess
+	limits    Limits
 	out       output
 
 	sending sync.Mutex // orders go out whole
@@ -47,7 +48,7 @@ func (s *Sandbox) start(ctx context.Context, cfg AppConfig, uncontained bool) (*
 	told, files, err := s.keeper.ask(request{Start: &appRequest{
 		Command: texts[text](cfg.Command), User: text(cfg.User), KeepCaps: texts[text](cfg.KeepCaps), Dir: text(cfg.Dir),
 		NoFilter: cfg.NoFilter, Hide: texts[text](cfg.Hide), ShowSteering: cfg.ShowSteering, Env: texts[text](cfg.Env),
-		Environ: texts[text](os.Environ()), Uncontained: uncontained,
+		Limits: cfg.Limits, Environ: texts[text](os.Environ()), Uncontained: uncontained,
 	}})
 	for _, w := range told.Warnings {
 		s.warn("%s", w)
@@ -64,7 +65,7 @@ func (s *Sandbox) start(ctx context.Context, cfg AppConfig, uncontained bool) (*
 	}
 	a := &App{
 		name: cfg.Command[0], init: told.Init, contained: told.Contained,
-		process: process, out: output{each: cfg.Output}, box: s,
+		process: process, limits: cfg.Limits, out: output{each: cfg.Output}, box: s,
 		exited: make(chan struct{}),
 	}
 	if err := a.started(ctx, &told); err != nil {
@@ -151,7 +152,7 @@ func (a *App) follow() {
 		}
 	}
 	p.wait(a.contained)
-	a.status = status
+	a.status = a.box.settle(a.init, a.limits, status)
 	close(a.exited)
 }
 

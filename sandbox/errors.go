@@ -58,6 +58,9 @@ func (s ExitStatus) Hint() string {
 	if s.Signal == "SIGSYS" {
 		return "the filter of system calls ended it: a 32-bit program needs --no-seccomp"
 	}
+	if s.OverMemory > 0 {
+		return "it needs more memory, or leaks it: --memory with more than " + mebibytes(s.OverMemory)
+	}
 	return ""
 }
 
@@ -122,11 +125,17 @@ func (e *NotListeningError) Timeout() bool { return true }
 
 // String returns "exit code 1" or "SIGSEGV".
 func (s ExitStatus) String() string {
+	if s.OverMemory > 0 {
+		return "killed at its limit of " + mebibytes(s.OverMemory) + " of memory"
+	}
 	if s.Signal != "" {
 		return s.Signal
 	}
 	return "exit code " + strconv.Itoa(s.Code)
 }
+
+// mebibytes returns "512M", as a flag takes it.
+func mebibytes(n int64) string { return strconv.FormatInt(n>>20, 10) + "M" }
 
 func ports(all []Port) string {
 	if len(all) == 0 {

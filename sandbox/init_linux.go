@@ -77,6 +77,9 @@ func runInit() error {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
 
+	if in.Limited {
+		haveSpareThreads()
+	}
 	in.standAlone()
 	failed := in.hideFiles()
 	if failed == nil {

@@ -43,6 +43,7 @@ type keeperState struct {
 
 	mu    sync.Mutex
 	inits map[int]*exec.Cmd // that run, by process id
+	fared map[int]outcome   // of those with limits that have ended, until asked for
 }
 
 // runKeeper returns when the parent is gone.
@@ -58,7 +59,7 @@ func runKeeper() error {
 	if err != nil {
 		return fmt.Errorf("open the parent's socket: %w", err)
 	}
-	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd)}
+	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
 	for {
 		var what request
 		if _, err := parent.receive(&what); err != nil {
@@ -121,6 +122,14 @@ func (k *keeperState) answer(what *request) (told reply, files []*os.File, err e
 		defer k.mu.Unlock()
 		if init := k.inits[what.Kill]; init != nil {
 			init.Process.Kill()
+		}
+		return told, nil, nil
+	case what.Fared != 0:
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if fared, ok := k.fared[what.Fared]; ok {
+			told.Fared = &fared
+			delete(k.fared, what.Fared)
 		}
 		return told, nil, nil
 	}

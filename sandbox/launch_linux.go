@@ -24,18 +24,33 @@ func (k *keeperState) start(what *appRequest) (told reply, files []*os.File, err
 	if err != nil {
 		return told, nil, err
 	}
-	job.Contained = !what.Uncontained
-	told.Init, files, err = k.spawn(job)
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
-		k.warn("no process namespace (%v): a process that the application leaves behind ends a moment later than it", err)
-		job.Contained = false
-		told.Init, files, err = k.spawn(job)
+	in := k.limit(what.Limits)
+	told.Init, files, err = k.spawnContained(job, what, in)
+	if err != nil && in != nil {
+		in.end()
+		refused := err
+		if told.Init, files, err = k.spawnContained(job, what, nil); err == nil {
+			k.warn("%s", notLimited(in.set, refused))
+		}
 	}
 	if err != nil {
 		return told, nil, &SetupError{Op: "start the application's init process", Err: err}
 	}
 	told.Contained, told.Path, told.User = job.Contained, job.Path, job.User
 	return told, files, nil
+}
+
+// spawnContained starts it contained, unless the host or the request will not
+// have that.
+func (k *keeperState) spawnContained(job *launch, what *appRequest, in *group) (pid int, files []*os.File, err error) {
+	job.Contained = !what.Uncontained
+	pid, files, err = k.spawn(job, in)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
+		k.warn("no process namespace (%v): a process that the application leaves behind ends a moment later than it", err)
+		job.Contained = false
+		pid, files, err = k.spawn(job, in)
+	}
+	return pid, files, err
 }
 
 // prepare checks all that can be known before anything runs.
@@ -71,13 +86,15 @@ func prepare(what *appRequest, rootless bool) (*launch, error) {
 	return &launch{
 		Path: text(path), Args: what.Command, Env: texts[text](env), Dir: what.Dir,
 		User: who.identity, KeepCaps: kept, Filter: !what.NoFilter, Hide: texts[text](hidden),
+		Limited: what.Limits.PIDs > 0,
 	}, nil
 }
 
 // spawn starts this program again as the init process, and tells it what to run.
 // A contained one is the first of a process namespace, with mounts of its own,
-// others are plain children. Nothing is left after an error.
-func (k *keeperState) spawn(job *launch) (pid int, files []*os.File, err error) {
+// others are plain children. It begins in a control group, if there is one, which
+// ends with it. Nothing is left after an error but the group.
+func (k *keeperState) spawn(job *launch, in *group) (pid int, files []*os.File, err error) {
 	plumbing, err := openPlumbing()
 	if err != nil {
 		return 0, nil, err
@@ -100,6 +117,7 @@ func (k *keeperState) spawn(job *launch) (pid int, files []*os.File, err error) 
 	if os.Geteuid() != 0 {
 		init.SysProcAttr.AmbientCaps = ownCaps()
 	}
+	in.enter(init.SysProcAttr)
 	if err := init.Start(); err != nil {
 		return 0, nil, err
 	}
@@ -110,8 +128,12 @@ func (k *keeperState) spawn(job *launch) (pid int, files []*os.File, err error) 
 	k.mu.Unlock()
 	go func() {
 		init.Wait()
+		fared := in.end()
 		k.mu.Lock()
 		delete(k.inits, pid)
+		if in != nil {
+			k.fared[pid] = fared
+		}
 		k.mu.Unlock()
 		ended.Close()
 	}()

@@ -50,6 +50,9 @@ var roles = map[string]func(args []string){
 	"dial":    playDial,
 	"write":   playWrite,
 	"long":    playLong,
+	"grow":    playGrow,
+	"swarm":   playSwarm,
+	"burn":    playBurn,
 }
 
 // forever does not return; an empty select would be a deadlock to the

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // The parent, the keeper and the init process (see Main) talk over stream
@@ -34,6 +35,7 @@ type request struct {
 	Enclosed bool        `json:",omitempty"` // say what the namespace consists of
 	Start    *appRequest `json:",omitempty"` // an application; see reply
 	Kill     int         `json:",omitempty"` // an init process that hangs
+	Fared    int         `json:",omitempty"` // how did the application of that init process, which has ended, fare?
 }
 
 // appRequest is AppConfig on its way to the keeper.
@@ -41,6 +43,7 @@ type appRequest struct {
 	Command, KeepCaps, Hide, Env []text
 	User, Dir                    text
 	NoFilter, ShowSteering       bool
+	Limits                       Limits
 	Environ                      []text // this process' environment, below Env
 	Uncontained                  bool   // as if the host had no process namespaces
 }
@@ -63,6 +66,16 @@ type reply struct {
 	Contained bool      `json:",omitempty"`
 	Path      text      `json:",omitempty"`
 	User      *identity `json:",omitempty"`
+	// To Fared; nil: it had no limits, or was told already.
+	Fared *outcome `json:",omitempty"`
+}
+
+// outcome is how an application fared with its limits.
+type outcome struct {
+	OverMemory bool          // the limit of memory ended it, or processes of it
+	Refused    int64         // forks and threads
+	Throttled  time.Duration // that it could have run and was not let
+	Lost       []string      // limits that somebody took away meanwhile
 }
 
 // fault is an error on its way.
@@ -139,6 +152,8 @@ type launch struct {
 	Hide     []text // paths, resolved
 	// Contained: init is the first process of a process namespace.
 	Contained bool
+	// Limited: there may come to be no room for another thread of init's.
+	Limited bool
 }
 
 // identity is a user in numbers.

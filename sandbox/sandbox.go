@@ -71,6 +71,8 @@ type AppConfig struct {
 	// Env holds K=V pairs which are set on top of this process' environment.
 	Env []string
 	Dir string // working directory; "" is the one that was current at New
+	// Limits of what it uses. What the host cannot limit is a warning.
+	Limits Limits
 	// Output is called for each line that the application writes, without its
 	// end; a line longer than 8 KB comes in pieces. Calls are one at a time;
 	// line is valid until the call returns. The application's writes block
@@ -85,6 +87,16 @@ type Enclosure struct {
 	// Dropped are packets of the application's that the TUN device had no room
 	// for, because they were not read fast enough.
 	Dropped uint64
+}
+
+// Limits bound what an application uses together with all that it forks. They
+// are set by a control group of version 2. Zeros are no limits.
+type Limits struct {
+	CPUs float64 // processor time: 0.5 is half of one processor's
+	// Memory in bytes, with what of its files the kernel caches for it; it gets
+	// no swap. Where more is needed the whole application is killed.
+	Memory int64
+	PIDs   int // processes and threads at a time
 }
 
 // Stream is where the application wrote a line.
@@ -102,6 +114,9 @@ type ExitStatus struct {
 	// LeftBehind: it exited and left processes of its own running (which
 	// were then killed), as a program does that goes to the background.
 	LeftBehind bool `json:"left_behind"`
+	// OverMemory is the limit of memory, in bytes, that it was killed at; 0 if
+	// it was not.
+	OverMemory int64 `json:"over_memory,omitempty"`
 }
 
 // Port is a port of TCP or UDP.
@@ -169,6 +184,10 @@ const (
 	// killWait bounds how long Stop waits after SIGKILL, which the kernel
 	// delays only for a process stuck in a device or a network file system.
 	killWait = 5 * time.Second
+
+	// LeastMemory is the least limit of memory that makes sense: init's part of
+	// it is some 5 MB.
+	LeastMemory = 16 << 20
 )
 
 // Addresses of the TUN device itself, so that the application has a source

@@ -120,7 +120,7 @@ func exampleOf(g *report.Group, kept *capture.Kept) string {
 // and never in the place of another.
 func writeNew(path string, write func(io.Writer) error) (err error) {
 	beside := fmt.Sprintf("%s.%d.partial", path, os.Getpid())
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, private)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func writeNew(path string, write func(io.Writer) error) (err error) {
 	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	place, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	place, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, private)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func writeNew(path string, write func(io.Writer) error) (err error) {
 // how often, how fast and how long, or what is made of the result.
 var replayFlags = []string{
 	"app-port", "client-ip", "tunnels", "pace", "wait", "on-early-close", "answer-timeout", "listen-timeout", "idle-timeout",
-	"egress", "allow", "allow-dns", "map", "user", "keep-caps", "no-seccomp", "hide", "env", "mtu", "baseline", "rules", "mask",
+	"egress", "allow", "allow-dns", "map", "user", "keep-caps", "no-seccomp", "cpus", "memory", "pids", "hide", "env", "mtu", "baseline", "rules", "mask",
 }
 
 // givenFlags returns those of some flags that were given, as they can be given

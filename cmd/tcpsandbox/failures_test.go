@@ -326,7 +326,7 @@ func TestWriteNew(t *testing.T) {
 // or one that it does not.
 func TestReplayFlags(t *testing.T) {
 	not := strings.Fields(`capture filter follow speed skip-idle repeat sample ramp multiply only-complete max-memory duration max-sessions
-		drain app-log report save-failures fail-on max-cpu max-retransmissions max-pressure cpuprofile no-tui quiet learn max-different max-slowdown restart`)
+		drain app-log report save-failures fail-on max-cpu max-retransmissions max-pressure cpuprofile vitals no-tui quiet learn max-different max-slowdown restart`)
 	code := 0
 	flags := runCommand(&code).Flags()
 	flags.VisitAll(func(f *pflag.Flag) {

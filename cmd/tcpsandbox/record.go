@@ -69,7 +69,7 @@ func record(spec capture.Spec, pick *picked, output string, duration time.Durati
 			}
 		}
 		file.begun = false
-		if file.File, err = os.OpenFile(output, os.O_CREATE|os.O_WRONLY, 0o644); err != nil {
+		if file.File, err = os.OpenFile(output, os.O_CREATE|os.O_WRONLY, private); err != nil {
 			return cannot(err)
 		}
 	}

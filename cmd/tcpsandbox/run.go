@@ -40,6 +40,7 @@ type runOptions struct {
 	guardFlags
 	verdictFlags
 	egressFlags
+	limitFlags
 	answerTimeout time.Duration
 	listenTimeout time.Duration
 	duration      time.Duration
@@ -60,6 +61,7 @@ type runOptions struct {
 	noTUI, quiet  bool
 	screen        bool // the run is shown on one
 	cpuProfile    string
+	vitalsFile    string // "": none
 
 	appLogFile, baselineLogFile *os.File // nil: none
 }
@@ -117,6 +119,7 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.baseline, "baseline", "", "run the old version beside the new one, by /bin/sh -c COMMAND in a namespace of its own: where its answers differ, too, is noise")
 	f.StringVar(&opt.user, "user", "", "run the application as this user (default: the one behind sudo, else the invoking one)")
 	f.StringSliceVar(&opt.keepCaps, "keep-caps", nil, "capabilities that the application keeps besides net_bind_service, such as setuid,setgid")
+	opt.limitFlags.flags(f)
 	f.BoolVar(&opt.noSeccomp, "no-seccomp", false, "do not filter the application's system calls: for debuggers, 32-bit programs and io_uring")
 	f.StringArrayVar(&opt.hide, "hide", nil, "hide this file, socket or folder from the application, besides the host's sockets of Docker, containerd, D-Bus, systemd and the like; none: not those (may repeat)")
 	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
@@ -127,6 +130,8 @@ if a signal came before there was a result.`,
 	f.StringVar(&opt.failOn, "fail-on", "different", "exit with 1 on different answers, on loss as well, or never")
 	f.StringVar(&opt.cpuProfile, "cpuprofile", "", "write a CPU profile of tcpsandbox to this file")
 	f.MarkHidden("cpuprofile")
+	f.StringVar(&opt.vitalsFile, "vitals", "", "write the number of goroutines and the size of the live heap to this file each second")
+	f.MarkHidden("vitals")
 	f.BoolVar(&opt.noTUI, "no-tui", false, "no screen: plain progress on the standard error (default without a terminal)")
 	f.BoolVar(&opt.quiet, "quiet", false, "only warnings, errors and the result")
 	return cmd
@@ -202,6 +207,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return usageError{cmd.CommandPath(), err}
 	}
 	if err := o.egressFlags.complete(); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	if err := o.limitFlags.complete(cmd.Flags().Changed); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
 	for _, e := range o.env {
@@ -296,6 +304,10 @@ func (o *runOptions) assembler(spec capture.Spec, nextID func() uint64) capture.
 	return cfg
 }
 
+// private is the mode of new files: what is captured, and what the application
+// makes of it, is for its owner only.
+const private = 0o600
+
 // openLogs opens the files of --app-log.
 func (o *runOptions) openLogs() (close func(), err error) {
 	close = func() {
@@ -307,7 +319,7 @@ func (o *runOptions) openLogs() (close func(), err error) {
 		return close, nil
 	}
 	open := func(path string) (*os.File, error) {
-		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, private)
 	}
 	if o.appLogFile, err = open(o.appLog); err == nil && o.baseline != "" {
 		o.baselineLogFile, err = open(o.appLog + ".baseline")
@@ -349,7 +361,7 @@ func replayInto(o *runOptions) (int, error) {
 	yieldMemory()
 	giveWay()
 	if o.cpuProfile != "" {
-		f, err := os.Create(o.cpuProfile)
+		f, err := os.OpenFile(o.cpuProfile, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, private)
 		if err != nil {
 			return exitCannot, cannot(err)
 		}
@@ -359,6 +371,11 @@ func replayInto(o *runOptions) (int, error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	stopVitals, err := vitals(o.vitalsFile)
+	if err != nil {
+		return exitCannot, cannot(err)
+	}
+	defer stopVitals()
 	closeLogs, err := o.openLogs()
 	defer closeLogs()
 	if err != nil {

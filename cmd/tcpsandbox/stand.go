@@ -116,7 +116,7 @@ func (s *stand) start(ctx context.Context) error {
 	hide, showSteering := s.opt.hidden()
 	app, err := s.box.Start(ctx, sandbox.AppConfig{
 		Command: s.command, User: s.opt.user, KeepCaps: s.opt.keepCaps, Env: s.opt.env,
-		NoFilter: s.opt.noSeccomp, Hide: hide, ShowSteering: showSteering,
+		NoFilter: s.opt.noSeccomp, Hide: hide, ShowSteering: showSteering, Limits: s.opt.limits,
 		Output: s.output(),
 	})
 	s.app.Store(app)
@@ -274,6 +274,9 @@ func (s *stand) close() {
 
 // fared says how the application did, for the report.
 func (s *stand) fared() report.App {
+	if s.box != nil {
+		s.passWarnings() // of its limits, which are known at its end
+	}
 	r := report.App{Command: s.line, ExitCode: -1}
 	if s.listen.Addr.IsValid() {
 		r.Listen = s.listen.String()

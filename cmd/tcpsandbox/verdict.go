@@ -111,7 +111,7 @@ func (v *verdictFlags) saveLearned(places []compare.LearnedPlace) (err error) {
 	if err != nil {
 		return err
 	}
-	path, mode := resolved(v.learn), fs.FileMode(0o666) // less the umask
+	path, mode := resolved(v.learn), fs.FileMode(private)
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
@@ -122,7 +122,8 @@ func (v *verdictFlags) saveLearned(places []compare.LearnedPlace) (err error) {
 			err = fmt.Errorf("write rules %s: %w", v.learn, inner(err))
 		}
 	}()
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	os.Remove(beside) // what is there is not ours, or was left by one that was killed
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@
 //	udpbig    datagrams of -size bytes, echoed, and empty ones
 //	bulk      as upload, of bytes that are cheap to check
 //	shop      keep-alive; every page of the shop in turn
+//	churn     all sorts of sessions, for as long as -lasting says
 //	stream    writes -requests times -size of those, closes its half, reads the answer
 //
 // It exits with 1 where an answer was not what it should be.
@@ -34,6 +35,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tcpsandbox/e2e/apps/connlog"
@@ -57,6 +59,9 @@ type work struct {
 	throttle    float64       // bytes a second that each connection reads of a download; 0: all
 	secret      string        // in the shop's requests; none if empty
 	toEnd       bool          // the shop closes first
+	lasting     time.Duration // of churn
+
+	sent, dialed atomic.Int64
 
 	begun   time.Time
 	log     *connlog.Log // may be nil
@@ -83,6 +88,7 @@ func main() {
 	flag.Float64Var(&w.throttle, "throttle", 0, "bytes a second that each connection of download reads (default: as they come)")
 	flag.StringVar(&w.secret, "secret", "", "what the shop's clients send in Authorization and Cookie")
 	flag.BoolVar(&w.toEnd, "to-end", false, "the shop closes behind the last answer: wait for it")
+	flag.DurationVar(&w.lasting, "lasting", 0, "time for churn")
 	flag.Parse()
 	w.kind = flag.Arg(0)
 	if *from != "" {
@@ -99,7 +105,7 @@ func (w *work) run(record string) error {
 		"http": w.http, "short": w.short, "upload": w.upload, "halves": w.halves, "download": w.download,
 		"halfclose": w.halfClose, "reset": w.reset, "abort": w.abort, "frames": w.frames, "redis": w.redis,
 		"udp": w.udp, "udpbig": w.udpBig,
-		"bulk": w.bulk, "stream": w.stream, "shop": w.shop,
+		"bulk": w.bulk, "stream": w.stream, "shop": w.shop, "churn": w.churn,
 	}[w.kind]
 	if play == nil {
 		return fmt.Errorf("no such kind: %q", w.kind)
@@ -132,6 +138,9 @@ func (w *work) run(record string) error {
 		})
 	}
 	all.Wait()
+	if w.kind == "churn" {
+		fmt.Printf("%d connections, %d bytes\n", w.dialed.Load(), w.sent.Load())
+	}
 	if w.log != nil {
 		errs = append(errs, w.log.Close())
 	}
@@ -176,6 +185,7 @@ func (c *client) dial() error {
 	if err != nil {
 		return err
 	}
+	c.dialed.Add(1)
 	c.conn, c.in = conn.(*net.TCPConn), bufio.NewReader(conn)
 	if c.log != nil {
 		c.entry = c.log.Connection(conn.LocalAddr(), conn.RemoteAddr())
@@ -185,6 +195,7 @@ func (c *client) dial() error {
 
 func (c *client) send(p []byte) error {
 	n, err := c.conn.Write(p)
+	c.sent.Add(int64(n))
 	if c.entry != nil {
 		c.entry.Write(p[:n])
 	}
