@@ -31,7 +31,8 @@ const lookAgain = 50 * time.Millisecond
 // outage is the time in which an interface gives nothing.
 type outage struct {
 	since time.Time
-	gone  bool // deleted
+	down  bool // which was said
+	gone  bool // deleted, which was said
 }
 
 var errOtherLink = errors.New("it is there again, but of another kind: start anew")
@@ -42,17 +43,11 @@ func (l *live) failed(code unix.Errno) error {
 	if code != unix.ENETDOWN {
 		return &liveError{iface: l.name, err: code}
 	}
-	now := time.Now()
+	// What happened is said after a first wait: an interface that is deleted is
+	// down for a moment before.
 	l.mu.Lock()
-	l.out = &outage{since: now}
+	l.out = &outage{since: time.Now()}
 	l.mu.Unlock()
-	name, up := l.state()
-	switch {
-	case name == "":
-		l.gone()
-	case !up:
-		l.notice(name + " is down: waiting for it")
-	}
 	return nil
 }
 
@@ -78,8 +73,12 @@ func (l *live) waitOutage(ctx context.Context) error {
 		}
 		return l.rebind()
 	}
-	if up {
+	switch {
+	case up:
 		l.back(name)
+	case !l.out.down:
+		l.out.down = true
+		l.notice(name + " is down: waiting for it")
 	}
 	return nil
 }

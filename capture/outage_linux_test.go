@@ -303,7 +303,7 @@ func TestRebindNeedsNoCapability(t *testing.T) {
 	onThread(t, func() {
 		w := newWire(t)
 		var said notices
-		src, err := capture.OpenLive("a0", capture.LiveConfig{Notice: said.add})
+		src, err := capture.OpenLive("a0", capture.LiveConfig{Ports: []uint16{80}, Notice: said.add})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ func gated(t testing.TB) *Net {
 	n.link = &link{net: n, fd: -1, offload: true} // what is written to it is lost
 	nobody := func(context.Context, string, netip.AddrPort) (net.Conn, error) { return nil, errors.New("nobody") }
 	g := &gate{net: n, dial: nobody, ways: make(map[wayKey]*way), names: map[string][]netip.Addr{"db.example": {other4.Addr()}}}
+	g.maxRelays, g.maxExchanges = capacity(0)
 	g.datagrams.m = make(map[flight]*exchange)
 	g.ctx, g.cancel = context.WithCancel(t.Context())
 	for _, w := range []Way{{To: other4}, {To: other6, UDP: true}} {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"tcpsandbox/compare"
 	"tcpsandbox/replay"
@@ -18,6 +20,8 @@ type baseline struct {
 	stand
 	lives   atomic.Bool // from when it listens until it is known to have ended
 	listens func() bool // whether it listens still; the stand's, but for tests
+	waiting sync.Mutex
+	waited  time.Time // when its end was waited for
 }
 
 // shell returns what runs a command by the shell. SIGTERM goes to the shell as
@@ -43,15 +47,38 @@ func (e *baselineError) Unwrap() error { return e.err }
 // whileItLives returns a Judge that passes on to next what the old version
 // answered as long as it lived. What a dead one leaves unanswered is no noise.
 // The end of a process is known some milliseconds after its connections broke,
-// but its listening sockets went with them, and as a rule before: where an
-// answer lacks its end the kernel is asked for those, which takes 0.1 ms.
+// but its listening sockets go with them: where an answer lacks its end the kernel
+// is asked for those, which takes 0.1 ms.
 func (b *baseline) whileItLives(next compare.Judge) compare.Judge {
 	return func(x *compare.Exchange) compare.Outcome {
-		if !b.lives.Load() || unanswered(x) && !b.listens() {
+		if !b.lives.Load() || unanswered(x) && b.ends() {
 			return compare.Outcome{Verdict: compare.Uncompared}
 		}
 		return next(x)
 	}
+}
+
+// ends reports whether it listens no more. The kernel closes what a process has
+// open in no certain order, and on a busy machine it may be stopped in between, so
+// now and then it is worth waiting for.
+func (b *baseline) ends() bool {
+	const often, long, look = 2 * time.Second, 20 * time.Millisecond, time.Millisecond // 1 % of the engine's time at most
+	if !b.listens() {
+		return true
+	}
+	b.waiting.Lock()
+	defer b.waiting.Unlock()
+	if time.Since(b.waited) < often {
+		return false
+	}
+	for range long / look {
+		time.Sleep(look)
+		if !b.listens() {
+			return true
+		}
+	}
+	b.waited = time.Now()
+	return false
 }
 
 // unanswered reports whether the answer did not come, or not to its end.

@@ -40,6 +40,23 @@ func TestBaselineIsJudgedWhileItLives(t *testing.T) {
 	}
 }
 
+// A connection may break a moment before the listening socket does. To wait for
+// that is bounded: a baseline that leaves much unanswered would hold all up.
+func TestBaselineIsWaitedFor(t *testing.T) {
+	asked := 0
+	b := baseline{listens: func() bool { asked++; return asked < 5 }}
+	if !b.ends() {
+		t.Error("its end was not noticed")
+	}
+	asked = -1000
+	if b.ends() || b.ends() || b.ends() {
+		t.Error("it has not ended")
+	}
+	if asked > -1000+30 {
+		t.Errorf("the kernel was asked %d times", asked+1000)
+	}
+}
+
 // What could not have been delivered to anyone is no loss of the baseline's.
 func TestLostOnTheWay(t *testing.T) {
 	for fate, lost := range map[session.Fate]bool{
