@@ -184,6 +184,7 @@ func (in *initState) startApp() *failure {
 	if err != nil {
 		return failed(stepExec, err)
 	}
+	giveWay(in.app)
 	// The ends of the pipes are the application's now: their readers see an
 	// end when it is gone.
 	unix.Dup3(int(null.Fd()), 1, 0)

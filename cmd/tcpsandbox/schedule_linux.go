@@ -8,7 +8,7 @@ import (
 )
 
 // niceness is how much a run lowers its own. See giveWay.
-const niceness = 10
+const niceness = 19
 
 // giveWay makes this process one that never takes the processor from another
 // that runs (SCHED_BATCH, see sched(7)): production and its clients may be on
