@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestHiddenPaths(t *testing.T) {
@@ -166,6 +168,32 @@ func TestHide(t *testing.T) {
 			continue
 		}
 		c.Close()
+	}
+}
+
+// TestHideWorkingDirectory: who is started in a hidden folder is not below what
+// hides it, and nobody is started deeper in one.
+func TestHideWorkingDirectory(t *testing.T) {
+	dir := socketFolder(t)
+	bind(t, unix.SOCK_STREAM, filepath.Join(dir, "inner"))
+	if err := os.Mkdir(filepath.Join(dir, "deep"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, only := range []bool{true, false} {
+		t.Chdir(dir)
+		box := newBox(t, Config{})
+		app, out := start(t, box, AppConfig{User: ownUser(box), Hide: []string{dir}, OnlyNamed: only}, "dial", "inner", "./inner", "../"+filepath.Base(dir)+"/inner")
+		for range 3 {
+			out.want(t, "stdout: connect: no such file or directory")
+		}
+		<-app.Exited()
+		t.Chdir("deep")
+		deep := newBox(t, Config{})
+		_, err := deep.Start(t.Context(), AppConfig{Command: []string{"true"}, User: ownUser(box), Hide: []string{dir}, OnlyNamed: only})
+		var setup *SetupError
+		if !errors.As(err, &setup) || !strings.HasPrefix(err.Error(), "enter the working directory again") || !strings.Contains(setup.Fix, "not hidden") {
+			t.Errorf("deep in a hidden folder: %v", err)
+		}
 	}
 }
 

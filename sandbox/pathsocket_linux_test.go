@@ -172,6 +172,14 @@ func TestPathSocketsHidden(t *testing.T) {
 	dials(AppConfig{}, refused, gone)
 	bind(t, unix.SOCK_STREAM, second)
 	dials(AppConfig{}, refused, refused)
+	// Nor can it take their names away, as servers do before they bind.
+	app, err := box.Start(t.Context(), AppConfig{
+		Command: []string{"sh", "-c", `rm -f "$0" "$1"; mv -f "$0" "$0.away"; echo > new; mv -f new "$1"`, first, second}, User: ownUser(box), Dir: dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-app.Exited()
 	dials(AppConfig{Show: []string{first}}, open, refused)
 	dials(AppConfig{Show: []string{dir}}, open, open)
 	dials(AppConfig{OnlyNamed: true}, open, open)
