@@ -10,7 +10,7 @@ import (
 func TestWithoutHost(t *testing.T) {
 	given := []string{
 		"PATH=/bin", "NOTIFY_SOCKET=/run/systemd/notify", "LISTEN_FDS=1", "LISTEN_FDNAMES", "DOCKER_HOST=unix:///x", "HOME=/root",
-		"MY_NOTIFY_SOCKET=1", "DATABASE_URL=postgres://db/shop", "XDG_RUNTIME_DIR=/run/user/0", "SSH_AUTH_SOCK=/tmp/a", "listen_fds=1",
+		"MY_NOTIFY_SOCKET=1", "DATABASE_URL=postgres://db/shop", "XDG_RUNTIME_DIR=/run/user/0", "SSH_AUTH_SOCK=/run/a", "listen_fds=1",
 	}
 	want := []string{"PATH=/bin", "HOME=/root", "MY_NOTIFY_SOCKET=1", "DATABASE_URL=postgres://db/shop", "listen_fds=1"}
 	if got := withoutHost(given); !slices.Equal(got, want) {
