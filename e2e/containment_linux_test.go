@@ -115,7 +115,8 @@ func TestContainment(t *testing.T) {
 		{"rootless", rootlessBy, nobody, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			flags := append([]string{"--hide", filepath.Join(p.dir, "victim.sock"), "--hide", filepath.Join(p.dir, "hidden")}, tt.flags...)
+			// Nobody names victim.sock.
+			flags := append([]string{"--hide", filepath.Join(p.dir, "hidden")}, tt.flags...)
 			h := p.hold(tt.name, tt.by, tt.user, flags, "-listen", ":80", "-marker", marker, "-send", targets(),
 				"-reach", p.victims, "-pid", "victim.pid", "-hidden", filepath.Join(p.dir, "hidden"))
 			h.says(t, "all tried")
@@ -179,6 +180,50 @@ exec "$@"`, strings.Join(sockets, " "), filepath.Join(p.dir, "victim.sock"))
 		t.Errorf("who is held says:\n%s", said)
 	}
 	p.quiet(t)
+}
+
+// TestContainmentOfSockets: of a socket that a process of the host has bound, in a
+// folder that nobody has named and in another network namespace, an application
+// knows nothing, unless it is to be shown.
+func TestContainmentOfSockets(t *testing.T) {
+	p := newPrison(t)
+	ours, theirs := filepath.Join(p.dir, "victim.sock"), filepath.Join(p.dir, "in a container.sock")
+	p.mustStart("container", "client", "hostile", "-pid", "container.pid", "-victim", theirs)
+	p.await("container.pid exists", func() bool { return readText(filepath.Join(p.dir, "container.pid")) != "" })
+	for _, tt := range []struct {
+		name  string
+		by    []string
+		user  uint32
+		flags []string
+		open  []string
+	}{
+		{"root", nil, 0, nil, nil},
+		{"rootless", rootlessBy, nobody, nil, nil},
+		{"one shown", nil, 0, []string{"--show", ours}, []string{ours}},
+		{"all of a folder shown", nil, 0, []string{"--show", p.dir}, []string{ours, theirs}},
+		{"nothing hidden", nil, 0, []string{"--hide", "none"}, []string{ours, theirs}},
+		{"only one hidden", nil, 0, []string{"--hide", "none", "--hide", ours}, []string{theirs}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := p.hold(strings.ReplaceAll(tt.name, " ", "-"), tt.by, tt.user, tt.flags,
+				"-listen", ":80", "-reach", ours+","+theirs, "-pid", "victim.pid", "-hidden", "/run/dbus")
+			h.says(t, "all tried")
+			h.source.Close()
+			if err := h.expect("0"); err != nil {
+				t.Error(err)
+			}
+			said := readText(filepath.Join(p.dir, h.name+".app"))
+			for _, path := range []string{ours, theirs} {
+				want := "refused connect to " + path + ": connection refused\n"
+				if slices.Contains(tt.open, path) {
+					want = "REACHED connect to " + path + "\n"
+				}
+				if !strings.Contains(said, want) {
+					t.Errorf("not among what it says: %s%s", want, said)
+				}
+			}
+		})
+	}
 }
 
 // TestContainmentLetsThrough: of all that the application sends, the observers see

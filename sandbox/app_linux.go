@@ -47,7 +47,7 @@ func (s *Sandbox) Start(ctx context.Context, cfg AppConfig) (*App, error) {
 func (s *Sandbox) start(ctx context.Context, cfg AppConfig, uncontained bool) (*App, error) {
 	told, files, err := s.keeper.ask(request{Start: &appRequest{
 		Command: texts[text](cfg.Command), User: text(cfg.User), KeepCaps: texts[text](cfg.KeepCaps), Dir: text(cfg.Dir),
-		NoFilter: cfg.NoFilter, Hide: texts[text](cfg.Hide), ShowSteering: cfg.ShowSteering, Env: texts[text](cfg.Env),
+		NoFilter: cfg.NoFilter, Hide: texts[text](cfg.Hide), Show: texts[text](cfg.Show), OnlyNamed: cfg.OnlyNamed, Env: texts[text](cfg.Env),
 		Limits: cfg.Limits, Environ: texts[text](os.Environ()), Uncontained: uncontained,
 	}})
 	for _, w := range told.Warnings {

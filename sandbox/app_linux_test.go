@@ -228,7 +228,7 @@ func TestUncontained(t *testing.T) {
 			token := unique(t)
 			out := make(lines, 10)
 			app, err := box.start(t.Context(), AppConfig{
-				Command: []string{"/proc/self/exe", token}, Env: []string{roleVar + "=family"}, ShowSteering: true, Output: out.take,
+				Command: []string{"/proc/self/exe", token}, Env: []string{roleVar + "=family"}, OnlyNamed: true, Output: out.take,
 			}, true)
 			if err != nil {
 				t.Fatal(err)
@@ -391,4 +391,23 @@ func inspect(t *testing.T, box *Sandbox, cfg AppConfig, args ...string) findings
 		t.Fatal(err)
 	}
 	return f
+}
+
+// TestEnvOfHost: variables that lead to the host's services are not handed on,
+// unless they are given.
+func TestEnvOfHost(t *testing.T) {
+	box := newBox(t, Config{})
+	for _, name := range []string{"NOTIFY_SOCKET", "DOCKER_HOST", "LISTEN_FDS"} {
+		t.Setenv(name, "host")
+	}
+	t.Setenv("OTHER", "kept")
+	out := make(lines, 10)
+	_, err := box.Start(t.Context(), AppConfig{
+		Command: []string{"sh", "-c", `echo "$NOTIFY_SOCKET,$DOCKER_HOST,$LISTEN_FDS,$OTHER"`},
+		Env:     []string{"NOTIFY_SOCKET=given"}, Output: out.take,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.want(t, "stdout: given,,,kept")
 }

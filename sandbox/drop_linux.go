@@ -2,9 +2,11 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +46,58 @@ func (in *initState) dropPrivileges(attr *syscall.SysProcAttr) *failure {
 		return failed("set no_new_privs", err)
 	}
 	return nil
+}
+
+// keepNeeded takes from this process, for good, what the keeper has no use for: of
+// the capabilities that open a sandbox it needs two, and of the others whatever
+// the application may keep, besides those by which it becomes somebody else,
+// reaches a user's files and ends processes. Each thread has its own; where C code
+// is linked in, as with -race, only the calling one gives them up, which is the one
+// that starts init.
+func keepNeeded() error {
+	own, err := capget()
+	if err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	var needed [2]uint32
+	for c, name := range capabilities {
+		if opening[name] == "" || c == unix.CAP_SYS_ADMIN || c == unix.CAP_NET_ADMIN {
+			needed[c/32] |= 1 << (c % 32)
+		}
+	}
+	for c := uintptr(0); own[0].Effective&(1<<unix.CAP_SETPCAP) != 0 && c < 64; c++ {
+		if needed[c/32]&(1<<(c%32)) != 0 {
+			continue
+		}
+		errno := everywhere(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c)
+		if errno == unix.EINVAL {
+			break // the kernel knows no more
+		}
+		if errno != 0 {
+			return fmt.Errorf("drop %d from the bounding set: %w", c, errno)
+		}
+	}
+	for i := range own {
+		own[i].Permitted &= needed[i]
+		own[i].Effective &= needed[i]
+		own[i].Inheritable &= needed[i]
+	}
+	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if errno := everywhere(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(&own))); errno != 0 {
+		return fmt.Errorf("give capabilities up: %w", errno)
+	}
+	return nil
+}
+
+// everywhere makes a system call on each thread, or at least on the calling one.
+//
+//go:uintptrescapes
+func everywhere(call, a, b uintptr) syscall.Errno {
+	_, _, errno := syscall.AllThreadsSyscall(call, a, b, 0)
+	if errno == unix.ENOTSUP {
+		_, _, errno = syscall.RawSyscall(call, a, b, 0)
+	}
+	return errno
 }
 
 // permittedCaps returns those to keep that we have ourselves. One that the

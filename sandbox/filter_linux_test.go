@@ -200,8 +200,8 @@ func BenchmarkStart(b *testing.B) {
 	for name, cfg := range map[string]AppConfig{
 		"all":        {},
 		"no filter":  {NoFilter: true},
-		"no hiding":  {ShowSteering: true},
-		"without it": {NoFilter: true, ShowSteering: true},
+		"no hiding":  {OnlyNamed: true},
+		"without it": {NoFilter: true, OnlyNamed: true},
 	} {
 		b.Run(name, func(b *testing.B) {
 			cfg.Command = []string{"true"}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,11 +29,59 @@ var steering = []string{
 }
 
 // hiddenPaths returns what shall be hidden, without symbolic links, each once,
-// nothing that lies in another. A named path must exist; of steering there are
-// those that do.
-func hiddenPaths(named []string, alsoSteering bool) ([]string, error) {
-	var all []string
-	for _, path := range named {
+// nothing that lies in another: what is named, and of steering and the host's
+// sockets, which are nil if none but the named shall be, all that is not shown.
+// What is named or shown must exist.
+func hiddenPaths(named, shown []string, sockets func() ([]string, error)) ([]string, error) {
+	all, err := resolved(named, hideRefused)
+	if err != nil {
+		return nil, err
+	}
+	spared, err := resolved(shown, showRefused)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range spared {
+		if i := slices.IndexFunc(all, func(folder string) bool { return path == folder || inside(path, folder) }); i >= 0 {
+			return nil, showRefused(path, fmt.Errorf("--hide %s hides it", all[i]))
+		}
+	}
+	if sockets != nil {
+		byDefault, err := sockets()
+		if err != nil {
+			return nil, err
+		}
+		for _, pattern := range steering {
+			found, err := existing(pattern)
+			if err != nil {
+				return nil, err
+			}
+			byDefault = append(byDefault, found...)
+		}
+		for _, path := range whole(byDefault) {
+			rest, err := spare(path, spared)
+			if err != nil {
+				return nil, hideRefused(path, err)
+			}
+			all = append(all, rest...)
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	covered := make(map[string]bool)
+	var outer []string
+	for _, path := range all { // a folder comes before what is in it
+		if !below(path, covered) {
+			covered[path] = true
+			outer = append(outer, path)
+		}
+	}
+	return outer, nil
+}
+
+// resolved returns paths as the kernel has them.
+func resolved(paths []string, refused func(string, error) error) (all []string, err error) {
+	for _, path := range paths {
 		found, err := filepath.Abs(path)
 		if err == nil {
 			found, err = filepath.EvalSymlinks(found)
@@ -41,28 +90,53 @@ func hiddenPaths(named []string, alsoSteering bool) ([]string, error) {
 			err = errors.New("it is everything")
 		}
 		if err != nil {
-			return nil, hideRefused(path, err)
+			return nil, refused(path, err)
 		}
 		all = append(all, found)
 	}
-	if alsoSteering {
-		for _, pattern := range steering {
-			found, err := existing(pattern)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, found...)
+	return all, nil
+}
+
+func inside(path, folder string) bool { return strings.HasPrefix(path, folder+"/") }
+
+// below reports whether a path lies in one of the folders.
+func below(path string, folders map[string]bool) bool {
+	for dir := filepath.Dir(path); dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		if folders[dir] {
+			return true
 		}
 	}
-	slices.Sort(all)
-	var outer []string
-	for _, path := range slices.Compact(all) {
-		within := func(folder string) bool { return strings.HasPrefix(path, folder+"/") }
-		if !slices.ContainsFunc(outer, within) {
-			outer = append(outer, path)
+	return false
+}
+
+// spare returns what is left to hide of a path when some are to be shown: of a
+// folder with one of them in it all the others.
+func spare(path string, shown []string) (rest []string, err error) {
+	within := false
+	for _, s := range shown {
+		if path == s || inside(path, s) {
+			return nil, nil
 		}
+		within = within || inside(s, path)
 	}
-	return outer, nil
+	if !within {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.Type() == fs.ModeSymlink {
+			continue // what it leads to counts
+		}
+		more, err := spare(filepath.Join(path, e.Name()), shown)
+		if err != nil {
+			return nil, err
+		}
+		rest = append(rest, more...)
+	}
+	return rest, nil
 }
 
 // existing returns what there is of a pattern, and of the same in /var/run,
@@ -92,11 +166,20 @@ func existing(pattern string) (all []string, err error) {
 }
 
 func hideRefused(path string, err error) error {
+	return &SetupError{Op: "hide " + path, Err: withoutPath(err), Fix: hideFix}
+}
+
+func showRefused(path string, err error) error {
+	return &SetupError{Op: "show " + path, Err: withoutPath(err), Fix: "name a path that is there and not hidden with --show; all is shown with --hide none"}
+}
+
+// withoutPath leaves out the path, which is in the message already.
+func withoutPath(err error) error {
 	var named *fs.PathError
 	if errors.As(err, &named) {
-		err = named.Err // the path is in the message already
+		return named.Err
 	}
-	return &SetupError{Op: "hide " + path, Err: err, Fix: hideFix}
+	return err
 }
 
 const hideFix = "name a path that is there with --hide, or hide nothing: --hide none"
@@ -112,11 +195,11 @@ func hide(paths []text) (step string, err error) {
 	}
 	for _, path := range paths {
 		info, err := os.Lstat(string(path))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it went away meanwhile
-		}
 		if err == nil {
 			err = cover(string(path), info.IsDir())
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it went away meanwhile
 		}
 		if err != nil {
 			return "hide " + string(path), err

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestHiddenPaths(t *testing.T) {
@@ -38,7 +40,7 @@ func TestHiddenPaths(t *testing.T) {
 		{"one in another", []string{at("a/b"), at("ab"), at("a")}, []string{at("a"), at("ab")}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := hiddenPaths(test.named, false)
+			got, err := hiddenPaths(test.named, nil, nil)
 			if err != nil || !slices.Equal(got, test.want) {
 				t.Errorf("%q, %v, want %q", got, err, test.want)
 			}
@@ -48,7 +50,7 @@ func TestHiddenPaths(t *testing.T) {
 		at("not there"): "hide " + at("not there") + ": no such file or directory",
 		"/":             "hide /: it is everything",
 	} {
-		_, err := hiddenPaths([]string{path}, false)
+		_, err := hiddenPaths([]string{path}, nil, nil)
 		if err == nil || err.Error() != text {
 			t.Errorf("error %v, want %s", err, text)
 		}
@@ -57,14 +59,14 @@ func TestHiddenPaths(t *testing.T) {
 			t.Errorf("no hint: %v", err)
 		}
 	}
-	if _, err := hiddenPaths([]string{at("not there")}, false); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := hiddenPaths([]string{at("not there")}, nil, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }
 
 // TestSteeringHidden: of what is hidden by itself, what is there is found.
 func TestSteeringHidden(t *testing.T) {
-	got, err := hiddenPaths(nil, true)
+	got, err := hiddenPaths(nil, nil, func() ([]string, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +80,57 @@ func TestSteeringHidden(t *testing.T) {
 		if strings.ContainsAny(path, "*") {
 			t.Errorf("a pattern: %s", path)
 		}
+	}
+}
+
+// TestShownPaths: what is shown is left out of what is hidden by default, not of
+// what is named.
+func TestShownPaths(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"a", "a/b", "a/b/c", "a/d", "e", "e/f"} {
+		if err := os.Mkdir(at(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("a/b", at("link")); err != nil {
+		t.Fatal(err)
+	}
+	sockets := func() ([]string, error) { return []string{at("a"), at("e/f")}, nil }
+	for _, test := range []struct {
+		name               string
+		named, shown, want []string
+		err                string
+	}{
+		{"none", nil, nil, []string{at("a"), at("e/f")}, ""},
+		{"one", nil, []string{at("e/f")}, []string{at("a")}, ""},
+		{"what is in a folder", nil, []string{at("e")}, []string{at("a")}, ""},
+		{"out of a folder", nil, []string{at("a/b")}, []string{at("a/d"), at("e/f")}, ""},
+		{"by a link", nil, []string{at("link")}, []string{at("a/d"), at("e/f")}, ""},
+		{"deep in a folder", nil, []string{at("a/b/c")}, []string{at("a/d"), at("e/f")}, ""},
+		{"around what is named", []string{at("a/b/c")}, []string{at("a")}, []string{at("a/b/c"), at("e/f")}, ""},
+		{"named", []string{at("a")}, []string{at("a/b")}, nil, "show " + at("a/b") + ": --hide " + at("a") + " hides it"},
+		{"not there", nil, []string{at("x")}, nil, "show " + at("x") + ": no such file or directory"},
+		{"everything", nil, []string{"/"}, nil, "show /: it is everything"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := hiddenPaths(test.named, test.shown, sockets)
+			if test.err != "" {
+				var hinted interface{ Hint() string }
+				if err == nil || err.Error() != test.err || !errors.As(err, &hinted) || hinted.Hint() == "" {
+					t.Errorf("error %v, want %s", err, test.err)
+				}
+				return
+			}
+			// The host's own are there besides.
+			got = slices.DeleteFunc(got, func(path string) bool { return !inside(path, dir) })
+			if err != nil || !slices.Equal(got, test.want) {
+				t.Errorf("%q, %v, want %q", got, err, test.want)
+			}
+		})
 	}
 }
 
@@ -102,7 +155,7 @@ func TestHide(t *testing.T) {
 	for _, address := range []string{hidden, inside, open, abstract} {
 		listen(address)
 	}
-	app, out := start(t, box, AppConfig{User: ownUser(box), Hide: []string{folder, hidden}}, "dial", hidden, inside, open, abstract)
+	app, out := start(t, box, AppConfig{User: ownUser(box), Hide: []string{folder, hidden}, Show: []string{open}}, "dial", hidden, inside, open, abstract)
 	out.want(t, "stdout: connect: connection refused")
 	out.want(t, "stdout: connect: no such file or directory")
 	out.want(t, "stdout: connected")
@@ -115,6 +168,32 @@ func TestHide(t *testing.T) {
 			continue
 		}
 		c.Close()
+	}
+}
+
+// TestHideWorkingDirectory: who is started in a hidden folder is not below what
+// hides it, and nobody is started deeper in one.
+func TestHideWorkingDirectory(t *testing.T) {
+	dir := socketFolder(t)
+	bind(t, unix.SOCK_STREAM, filepath.Join(dir, "inner"))
+	if err := os.Mkdir(filepath.Join(dir, "deep"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, only := range []bool{true, false} {
+		t.Chdir(dir)
+		box := newBox(t, Config{})
+		app, out := start(t, box, AppConfig{User: ownUser(box), Hide: []string{dir}, OnlyNamed: only}, "dial", "inner", "./inner", "../"+filepath.Base(dir)+"/inner")
+		for range 3 {
+			out.want(t, "stdout: connect: no such file or directory")
+		}
+		<-app.Exited()
+		t.Chdir("deep")
+		deep := newBox(t, Config{})
+		_, err := deep.Start(t.Context(), AppConfig{Command: []string{"true"}, User: ownUser(box), Hide: []string{dir}, OnlyNamed: only})
+		var setup *SetupError
+		if !errors.As(err, &setup) || !strings.HasPrefix(err.Error(), "enter the working directory again") || !strings.Contains(setup.Fix, "not hidden") {
+			t.Errorf("deep in a hidden folder: %v", err)
+		}
 	}
 }
 

@@ -128,10 +128,26 @@ func (in *initState) hideFiles() *failure {
 		step, err = hide(in.Hide)
 	}
 	if err == nil {
-		return nil
+		return reenter()
 	}
 	f := failed(step, err)
 	f.Fix = hideFix
+	return f
+}
+
+// reenter looks the working directory up again. One that is hidden, or lies in a
+// folder that is, would lead below what hides it: what is covered is a path, not
+// the folder that somebody is in already.
+func reenter() *failure {
+	dir, err := os.Getwd()
+	if err == nil {
+		err = os.Chdir(dir)
+	}
+	if err == nil {
+		return nil
+	}
+	f := failed("enter the working directory again, with what is hidden in place", err)
+	f.Fix = "start it from a folder that is not hidden"
 	return f
 }
 

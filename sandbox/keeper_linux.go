@@ -40,6 +40,7 @@ type keeperState struct {
 	// rootless: it is in a user namespace in which one user exists.
 	rootless bool
 	warnings []string // for the next reply
+	origins  origins  // of the host's processes
 
 	mu    sync.Mutex
 	inits map[int]*exec.Cmd // that run, by process id
@@ -60,6 +61,10 @@ func runKeeper() error {
 		return fmt.Errorf("open the parent's socket: %w", err)
 	}
 	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
+	k.origins.look("/proc")
+	if err := keepNeeded(); err != nil {
+		return err
+	}
 	for {
 		var what request
 		if _, err := parent.receive(&what); err != nil {

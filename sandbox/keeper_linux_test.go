@@ -134,6 +134,7 @@ func TestKeeperRefuses(t *testing.T) {
 		{request{Start: job(func(r *appRequest) { r.Command = nil })}, "no command"},
 		{request{Start: job(func(r *appRequest) { r.KeepCaps = []text{"setuid", "Cap_Sys_Admin"} })}, "opens the sandbox"},
 		{request{Start: job(func(r *appRequest) { r.Hide = []text{"/"} })}, "everything"},
+		{request{Start: job(func(r *appRequest) { r.Show = []text{"/"} })}, "everything"},
 		{request{Start: job(func(r *appRequest) { r.User = "no-such-user" })}, "no such user"},
 	} {
 		_, files, err := box.keeper.ask(test.what)
@@ -159,6 +160,52 @@ func TestKeeperRefuses(t *testing.T) {
 	}
 	if err := box.AddServer(netip.MustParseAddr("198.51.100.7")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKeeperRights: the keeper and the init process have no capability that opens
+// a sandbox but the two that the keeper's work takes.
+func TestKeeperRights(t *testing.T) {
+	box := newBox(t, Config{})
+	app, out := start(t, box, AppConfig{}, "ignore")
+	out.want(t, "stdout: ready")
+	var most uint64
+	for c, name := range capabilities {
+		if opening[name] == "" {
+			most |= 1 << c
+		}
+	}
+	const needed = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN
+	most |= needed
+	// With C code linked in, as with -race, only the main thread gives them up.
+	pattern := "task/*/status"
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_GETPID, 0, 0, 0); errno == unix.ENOTSUP {
+		pattern = "status"
+	}
+	for what, pid := range map[string]int{"keeper": box.keeper.cmd.Process.Pid, "init": app.init} {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/%s", pid, pattern))
+		if err != nil || len(threads) == 0 {
+			t.Fatalf("%s has no threads: %v", what, err)
+		}
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread)
+			if err != nil {
+				continue // it ended
+			}
+			for line := range strings.Lines(string(text)) {
+				key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+				if key != "CapPrm" && key != "CapEff" && key != "CapBnd" && key != "CapInh" && key != "CapAmb" {
+					continue
+				}
+				set, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+				if err != nil || set&^most != 0 {
+					t.Errorf("%s, %s: %s is %x, of which it should not have %x: %v", what, thread, key, set, set&^most, err)
+				}
+				if what == "keeper" && key == "CapEff" && set&needed != needed {
+					t.Errorf("%s: it has not what it needs: %x", thread, set)
+				}
+			}
+		}
 	}
 }
 
@@ -319,7 +366,7 @@ func FuzzPrepare(f *testing.F) {
 		if json.Unmarshal(text, &what) != nil {
 			return
 		}
-		job, err := prepare(&what, true)
+		job, err := prepare(&what, true, nil)
 		if err != nil {
 			if back := faultOf(err).error(); back == nil || back.Error() != err.Error() {
 				t.Errorf("%v came as %v", err, back)

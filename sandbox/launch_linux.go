@@ -20,7 +20,10 @@ const launchLimit = 10 * time.Second
 // start checks what is asked for and starts an init process for it. The files
 // are those that reply tells of.
 func (k *keeperState) start(what *appRequest) (told reply, files []*os.File, err error) {
-	job, err := prepare(what, k.rootless)
+	job, err := prepare(what, k.rootless, func() ([]string, error) {
+		k.origins.look("/proc")
+		return pathSockets(hostGroups(os.Getppid()), &k.origins)
+	})
 	if err != nil {
 		return told, nil, err
 	}
@@ -53,8 +56,9 @@ func (k *keeperState) spawnContained(job *launch, what *appRequest, in *group) (
 	return pid, files, err
 }
 
-// prepare checks all that can be known before anything runs.
-func prepare(what *appRequest, rootless bool) (*launch, error) {
+// prepare checks all that can be known before anything runs. sockets returns those
+// of the host.
+func prepare(what *appRequest, rootless bool, sockets func() ([]string, error)) (*launch, error) {
 	if len(what.Command) == 0 {
 		return nil, &StartError{Command: `""`, Err: errors.New("no command given"), Fix: "tcpsandbox run … -- COMMAND [ARG…]"}
 	}
@@ -74,12 +78,15 @@ func prepare(what *appRequest, rootless bool) (*launch, error) {
 			return nil, &StartError{Command: command[0], Err: fmt.Errorf("working directory %s: %w", dir, syscall.ENOTDIR)}
 		}
 	}
-	env := environ(slices.Concat(texts[string](what.Environ), who.env, texts[string](what.Env)))
+	env := environ(slices.Concat(withoutHost(texts[string](what.Environ)), who.env, texts[string](what.Env)))
 	path, err := findProgram(command[0], dir, env)
 	if err != nil {
 		return nil, err
 	}
-	hidden, err := hiddenPaths(texts[string](what.Hide), !what.ShowSteering)
+	if what.OnlyNamed {
+		sockets = nil
+	}
+	hidden, err := hiddenPaths(texts[string](what.Hide), texts[string](what.Show), sockets)
 	if err != nil {
 		return nil, err
 	}

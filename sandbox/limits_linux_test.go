@@ -77,8 +77,8 @@ func spawnHere(t *testing.T, in *group, contained bool) (k *keeperState, pid int
 	t.Helper()
 	k = &keeperState{net: new(network), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
 	job, err := prepare(&appRequest{
-		Command: []text{"/proc/self/exe"}, Environ: []text{roleVar + "=ignore"}, Limits: Limits{PIDs: 1 << 20},
-	}, false)
+		Command: []text{"/proc/self/exe"}, Environ: []text{roleVar + "=ignore"}, Limits: Limits{PIDs: 1 << 20}, OnlyNamed: true,
+	}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,7 @@ var roles = map[string]func(args []string){
 	"inspect": playInspect,
 	"parent":  playParent,
 	"dial":    playDial,
+	"socket":  playSocket,
 	"write":   playWrite,
 	"long":    playLong,
 	"grow":    playGrow,

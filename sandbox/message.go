@@ -40,12 +40,12 @@ type request struct {
 
 // appRequest is AppConfig on its way to the keeper.
 type appRequest struct {
-	Command, KeepCaps, Hide, Env []text
-	User, Dir                    text
-	NoFilter, ShowSteering       bool
-	Limits                       Limits
-	Environ                      []text // this process' environment, below Env
-	Uncontained                  bool   // as if the host had no process namespaces
+	Command, KeepCaps, Hide, Show, Env []text
+	User, Dir                          text
+	NoFilter, OnlyNamed                bool
+	Limits                             Limits
+	Environ                            []text // this process' environment, below Env
+	Uncontained                        bool   // as if the host had no process namespaces
 }
 
 // reply answers a request.

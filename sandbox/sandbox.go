@@ -27,15 +27,13 @@
 // namespace, which has no name, with the keeper.
 //
 // It isolates the network, takes privileges away, refuses system calls that
-// would lead out, and hides the sockets by which the host is steered. It is no
-// jail: the application sees the host's files, with the rights of the user it
-// runs as.
+// would lead out, and hides the Unix sockets of the host. It is no jail: the
+// application sees the host's files, with the rights of the user it runs as.
 package sandbox
 
 import (
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -63,12 +61,17 @@ type AppConfig struct {
 	// programs and users of io_uring cannot do with.
 	NoFilter bool
 	// Hide are files and folders that the application shall not see; a socket
-	// there refuses, a folder is empty. Each must exist.
+	// there refuses, a folder is empty. Each must exist. Hidden besides are the
+	// sockets of container runtimes, D-Bus, systemd and name services, and each
+	// other with a path that a process of the host has bound.
 	Hide []string
-	// ShowSteering leaves in sight what is hidden otherwise: the sockets of
-	// container runtimes, D-Bus, systemd and name services on the host.
-	ShowSteering bool
-	// Env holds K=V pairs which are set on top of this process' environment.
+	// Show are sockets and folders that stay in sight of what is hidden besides.
+	// Each must exist.
+	Show []string
+	// OnlyNamed hides nothing but Hide.
+	OnlyNamed bool
+	// Env holds K=V pairs which are set on top of this process' environment, of
+	// which what leads to services of the host is left out.
 	Env []string
 	Dir string // working directory; "" is the one that was current at New
 	// Limits of what it uses. What the host cannot limit is a warning.
@@ -217,21 +220,4 @@ func unicast(ip netip.Addr) bool {
 	}
 	b := ip.As4()
 	return b[0] != 0 && b[0] < 240 // RFC 1122 §3.2.1.3: "this network"; class E holds the broadcast address
-}
-
-// environ returns an environment in which each key is there once, with its last
-// value: programs differ in which of two they take.
-func environ(pairs []string) []string {
-	var env []string
-	at := make(map[string]int)
-	for _, pair := range pairs {
-		key, _, _ := strings.Cut(pair, "=")
-		if i, ok := at[key]; ok {
-			env[i] = pair
-			continue
-		}
-		at[key] = len(env)
-		env = append(env, pair)
-	}
-	return env
 }

@@ -148,7 +148,7 @@ func TestSetnsRefused(t *testing.T) {
 	// Without the filter: it is the kernel that refuses.
 	app, err := box.start(t.Context(), AppConfig{
 		Command: []string{"/proc/self/exe", strconv.Itoa(os.Getpid())}, Env: []string{roleVar + "=inspect", "GORACE=atexit_sleep_ms=0"},
-		NoFilter: true, ShowSteering: true, Output: out.take,
+		NoFilter: true, OnlyNamed: true, Output: out.take,
 	}, true)
 	if err != nil {
 		t.Fatal(err)

@@ -146,7 +146,7 @@ func writeNew(path string, write func(io.Writer) error) (err error) {
 // how often, how fast and how long, or what is made of the result.
 var replayFlags = []string{
 	"app-port", "client-ip", "tunnels", "pace", "wait", "on-early-close", "answer-timeout", "listen-timeout", "idle-timeout",
-	"egress", "allow", "allow-dns", "map", "user", "keep-caps", "no-seccomp", "cpus", "memory", "pids", "hide", "env", "mtu", "baseline", "rules", "mask",
+	"egress", "allow", "allow-dns", "map", "user", "keep-caps", "no-seccomp", "cpus", "memory", "pids", "hide", "show", "env", "mtu", "baseline", "rules", "mask",
 }
 
 // givenFlags returns those of some flags that were given, as they can be given

@@ -51,6 +51,7 @@ type runOptions struct {
 	keepCaps      []string
 	noSeccomp     bool
 	hide          []string // "none": not what is hidden by itself
+	show          []string
 	env           []string
 	appLog        string
 	mtu           int
@@ -121,8 +122,9 @@ if a signal came before there was a result.`,
 	f.StringSliceVar(&opt.keepCaps, "keep-caps", nil, "capabilities that the application keeps besides net_bind_service, such as setuid,setgid")
 	opt.limitFlags.flags(f)
 	f.BoolVar(&opt.noSeccomp, "no-seccomp", false, "do not filter the application's system calls: for debuggers, 32-bit programs and io_uring")
-	f.StringArrayVar(&opt.hide, "hide", nil, "hide this file, socket or folder from the application, besides the host's sockets of Docker, containerd, D-Bus, systemd and the like; none: not those (may repeat)")
-	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment (may repeat)")
+	f.StringArrayVar(&opt.hide, "hide", nil, "hide this file, socket or folder from the application, besides the host's Unix sockets; none: not those (may repeat)")
+	f.StringArrayVar(&opt.show, "show", nil, "do not hide this Unix socket of the host, or those in this folder (may repeat)")
+	f.StringArrayVar(&opt.env, "env", nil, "K=V in the application's environment, which is this one without what leads to the host's services, such as DOCKER_HOST (may repeat)")
 	f.StringVar(&opt.appLog, "app-log", "", "write the application's output to this file, and the baseline's to FILE.baseline (default: to the standard error)")
 	f.IntVar(&opt.mtu, "mtu", 1500, "MTU of the application's network, in bytes")
 	f.StringArrayVar(&opt.reports, "report", nil, "write the result to a file, too: FILE.html, FILE.xml (JUnit) or FILE.json (may repeat)")
@@ -239,7 +241,7 @@ func (o *runOptions) hidden() (paths []string, none bool) {
 
 // wantText are the flags whose absence changes what a run gives without anybody
 // noticing: a threshold that does not hold, a secret that is shown.
-var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log", "hide", "allow", "map"}
+var wantText = []string{"max-different", "max-slowdown", "mask", "rules", "learn", "save-failures", "report", "app-log", "hide", "show", "allow", "map"}
 
 // emptyFlag returns the name of one of them that was given without a value, if
 // there is one.

@@ -113,10 +113,10 @@ func (s *stand) connect() (disconnect func() error) {
 // start runs the application and waits until it listens; after stop, again. Also
 // after an error it is stop that ends it.
 func (s *stand) start(ctx context.Context) error {
-	hide, showSteering := s.opt.hidden()
+	hide, onlyNamed := s.opt.hidden()
 	app, err := s.box.Start(ctx, sandbox.AppConfig{
 		Command: s.command, User: s.opt.user, KeepCaps: s.opt.keepCaps, Env: s.opt.env,
-		NoFilter: s.opt.noSeccomp, Hide: hide, ShowSteering: showSteering, Limits: s.opt.limits,
+		NoFilter: s.opt.noSeccomp, Hide: hide, Show: s.opt.show, OnlyNamed: onlyNamed, Limits: s.opt.limits,
 		Output: s.output(),
 	})
 	s.app.Store(app)

@@ -1,0 +1,238 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Unix socket with a path is reached by whoever may open the file, whatever
+// their network namespace: the database of production, too, under its usual
+// path. So all that processes of the host have bound are looked up and hidden:
+//
+//	names, a list for each network namespace ──▶ files that they may be ──▶ sockets
+//
+// A name is what the process gave to bind(2): it begins at that process' root or,
+// without a slash, in its working directory of that moment.
+
+// socketsMost bounds how many are hidden; the kernel takes 100,000 mounts in a
+// namespace (fs.mount-max). To find 1,000 took 18 ms, and to hide them 8, the least
+// of ten times on a busy machine.
+const socketsMost = 10_000
+
+// origins are where names may begin, as far as we can tell.
+type origins struct {
+	roots, folders map[string]bool
+}
+
+// look adds those of the processes that there are. Of a process of another user's
+// only CAP_SYS_PTRACE tells, which the keeper has only at its very start.
+func (o *origins) look(proc string) {
+	if o.roots == nil {
+		o.roots, o.folders = map[string]bool{"/": true}, make(map[string]bool)
+	}
+	for _, pid := range processes(proc) {
+		for link, all := range map[string]map[string]bool{"root": o.roots, "cwd": o.folders} {
+			path, err := os.Readlink(filepath.Join(proc, pid, link))
+			if err == nil && filepath.IsAbs(path) { // not of another mount namespace, out of reach
+				all[path] = true
+			}
+		}
+	}
+}
+
+// files returns what a name may be.
+func (o *origins) files(name string) (paths []string) {
+	from := o.folders
+	if filepath.IsAbs(name) {
+		from = o.roots
+	}
+	for start := range from {
+		// Not cleaned: behind a link ".." is elsewhere.
+		paths = append(paths, strings.TrimSuffix(start, "/")+"/"+name)
+	}
+	return paths
+}
+
+// processes returns the ids of those there are.
+func processes(proc string) (pids []string) {
+	entries, _ := os.ReadDir(proc)
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, e.Name())
+		}
+	}
+	return pids
+}
+
+// pathSockets returns the sockets with a path that processes outside of a run have
+// bound, without symbolic links: those of the run's own network namespace and of
+// each other that a process is in, but for the run's sandboxes.
+func pathSockets(tree *groupTree, from *origins) (paths []string, err error) {
+	names := make(map[string]bool)
+	seen := make(map[uint64]bool) // lists, by their inodes: each namespace has one
+	for i, pid := range append([]string{strconv.Itoa(tree.pid)}, processes(tree.proc)...) {
+		path := filepath.Join(tree.proc, pid, "net/unix")
+		var info unix.Stat_t
+		err := unix.Stat(path, &info)
+		if err == nil && seen[info.Ino] {
+			continue
+		}
+		if n, _ := strconv.Atoi(pid); i > 0 && tree.descends(n) {
+			continue
+		}
+		if err == nil {
+			seen[info.Ino] = true
+			err = readNames(path, func(name string) { names[name] = true })
+		}
+		if err != nil && i == 0 { // others end
+			return nil, &SetupError{Op: "list the host's Unix sockets", Err: err, Fix: hideNoneFix}
+		}
+	}
+	for name := range names {
+		for _, path := range from.files(name) {
+			found, err := socketAt(path)
+			if err != nil {
+				return nil, &SetupError{Op: "hide " + path, Err: withoutPath(err), Fix: hideNoneFix}
+			}
+			if found != "" {
+				paths = append(paths, found)
+			}
+		}
+	}
+	slices.Sort(paths)
+	if paths = slices.Compact(paths); len(paths) > socketsMost {
+		return nil, &SetupError{
+			Op: "hide the host's Unix sockets", Err: fmt.Errorf("%d of them, more than %d", len(paths), socketsMost),
+			Fix: hideNoneFix,
+		}
+	}
+	return paths, nil
+}
+
+const hideNoneFix = "hide only what --hide names beside it: --hide none"
+
+// socketAt returns where a socket really is; "" if there is none: its name was
+// removed, or is one of another mount namespace and something else here.
+func socketAt(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Type() != fs.ModeSocket {
+		return "", nil
+	}
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	switch {
+	case err == nil:
+		return path, nil
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		return "", nil // what we may not look up, nor may the application
+	case errors.Is(err, fs.ErrPermission):
+		return "", err
+	}
+	return "", nil
+}
+
+// row is a line of /proc/net/unix: an address of the kernel's, five columns, the
+// socket's inode and, if it has one, its name.
+var row = regexp.MustCompile(`^\S+: [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{4} [0-9A-F]{2} +[0-9]+( (?s:.*))?$`)
+
+// readNames hands out what scanNames finds in a file.
+func readNames(path string, each func(name string)) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return scanNames(f, each)
+}
+
+// scanNames hands out the names of sockets with a path from a /proc/net/unix
+// (proc_pid_net(5)), whatever their state: one that does not listen yet may do so
+// in a moment, and those that were accepted have their listener's. Names are
+// written as they are, with newlines in them: what is no row goes on the name
+// before. (A name with a whole row in it is taken for two.) Abstract ones begin with @.
+func scanNames(list io.Reader, each func(name string)) error {
+	lines := bufio.NewScanner(list)
+	lines.Split(scanRows)
+	name := "" // with the space before it
+	flush := func() {
+		if len(name) > 1 && name[1] != '@' {
+			each(name[1:])
+		}
+	}
+	for first := true; lines.Scan(); first = false {
+		m := row.FindStringSubmatch(lines.Text())
+		switch {
+		case first: // the heading
+		case m != nil:
+			flush()
+			name = m[1]
+		case name != "":
+			name += "\n" + lines.Text()
+		}
+	}
+	flush()
+	return lines.Err()
+}
+
+// scanRows is bufio.ScanLines, but a carriage return belongs to a name.
+func scanRows(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// ephemeral reports whether a folder below /run holds nothing but sockets and what
+// comes with them. Such a folder is hidden as a whole: a socket that is made anew
+// while the application runs, as by a database that starts again, is not seen
+// either.
+func ephemeral(folder string) bool {
+	if !strings.HasPrefix(folder, "/run/") && !strings.HasPrefix(folder, "/var/run/") {
+		return false
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		kind, end := e.Type(), filepath.Ext(e.Name())
+		if kind != fs.ModeSocket && kind != fs.ModeSymlink && !(kind.IsRegular() && (end == ".pid" || end == ".lock")) {
+			return false
+		}
+	}
+	return true
+}
+
+// whole puts folders that are ephemeral in place of the sockets in them.
+func whole(sockets []string) (paths []string) {
+	folders := make(map[string]bool)
+	for _, path := range sockets {
+		folder := filepath.Dir(path)
+		is, known := folders[folder]
+		if !known {
+			is = ephemeral(folder)
+			folders[folder] = is
+		}
+		if is {
+			path = folder
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
