@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func OpenFollowed(path string, notice func(text string)) (Source, error) {
 	if g.notice == nil {
 		g.notice = func(string) {}
 	}
-	f, err := os.Open(path)
+	f, err := openAtOnce(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if info, e := os.Stat(filepath.Dir(path)); e != nil || !info.IsDir() {
@@ -55,6 +56,12 @@ func OpenFollowed(path string, notice func(text string)) (Source, error) {
 	src := newFile(g, path, true)
 	g.truncated = &src.truncated
 	return src, nil
+}
+
+// openAtOnce opens what may turn out to be no file: a pipe would be waited for until
+// somebody writes to it, which no signal ends.
+func openAtOnce(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // growing is what can be read of a file that somebody writes. Its end is the
@@ -127,7 +134,7 @@ func (g *growing) Read(p []byte) (int, error) {
 func (g *growing) more() (bool, error) {
 	f := g.file.Load()
 	if f == nil {
-		f, err := os.Open(g.path)
+		f, err := openAtOnce(g.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return true, nil
 		} else if err != nil {

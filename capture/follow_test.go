@@ -249,6 +249,24 @@ func TestFollowRefuses(t *testing.T) {
 	if _, err := capture.OpenFollowed(filepath.Join(dir, "no such folder", "shop.pcap"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
+	// Nobody writes to the pipe, so that one who opens it waits for ever.
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused := make(chan error, 1)
+	go func() {
+		_, err := capture.OpenFollowed(pipe, nil)
+		refused <- err
+	}()
+	select {
+	case err := <-refused:
+		if want := "follow " + pipe + ": only a file can be followed: what is not one is read to its end anyway"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	case <-time.After(patience):
+		t.Error("a pipe that nobody writes to is waited for")
+	}
 	// What turns out later to be none.
 	for text, want := range map[string]string{
 		"\x1f\x8b\x08\x00": "a gzipped file cannot be followed while it grows", "some notes": "not a pcap or pcapng file",

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cmdRights checks what each thread of a process may do.
+// cmdRights checks what each thread of a process may do, and of a user's that the
+// user may not look into it: its files are root's then (proc(5)).
 func cmdRights(ts *testscript.TestScript, w *world, args []string) error {
 	p := w.processes[args[0]]
 	if p == nil || !p.running() {
@@ -28,6 +29,13 @@ func cmdRights(ts *testscript.TestScript, w *world, args []string) error {
 		if ok {
 			want |= 1 << number
 		}
+	}
+	var environ unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/environ", p.cmd.Process.Pid), &environ); err != nil {
+		return err
+	}
+	if environ.Uid != 0 {
+		return fmt.Errorf("user %d may look into %s", environ.Uid, args[0])
 	}
 	if raceDetector {
 		return nil // with C code linked in it cannot give them up, and says so

@@ -28,7 +28,7 @@ func TestScreen(t *testing.T) {
 	}
 	for name, test := range map[string]func(*testing.T, *world){
 		"demo": screenDemo, "tmux": screenTmux, // screen_demo_linux_test.go
-		"ends": screenEnds, "application": screenApplication, "size": screenSize, "left": screenLeft, "plain": screenPlain, "input": screenInput, "foreign": screenForeign,
+		"ends": screenEnds, "application": screenApplication, "size": screenSize, "left": screenLeft, "private": screenPrivate, "plain": screenPlain, "input": screenInput, "foreign": screenForeign,
 		"steady": screenSteady, "break": screenBreak, "restart": screenRestart, "speed": screenSpeed, // screen_steer_linux_test.go
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -127,6 +128,25 @@ func screenLeft(t *testing.T, w *world) {
 		s.Signal(sig)
 		s.over(0, "(100 %)")
 	}
+}
+
+// screenPrivate has root run a program that is another user's only, as one is that
+// was built with a strict umask: the guard is that program again.
+func screenPrivate(t *testing.T, w *world) {
+	w.capture("shop.pcap", 2, 100*time.Millisecond)
+	public, err := exec.LookPath("tcpsandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(public)
+	private := filepath.Join(w.dir, "private")
+	if err := errors.Join(err, os.WriteFile(private, program, 0o700), os.Chown(private, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	s := w.screenOf("private", 120, 40, func(cmd *exec.Cmd) { cmd.Path = private }, "run", "--capture", "shop.pcap:80", "--pace", "asap", "--", "testapp", "-listen", ":80")
+	s.finished()
+	s.Send("q")
+	s.over(0, "(100 %)")
 }
 
 // screenPlain has no screen, or one without colours.

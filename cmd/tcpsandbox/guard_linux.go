@@ -195,6 +195,8 @@ func guardMain() {
 	// Before Linux 5.9 it stays.
 	unix.CloseRange(guardErr+1, ^uint(0), 0)
 	debug.SetGCPercent(-1)
+	// All that it needs is open. What it cannot give up it never uses.
+	giveUpRights(errands{})
 	var was unix.Termios
 	if err := json.Unmarshal([]byte(os.Args[1]), &was); err != nil {
 		syscall.Exit(exitUsage)

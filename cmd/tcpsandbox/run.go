@@ -407,10 +407,14 @@ func replayInto(o *runOptions) (int, error) {
 	if err := p.open(); err != nil {
 		return exitCannot, err
 	}
-	o.errands().settle(con)
 	o.tellUser(con)
 	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
-	play := func() outcome { return o.play(ctx, con, p, begun) }
+	play := func() outcome {
+		// Not before the terminal's guard was started: it is this program again, and
+		// if that is a user's own only, root executes it by a right.
+		o.errands().settle(con)
+		return o.play(ctx, con, p, begun)
+	}
 	var out outcome
 	if o.screen {
 		out = o.watchOnScreen(ctx, con, p, play)
