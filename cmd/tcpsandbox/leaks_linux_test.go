@@ -199,7 +199,7 @@ func TestStartsAndStops(t *testing.T) {
 		return h
 	}
 	before, begun := settled(), time.Now()
-	for i := warm; i < rounds && !t.Failed(); i++ {
+	for i := warm; i < warm+rounds && !t.Failed(); i++ {
 		round(i)
 	}
 	took := time.Since(begun)
@@ -210,7 +210,7 @@ func TestStartsAndStops(t *testing.T) {
 			break
 		}
 	}
-	t.Logf("%d rounds in %.1f s; heap %d KB, before %d; %d goroutines", rounds-warm, took.Seconds(), after.heap>>10, before.heap>>10, after.goroutines)
+	t.Logf("%d rounds in %.1f s; heap %d KB, before %d; %d goroutines", rounds, took.Seconds(), after.heap>>10, before.heap>>10, after.goroutines)
 	if more := after.more(&before); more != "" {
 		stacks := make([]byte, 1<<20)
 		t.Errorf("left: %s\n%s", more, stacks[:runtime.Stack(stacks, true)])
