@@ -55,7 +55,7 @@ check: ## what CI does: format, vet, staticcheck, vulnerabilities, all tests, ag
 	else echo "make check: no C compiler, so the race detector was not run"; fi
 	@$(MAKE) --no-print-directory endure
 
-soak: ## what check shows in small, at full size and rate: 4 minutes on a machine with nothing else to do (as root)
+soak: ## what check shows in small, at full size and rate: 35 minutes on a machine with nothing else to do (as root)
 	$(GO) test -tags soak -count 1 -parallel 1 -timeout 30m -run TestSoak -v ./e2e
 	TCPSANDBOX_SOAK=$${TCPSANDBOX_SOAK:-30m} $(MAKE) endure
 

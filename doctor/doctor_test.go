@@ -141,10 +141,9 @@ func TestChecks(t *testing.T) {
 		{"no TUN device", with("dev/net/tun", "-"), "tun", Missing, "no /dev/net/tun", "", "modprobe tun"},
 		{"TUN in a container", but(host(), func(h *Host) { h.OpenTUN = syscall.EPERM }), "tun", Missing, "not permitted", "", "--device /dev/net/tun"},
 		{"TUN without a module", but(host(), func(h *Host) { h.OpenTUN = syscall.ENODEV }), "tun", Missing, "no such device", "", "modprobe"},
-		{"TUN for root only", but(user(), func(h *Host) {
-			h.OpenTUN = syscall.EACCES
-			h.Files.(fstest.MapFS)["dev/net/tun"].Mode = fs.ModeDevice | 0o600
-		}), "tun", Missing, "-rw-------", "", "chmod 666"},
+		{"TUN for root only", but(user(), lacksTUN), "tun", Missing, "-rw-------", "", "chmod 666"},
+		{"TUN is all that a user lacks", but(user(), lacksTUN), "capabilities", Warning, "none", "files can be replayed", "setcap"},
+		{"and no right gives it", but(user(), lacksTUN), "sandbox", Missing, "open /dev/net/tun", "", "sudo chmod 666 /dev/net/tun"},
 		{"TUN without offload", but(host(), func(h *Host) { h.Here.Offload = false }), "tun", Warning, "no offload", "slow", "TUNSETOFFLOAD"},
 		{"its offload was seen in a user namespace", user(), "tun", OK, "TSO4", "", ""},
 
@@ -265,6 +264,13 @@ func TestChecks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lacksTUN makes a host's TUN device root's only.
+func lacksTUN(h *Host) {
+	h.OpenTUN = syscall.EACCES
+	h.Files.(fstest.MapFS)["dev/net/tun"].Mode = fs.ModeDevice | 0o600
+	h.Here = Trial{Failed: "open /dev/net/tun: permission denied", Denied: true}
 }
 
 func looking(l Look) *Host {

@@ -70,7 +70,7 @@ func (h *Host) capabilities() Check {
 	c.Status, c.Fix = Warning, h.privilegeFix()
 	lacksNamespace := set&(1<<capNetAdmin) == 0 || set&(1<<capSysAdmin) == 0
 	switch {
-	case lacksNamespace && !h.Here.Works():
+	case lacksNamespace && !h.Here.Works() && !h.onlyTUN():
 		c.Status = Missing
 		c.Means = "the application's network needs CAP_NET_ADMIN and CAP_SYS_ADMIN, or a user namespace"
 	case set&(1<<capNetRaw) == 0:
@@ -128,6 +128,12 @@ func (h *Host) fileCapabilities() Check {
 	return c
 }
 
+// onlyTUN reports whether the trial had its namespace, and failed for want of the
+// TUN device: then more rights would not help.
+func (h *Host) onlyTUN() bool {
+	return h.OpenTUN != nil && strings.HasPrefix(h.Here.Failed, "open /dev/net/tun")
+}
+
 // sandbox tells how the trial went: it is what run does first.
 func (h *Host) sandbox() Check {
 	c := Check{Name: "sandbox", Status: OK, Found: "a namespace with a TUN device was made, and a program started in it"}
@@ -139,6 +145,8 @@ func (h *Host) sandbox() Check {
 		c.Status, c.Found, c.Fix = Missing, h.Here.Failed, h.Here.Fix
 		c.Means = "this is what run does first"
 		switch {
+		case h.onlyTUN():
+			c.Fix = h.tun().Fix
 		case h.UID == 0 && (h.Here.Denied || c.Fix == ""):
 			c.Fix = h.privilegeFix()
 		case c.Fix == "" || strings.HasPrefix(c.Fix, "sudo tcpsandbox "): // with doctor's own command line

@@ -304,7 +304,7 @@ func TestContainmentOfTheOrphan(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := p.hold(tt.name, tt.by, tt.user, nil, "-listen", ":80", "-marker", marker,
 				"-flood", "udp 10.77.0.2:9999,udp [fd77::2]:9999,tcp 10.77.0.2:9999,tcp 198.51.100.9:443")
-			h.says(t, "flooding 4000")
+			h.says(t, "flooding 400")
 			namespaces := p.namespacesOf(tt.name)
 			if len(namespaces) == 0 {
 				t.Fatal("the application has no network namespace of its own")

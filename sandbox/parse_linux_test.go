@@ -193,8 +193,12 @@ func TestErrors(t *testing.T) {
 			"wait for nginx to listen: it ended first: exit code 0; it wrote nothing",
 			"it went to the background: start it in the foreground (nginx: -g 'daemon off;', many others: -f or --foreground)",
 		},
-		{tunRefused(unix.ENODEV), "open /dev/net/tun: no such device", "modprobe tun"},
-		{tunRefused(unix.ENXIO), "open /dev/net/tun: no such device or address", "modprobe tun"},
+		{
+			tunRefused(unix.ENOENT), "open /dev/net/tun: no such file or directory",
+			"sudo modprobe tun\nsudo mkdir -p /dev/net && sudo mknod -m 666 /dev/net/tun c 10 200\ndocker run --device /dev/net/tun …    # in a container",
+		},
+		{tunRefused(unix.ENODEV), "open /dev/net/tun: no such device", "sudo modprobe tun"},
+		{tunRefused(unix.ENXIO), "open /dev/net/tun: no such device or address", "sudo modprobe tun"},
 	} {
 		if got := test.err.Error(); got != test.text {
 			t.Errorf("error %q, want %q", got, test.text)

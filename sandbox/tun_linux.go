@@ -108,13 +108,13 @@ func tunRefused(err error) error {
 	refused := &SetupError{Op: "open " + tunPath, Err: err}
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		refused.Fix = "modprobe tun; mkdir -p /dev/net && mknod /dev/net/tun c 10 200   (in a container: docker run --device /dev/net/tun …)"
+		refused.Fix = "sudo modprobe tun\nsudo mkdir -p /dev/net && sudo mknod -m 666 /dev/net/tun c 10 200\ndocker run --device /dev/net/tun …    # in a container"
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		refused.Fix = "modprobe tun"
+		refused.Fix = "sudo modprobe tun"
 	case errors.Is(err, unix.EACCES):
 		refused.Fix = "sudo chmod 666 /dev/net/tun    # opens nothing: a device needs CAP_NET_ADMIN besides"
 	case errors.Is(err, unix.EPERM):
-		refused.Fix = "in a container: docker run --device /dev/net/tun …"
+		refused.Fix = "docker run --device /dev/net/tun …    # in a container"
 	}
 	return refused
 }

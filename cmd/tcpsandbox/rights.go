@@ -59,6 +59,10 @@ func (e errands) settle(con *console) {
 func (o *runOptions) tellUser(con *console) {
 	sudo := os.Getenv("SUDO_UID")
 	if os.Geteuid() == 0 && o.user == "" && (sudo == "" || sudo == "0") {
-		con.say("%s runs as root without capabilities: it can still write what root owns; --user names another", o.command[0])
+		rights := "without capabilities"
+		if len(o.keepCaps) > 0 {
+			rights = "with no capabilities but those of --keep-caps"
+		}
+		con.say("%s runs as root %s: it can still write what root owns; --user names another", o.command[0], rights)
 	}
 }

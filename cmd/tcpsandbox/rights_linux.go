@@ -24,6 +24,9 @@ var (
 	mayReplace  = capability{unix.CAP_FOWNER, "CAP_FOWNER"}
 )
 
+// errLinkedC: Go does not reach the threads of a program with C code.
+var errLinkedC = errors.New("C code is linked in; make build makes a program without")
+
 // giveUpRights takes all capabilities from this process, for good, but those
 // that the errands need, and returns these. why is a place that root reaches
 // with a capability only, such as a report in a user's folder; "" if there is
@@ -77,6 +80,9 @@ func giveUpRights(e errands) (kept []string, why string, err error) {
 		if errno == unix.EINVAL {
 			break // the kernel knows no more
 		}
+		if errno == unix.ENOTSUP {
+			return nil, "", errLinkedC
+		}
 		if errno != 0 {
 			return nil, "", fmt.Errorf("empty the bounding set: %w", errno)
 		}
@@ -84,6 +90,9 @@ func giveUpRights(e errands) (kept []string, why string, err error) {
 	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(&left)), 0)
 	if errno == unix.ENOTSUP && own[0].Permitted|own[1].Permitted == 0 {
 		return nil, "", nil // there are none
+	}
+	if errno == unix.ENOTSUP {
+		return nil, "", errLinkedC
 	}
 	if errno != 0 {
 		return nil, "", fmt.Errorf("give capabilities up: %w", errno)

@@ -174,7 +174,7 @@ func flood(targets []string, marker string) {
 					fmt.Println("UNCLEAR flood", target, err)
 					return
 				}
-				if n := sent.Add(1); n%2000 == 0 {
+				if n := sent.Add(1); n%200 == 0 {
 					fmt.Println("flooding", n)
 				}
 			}
