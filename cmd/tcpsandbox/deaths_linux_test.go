@@ -243,3 +243,21 @@ func hideOthers(pid int) error {
 	}
 	return nil
 }
+
+// An application that is restarted by hand and dies of it is one that died: with
+// --restart on-failure it is started again.
+func TestDeathOfARestart(t *testing.T) {
+	packets := visitors(1, asked{0, "/1", "/1"}, asked{time.Hour, "/2", "/2"})
+	r := steer(t, packets, func(o *runOptions) {
+		o.restartWhen, o.env = restartOnFailure, append(o.env, "LISTENS=once")
+	})
+	r.answered(1)
+	if err := r.restart(t.Context()); err == nil {
+		t.Error("it is said to listen")
+	}
+	r.done(report.EndedAppExited)
+	res, code := r.judged()
+	if code != exitApp || res.App.Died != shortLives || res.App.Restarts != shortLives-1 || r.world.failed != nil {
+		t.Errorf("exit code %d, %+v, %v", code, res.App, r.world.failed)
+	}
+}
