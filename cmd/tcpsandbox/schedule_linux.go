@@ -22,7 +22,7 @@ const niceness = 19
 // 4,000/s tcpsandbox' CPU went from 151 to 117 ms per 1,000 connections.
 //
 // Where all processors are busy its share is smaller, too (niceness): its weight is
-// a ninth of production's. That counts among processes of one control group, and
+// 1.5 % of production's. That counts among processes of one control group, and
 // where the kernel groups sessions, of one of those (sched(7), autogroup). Measured
 // with bench's production at half load on two cores that others kept busy: p99 with
 // tcpsandbox over p99 without was 1.53 without niceness, and 0.88, 1.05 and 1.22
