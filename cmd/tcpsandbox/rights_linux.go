@@ -24,6 +24,10 @@ var (
 	mayReplace  = capability{unix.CAP_FOWNER, "CAP_FOWNER"}
 )
 
+// errCgo is that of a program with C code in it: each thread has capabilities of
+// its own, and Go does not reach them all.
+var errCgo = errors.New("it was built with cgo; with CGO_ENABLED=0 it would give them up")
+
 // giveUpRights takes all capabilities from this process, for good, but those
 // that the errands need, and returns these. why is a place that root reaches
 // with a capability only, such as a report in a user's folder; "" if there is
@@ -60,8 +64,7 @@ func giveUpRights(e errands) (kept []string, why string, err error) {
 	}
 	left[0].Effective, left[1].Effective = left[0].Permitted, left[1].Permitted
 
-	// Each thread has capabilities of its own. Where C code is linked in, as in
-	// builds with -race, Go does not reach them all: ENOTSUP.
+	// With C code, as in builds with -race: ENOTSUP.
 	for c := uint(0); has(unix.CAP_SETPCAP) && c < 64; c++ {
 		if stays(c) {
 			continue
@@ -70,6 +73,9 @@ func giveUpRights(e errands) (kept []string, why string, err error) {
 		if errno == unix.EINVAL {
 			break // the kernel knows no more
 		}
+		if errno == unix.ENOTSUP {
+			return nil, "", errCgo
+		}
 		if errno != 0 {
 			return nil, "", fmt.Errorf("empty the bounding set: %w", errno)
 		}
@@ -77,6 +83,9 @@ func giveUpRights(e errands) (kept []string, why string, err error) {
 	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(&left)), 0)
 	if errno == unix.ENOTSUP && own[0].Permitted|own[1].Permitted == 0 {
 		return nil, "", nil // there are none
+	}
+	if errno == unix.ENOTSUP {
+		return nil, "", errCgo
 	}
 	if errno != 0 {
 		return nil, "", fmt.Errorf("give capabilities up: %w", errno)
