@@ -50,7 +50,7 @@ check: ## what CI does: format, vet, staticcheck, vulnerabilities, all tests, ag
 	@$(GO) run ./.ci/vuln ./...
 	@[ "$$TCPSANDBOX_NEED" = all ] || echo "make check: TCPSANDBOX_NEED=all is not set: tests may be skipped"
 	@$(GO) run ./.ci/gotest -timeout 10m ./... $(CHECKS)
-	@if command -v $$($(GO) env CC) >/dev/null; then echo CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; \
+	@if command -v $$($(GO) env CC) >/dev/null; then echo CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...; CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...; \
 	elif [ "$$TCPSANDBOX_NEED" = all ]; then echo "make check: the race detector needs a C compiler" >&2; exit 1; \
 	else echo "make check: no C compiler, so the race detector was not run"; fi
 	@$(MAKE) --no-print-directory endure

@@ -26,9 +26,10 @@ type Record struct {
 	Reset          bool // ended as production's client did, with RST
 	Shed           bool // something of it was dropped over a limit
 	ShedWhy        ShedWhy
-	Gaps           int // in the client's stream
-	Reconnects     int // connections that took the place of one that broke
-	Requests       int // requests or client turns compared
+	LeftOut        bool // nothing of it was to be played, and no copy was made: it was not chosen, or began outside of Share.New
+	Gaps           int  // in the client's stream
+	Reconnects     int  // connections that took the place of one that broke
+	Requests       int  // requests or client turns compared
 	Bytes          session.Ledger
 	Captured       int64 // client bytes
 	Missing        int64 // client bytes that production had and the capture had not

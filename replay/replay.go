@@ -221,7 +221,8 @@ func (e *Engine) meet(s *session.Session) {
 		return
 	}
 	p := e.enlist(s, 0, until)
-	if p.out = out || shed; shed {
+	p.out = out || shed
+	if p.record.LeftOut = p.out; shed {
 		p.shedWhy(e.share.Why)
 	}
 	p.shard.push(p)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,7 +85,7 @@ func (r *Result) ContainmentWords() (packets, proof string) {
 	if c.Dropped > 0 {
 		packets += fmt.Sprintf("; and %s dropped by the device", number(c.Dropped))
 	}
-	proof = "interfaces " + printableString(strings.Join(c.Interfaces, ", ")) + ": "
+	proof = "interfaces " + cmp.Or(printableString(strings.Join(c.Interfaces, ", ")), "not known") + ": "
 	byLoopback := slices.ContainsFunc(r.Egress, func(e Egress) bool { return e.Loopback && e.Policy == "allow" })
 	switch {
 	case len(r.Defects) > 0 || len(c.Check(r.Egress)) > 0:

@@ -83,6 +83,8 @@ func TestContainmentWords(t *testing.T) {
 			"6 packets from the application: 6 let through; and 3 dropped by the device", "interfaces lo, tun0: nothing left but what was let through"},
 		{"contradicted elsewhere", &Result{Containment: &Containment{Interfaces: []string{"lo", "eth0"}}, Defects: []string{"another interface"}},
 			"0 packets from the application", "interfaces lo, eth0: whether anything else left is not proven"},
+		{"nobody could tell", &Result{Containment: &Containment{Packets: 4, Delivered: 4}, Defects: []string{"the sandbox's keeper ended"}},
+			"4 packets from the application: 4 to its clients", "interfaces not known: whether anything else left is not proven"},
 	} {
 		if packets, proof := tt.r.ContainmentWords(); packets != tt.packets || proof != tt.proof {
 			t.Errorf("%s:\n%s\n%s\nwant\n%s\n%s", tt.name, packets, proof, tt.packets, tt.proof)

@@ -158,10 +158,18 @@ func (p *pipeline) revive(ctx context.Context) (ended string) {
 		p.world.hurry()
 		return report.EndedSignal
 	}
-	select {
-	case <-p.died(): // before it listened
-		return p.bereaved()
-	default:
+	return p.stillborn(err)
+}
+
+// stillborn deals with an application that was started again and does not listen:
+// where it died of itself, it may be started once more.
+func (p *pipeline) stillborn(err error) (ended string) {
+	if p.opt.restartWhen == restartOnFailure {
+		select {
+		case <-p.died():
+			return p.bereaved()
+		default:
+		}
 	}
 	p.world.failed = fmt.Errorf("restart: %w", err)
 	return report.EndedAppExited

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,5 +196,68 @@ func TestIsExiting(t *testing.T) {
 	c.Wait()
 	if !isExiting(c.Process.Pid) {
 		t.Error("it is gone")
+	}
+}
+
+// Where others' processes are not shown, what is there is not gone.
+func TestIsExitingUnseen(t *testing.T) {
+	needDemo(t)
+	c := exec.CommandContext(t.Context(), "sleep", "60")
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Wait()
+	defer c.Process.Kill()
+	exiting, unseen := make(chan bool), make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: it ends with the goroutine
+		unseen <- hideOthers(c.Process.Pid)
+		exiting <- isExiting(c.Process.Pid)
+	}()
+	err := <-unseen
+	if is := <-exiting; err != nil {
+		t.Fatal(err)
+	} else if is {
+		t.Error("it is taken for gone")
+	}
+}
+
+// hideOthers makes this thread one that may not see that process.
+func hideOthers(pid int) error {
+	proc := fmt.Sprintf("/proc/%d/stat", pid)
+	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	for _, step := range []func() error{
+		func() error { return unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS) },
+		func() error { return unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") },
+		func() error { return unix.Mount("proc", "/proc", "proc", 0, "hidepid=2,gid=65533") },
+		func() error { return unix.Capset(header, &none[0]) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if _, err := os.ReadFile(proc); !os.IsNotExist(err) {
+		return fmt.Errorf("it shows %s: %v", proc, err)
+	}
+	return nil
+}
+
+// An application that is restarted by hand and dies of it is one that died: with
+// --restart on-failure it is started again.
+func TestDeathOfARestart(t *testing.T) {
+	packets := visitors(1, asked{0, "/1", "/1"}, asked{time.Hour, "/2", "/2"})
+	r := steer(t, packets, func(o *runOptions) {
+		o.restartWhen, o.env = restartOnFailure, append(o.env, "LISTENS=once")
+	})
+	r.answered(1)
+	if err := r.restart(t.Context()); err == nil {
+		t.Error("it is said to listen")
+	}
+	r.done(report.EndedAppExited)
+	res, code := r.judged()
+	if code != exitApp || res.App.Died != shortLives || res.App.Restarts != shortLives-1 || r.world.failed != nil {
+		t.Errorf("exit code %d, %+v, %v", code, res.App, r.world.failed)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // isExiting reports whether a process is on its way out, or gone: as the kernel
@@ -11,7 +13,9 @@ import (
 func isExiting(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return os.IsNotExist(err)
+		// Where /proc is mounted with hidepid, others' processes are not there for
+		// one without capabilities, which a run is by now.
+		return os.IsNotExist(err) && unix.Kill(pid, 0) == unix.ESRCH
 	}
 	// proc_pid_stat(5): the name, which may hold anything, ends with the last
 	// parenthesis; after it come state, ppid, pgrp, session, tty_nr, tpgid, flags.

@@ -81,3 +81,19 @@ func TestFileWithLittleCPU(t *testing.T) {
 		t.Errorf("nothing waited: %+v", r.guards.governor)
 	}
 }
+
+// A session that is shed as a whole had no copies made: its packets are kept for
+// none.
+func TestShedBeforeItsCopies(t *testing.T) {
+	packets := append(visitors(1, asked{0, "/1", "/1"}), visitorsAt(3*time.Second, 5, asked{0, "/2", "/2"})...)
+	r := steer(t, packets, func(o *runOptions) { o.multiply, o.saveFailures = 2, t.TempDir() })
+	r.answered(2)
+	r.limit(func(g *guards) { g.cpu = replay.Share{New: 0, Running: 1, Why: replay.ShedCPU} })
+	res := r.done(report.EndedCapture)
+	if res.ShedFor[replay.ShedCPU] != 5 || res.Finished != 2 {
+		t.Errorf("%+v", res)
+	}
+	if n := r.store.Len(); n != 0 {
+		t.Errorf("packets of %d sessions are kept", n)
+	}
+}

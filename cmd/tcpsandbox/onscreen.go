@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tcpsandbox/replay"
-	"tcpsandbox/report"
 	"tcpsandbox/tui"
 )
 
@@ -18,13 +17,6 @@ import (
 
 // leaveTime is how long an end at once waits for the screen to stop drawing.
 const leaveTime = time.Second
-
-// outcome is what a run came to.
-type outcome struct {
-	result *report.Result // nil: it could not begin
-	code   int            // then
-	err    error
-}
 
 // watchOnScreen plays while a screen shows it, until both are over.
 func (o *runOptions) watchOnScreen(ctx context.Context, con *console, p *pipeline, play func() outcome) outcome {

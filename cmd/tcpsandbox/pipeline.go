@@ -353,7 +353,7 @@ func (p *pipeline) sessionEnded(r *replay.Record) {
 	p.mu.Unlock()
 	switch {
 	case p.store == nil:
-	case r.State == "filtered":
+	case r.State == "filtered", r.LeftOut && p.opt.multiply > 1:
 		p.store.Drop(r.ID) // if it is to have copies, they were not made
 	default:
 		p.store.Done(r.ID)

@@ -70,8 +70,7 @@ func giveUpRights(e errands) (kept []string, why string, err error) {
 	}
 	left[0].Effective, left[1].Effective = left[0].Permitted, left[1].Permitted
 
-	// Each thread has capabilities of its own. Where C code is linked in, as in
-	// builds with -race, Go does not reach them all: ENOTSUP.
+	// With C code, as in builds with -race: ENOTSUP.
 	for c := uint(0); has(unix.CAP_SETPCAP) && c < 64; c++ {
 		if stays(c) {
 			continue

@@ -229,8 +229,7 @@ func (p *pipeline) restartNow(ctx context.Context, done chan<- error) (ended str
 	if err == nil {
 		return ""
 	}
-	p.world.failed = fmt.Errorf("restart: %w", err)
-	return report.EndedAppExited
+	return p.stillborn(err)
 }
 
 // awaitEnd waits until the capture ends, and returns why.
