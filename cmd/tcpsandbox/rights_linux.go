@@ -25,7 +25,7 @@ var (
 )
 
 // errLinkedC: Go does not reach the threads of a program with C code.
-var errLinkedC = errors.New("C code is linked in; make build makes a program without")
+var errLinkedC = errors.New("it was built with cgo; with CGO_ENABLED=0, as by make build, it would give them up")
 
 // giveUpRights takes all capabilities from this process, for good, but those
 // that the errands need, and returns these. why is a place that root reaches
