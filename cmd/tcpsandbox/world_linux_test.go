@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"os/signal"
@@ -52,7 +53,7 @@ func serve(starts, listens string) {
 		signal.Ignore(syscall.SIGTERM)
 	}
 	if listens == "slow" && len(before) > 0 || listens == "never" {
-		select {}
+		time.Sleep(math.MaxInt64) // an empty select would be a deadlock, of which Go programs die
 	}
 	if err == nil {
 		err = http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
