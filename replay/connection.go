@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"tcpsandbox/compare"
@@ -125,7 +126,9 @@ func (p *player) open(now time.Time) bool {
 	}
 	conn, err := Conn(nil), errNoAddress
 	if p.addr.IsValid() {
-		conn, err = p.shard.cfg.Dial(p.addr, p.s.Server, p.wake)
+		p.bell = &bell{}
+		p.bell.rings.Store(p)
+		conn, err = p.shard.cfg.Dial(p.addr, p.s.Server, p.bell.ring)
 	}
 	if err != nil {
 		return p.undialed(err, now)
@@ -141,6 +144,17 @@ func (p *player) open(now time.Time) bool {
 	p.begins(now)
 	p.markPlayed(ClientOpens, now)
 	return true
+}
+
+// bell is what a connection wakes its player by, until the player is done with it.
+// The connection itself may stay: its SYN is not answered, or the application does
+// not close. With the player stays its session, and the captured bytes.
+type bell struct{ rings atomic.Pointer[player] }
+
+func (b *bell) ring() {
+	if p := b.rings.Load(); p != nil {
+		p.wake()
+	}
 }
 
 // undialed notes why there is no connection; false: it is to be tried again.
@@ -179,6 +193,7 @@ func (p *player) leave(fate session.Fate) {
 	p.delivered += acked
 	p.ledger[fate] += int64(p.written - acked)
 	p.conn.Abort()
+	p.bell.rings.Store(nil)
 	p.hold(-connCost)
 	p.askLink()
 	p.conn, p.connecting, p.established = nil, false, false

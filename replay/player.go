@@ -95,6 +95,7 @@ type player struct {
 	requests   int // complete requests sent on this connection
 	answers    int // complete answers received on this connection
 	closeUntil time.Time
+	bell       *bell // of the connection
 
 	// What was last played or dropped, for goOn.
 	inMessage bool // it ended inside a message

@@ -1,0 +1,46 @@
+package replay
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"tcpsandbox/session"
+)
+
+// A connection that stays when its player is done, since its SYN is not answered,
+// keeps neither the session nor the captured bytes.
+func TestAbandonedConnectionsKeepNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &network{serve: web(), wire: wire{never: true}}
+		e := New(Config{Dial: net.dial, AnswerTimeout: time.Second})
+		var kept weak.Pointer[session.Session]
+		ctx, stop := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() { e.Run(ctx); close(ran) }()
+		func() {
+			s := &session.Session{ID: 1, Client: clientAddr, Server: serverAddr, Start: time.Now()}
+			kept = weak.Make(s)
+			s.Append(session.Event{Kind: session.Open}, session.Event{Kind: session.Data, Data: []byte(get(1))},
+				session.Event{Kind: session.Data, Side: session.Server, Data: []byte(ok(""))},
+				session.Event{Kind: session.FIN, Seen: uint64(len(ok("")))})
+			s.End(session.Closed)
+			e.Feed([]*session.Session{s})
+			synctest.Wait()
+		}()
+		stop()
+		<-ran
+		e.Finish() // it gives up
+		if len(net.peers) != 1 {
+			t.Fatalf("%d connections", len(net.peers))
+		}
+		runtime.GC()
+		if kept.Value() != nil {
+			t.Error("the session is still there")
+		}
+		net.peers[0].wake() // as the stack does when it gives up
+	})
+}
