@@ -7,11 +7,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // root is where the scripts' directories are; what is in it after the tests
@@ -20,6 +22,19 @@ var root string
 
 func TestMain(m *testing.M) {
 	os.Exit(testMain(m))
+}
+
+// asEquals gives all that the tests start a niceness, which tcpsandbox then keeps:
+// production, clients and application share the processors with each other and with
+// the tests of other packages as equals, and an application that is starved, as it
+// is to be beside production, answers late. nice.txtar has the niceness itself.
+func asEquals() {
+	threads, _ := os.ReadDir("/proc/self/task")
+	for _, t := range threads {
+		if tid, err := strconv.Atoi(t.Name()); err == nil {
+			unix.Setpriority(unix.PRIO_PROCESS, tid, 1)
+		}
+	}
 }
 
 func testMain(m *testing.M) int {
@@ -38,6 +53,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	asEquals()
 	os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return m.Run()
 }
