@@ -53,7 +53,7 @@ check: ## what CI does: format, vet, staticcheck, vulnerabilities, all tests, mo
 	$(GO) run $(STATICCHECK) ./... $(CHECKS)
 	@$(GO) run ./.ci/vuln ./...
 	@[ "$$TCPSANDBOX_NEED" = all ] || echo "make check: TCPSANDBOX_NEED=all is not set: tests may be skipped"
-	@$(GO) run ./.ci/gotest -timeout 10m ./... $(CHECKS)
+	@$(GO) run ./.ci/gotest -timeout 20m ./... $(CHECKS)
 	@if command -v $$($(GO) env CC) >/dev/null; then set -ex; export CGO_ENABLED=1; \
 		$(GO) test -race -timeout 40m $$($(GO) list ./... | grep -v '/e2e$$'); $(GO) test -race -timeout 40m -run '$(RACED)' ./e2e; \
 	elif [ "$$TCPSANDBOX_NEED" = all ]; then echo "make check: the race detector needs a C compiler" >&2; exit 1; \
