@@ -219,6 +219,9 @@ func TestChecks(t *testing.T) {
 		{"a kernel that tells of no pressure", with("proc/pressure/cpu", "-", "proc/pressure/memory", "-", "proc/pressure/io", "-"), "pressure", Warning, "the kernel does not tell of cpu, memory, io", "--max-pressure", "psi=1"},
 		{"one that tells of some", with("proc/pressure/io", "garbage"), "pressure", Warning, "cpu 6.32%, memory 0.50%; the kernel does not tell of io", "--max-pressure", "psi=1"},
 		{"one processor", but(host(), func(h *Host) { h.CPUs = 1 }), "processors", Warning, "1", "gives way", "tcpsandbox record"},
+		{"processors for whom nobody else wants them", host(), "processors", OK, "4", "nobody else", ""},
+		{"no group to stand back in", but(host(), func(h *Host) { h.Here.Stays = "no group" }), "processors", Warning, "4", "niceness only: no group", "systemd-run"},
+		{"no group that is the user's", but(user(), func(h *Host) { h.Here.Stays, h.PacketSocket = "no group", nil }), "processors", Warning, "4", "niceness only: no group", "sudo tcpsandbox run"},
 
 		{"LRO", but(host(), func(h *Host) { h.Interfaces[0].LRO = true }), "interface", Warning, "GRO, LRO, TSO, GSO, RXVLAN", "acknowledgements", "ethtool -K eth0 lro off"},
 		{"usual offloads", host(), "interface", OK, "up, GRO, TSO, GSO, RXVLAN", "64 KB", ""},

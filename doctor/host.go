@@ -48,6 +48,7 @@ type Trial struct {
 	Fix      string   // known to whoever tried
 	Rootless bool     // it was in a user namespace
 	Offload  bool     // packets of up to 64 KB cross the device
+	Stays    string   // why a live run would not stand back behind what else is on the host
 	Warnings []string // what the host did not let it set
 }
 

@@ -248,5 +248,17 @@ func (h *Host) processors() Check {
 		c.Means = "production, application and tcpsandbox share it: the replay gives way, and latencies say little"
 		c.Fix = "sudo tcpsandbox record --capture eth0:80 -o shop.pcapng    # and replay the file elsewhere"
 	}
+	switch {
+	case !h.Here.Works() || h.PacketSocket != nil || h.CPUs < 2:
+	case h.Here.Stays == "":
+		c.Means = "a live run and its application get what nobody else wants of them"
+	default:
+		c.Status = Warning
+		c.Means = "beside a live capture production comes first by niceness only: " + h.Here.Stays
+		c.Fix = "sudo tcpsandbox run …"
+		if h.UID == 0 {
+			c.Fix = "systemd-run --scope --slice=-.slice -p CPUWeight=idle tcpsandbox run …"
+		}
+	}
 	return c
 }

@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // group is a control group of one application (cgroups(7)), with init in it
@@ -93,6 +91,9 @@ func newGroup(tree *groupTree, limits Limits) (_ *group, lacks []string) {
 			continue
 		}
 		g.set = append(g.set, controller)
+	}
+	if tree.standsBack() {
+		tree.write(filepath.Join(g.dir, "cpu.idle"), "1") // it lies beside our own group
 	}
 	if len(g.set) == 0 {
 		g.end()
@@ -189,11 +190,8 @@ func (g *group) remove() (o outcome) {
 		}
 	}
 	g.tree.write(filepath.Join(g.dir, "cgroup.kill"), "1") // Linux 5.14; init has ended all before
-	for deadline := time.Now().Add(groupWait); ; time.Sleep(2 * time.Millisecond) {
-		if err := g.tree.rmdir(g.dir); !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
-			return o // what is left the next run removes
-		}
-	}
+	g.tree.remove(g.dir)
+	return o
 }
 
 // table reads a file of lines "key number".

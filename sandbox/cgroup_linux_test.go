@@ -96,6 +96,9 @@ func (h *hierarchy) mkdir(path string) error {
 	for _, c := range has {
 		h.put(at, c+".max", "max")
 	}
+	if slices.Contains(has, "cpu") {
+		h.put(at, "cpu.idle", "0")
+	}
 	if slices.Contains(has, "memory") {
 		h.put(at, "memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n")
 		h.put(at, "memory.oom.group", "0")
@@ -381,10 +384,13 @@ func FuzzGroupMount(f *testing.F) {
 	f.Add("30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n")
 	f.Add("30 23 0:26 /docker/1 /sys/\\040x rw - cgroup2 none rw")
 	f.Add("30 23 - cgroup2")
+	f.Add("30 23 0:26 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		mount, root := groupMount(text)
-		if (mount == "") != (root == "") {
-			t.Errorf("mounted at %q, root %q", mount, root)
+		for _, controller := range []string{"", "cpu"} {
+			mount, root := groupMount(text, controller)
+			if (mount == "") != (root == "") {
+				t.Errorf("mounted at %q, root %q", mount, root)
+			}
 		}
 	})
 }

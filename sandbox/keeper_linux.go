@@ -41,6 +41,7 @@ type keeperState struct {
 	rootless bool
 	warnings []string // for the next reply
 	origins  origins  // of the host's processes
+	leave    func()   // the group in which all of the run stands back
 
 	mu    sync.Mutex
 	inits map[int]*exec.Cmd // that run, by process id
@@ -60,7 +61,8 @@ func runKeeper() error {
 	if err != nil {
 		return fmt.Errorf("open the parent's socket: %w", err)
 	}
-	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
+	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome), leave: func() {}}
+	defer func() { k.leave() }()
 	k.origins.look("/proc")
 	if err := keepNeeded(); err != nil {
 		return err
@@ -147,6 +149,14 @@ func (k *keeperState) makeNetwork(cfg Config) (told reply, files []*os.File, err
 		return told, nil, err
 	}
 	told.IPv6 = k.net.ipv6
+	if cfg.StandBack {
+		leave, err := hostGroups(os.Getppid()).standBack(os.Getpid())
+		if err != nil {
+			told.Stays = err.Error()
+		} else {
+			k.leave = leave
+		}
+	}
 	sockets, err := openDiag()
 	if err != nil {
 		tun.Close()

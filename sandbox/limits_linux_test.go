@@ -22,7 +22,7 @@ import (
 func kernelGroup(t *testing.T) *group {
 	t.Helper()
 	tree := hostGroups(os.Getpid())
-	_, own, err := tree.own()
+	_, own, err := tree.own("")
 	if err == nil && !tree.mayIn(own) {
 		err = errors.New(own + " is not ours to write to")
 	}

@@ -54,7 +54,8 @@ type reply struct {
 	Warnings []string `json:",omitempty"`
 
 	// To Network.
-	Offload, IPv6 bool `json:",omitempty"`
+	Offload, IPv6 bool   `json:",omitempty"`
+	Stays         string `json:",omitempty"` // why it does not stand back, if it was to
 	// To Dropped.
 	Dropped int64 `json:",omitempty"`
 	// To Enclosed.

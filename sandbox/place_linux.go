@@ -63,7 +63,7 @@ func (e *limitError) Error() string { return e.why }
 // holds for the application as well. Where no group hands all of them on, our
 // own is divided, if it was delegated and nobody else is in it.
 func (t *groupTree) place(wanted []string) (dir string, have []string, _ error) {
-	mount, own, err := t.own()
+	mount, own, err := t.own("")
 	if err != nil {
 		return "", nil, err
 	}
@@ -190,9 +190,9 @@ func (t *groupTree) stamp() string {
 	return fmt.Sprintf("%d-%d", t.pid, started)
 }
 
-// own returns where control groups of version 2 are mounted, and the one that
-// this process is in.
-func (t *groupTree) own() (mount, own string, err error) {
+// own returns where a hierarchy of control groups is mounted, and the group of it that
+// this process is in: of a controller of version 1, or of version 2 if that is "".
+func (t *groupTree) own(controller string) (mount, own string, err error) {
 	none := &limitError{"no control groups of version 2 are mounted", "boot with systemd.unified_cgroup_hierarchy=1"}
 	mounts, err := os.ReadFile(filepath.Join(t.proc, "self/mountinfo"))
 	if err != nil {
@@ -202,16 +202,18 @@ func (t *groupTree) own() (mount, own string, err error) {
 	if err != nil {
 		return "", "", none
 	}
-	mount, root := groupMount(string(mounts))
+	mount, root := groupMount(string(mounts), controller)
 	if mount == "" {
 		return "", "", none
 	}
 	for line := range strings.Lines(string(member)) {
-		at, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::")
-		if !ok {
+		// 4:cpu,cpuacct:/user.slice, or 0::/user.slice
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) < 3 || !slices.Contains(strings.Split(f[1], ","), controller) {
 			continue
 		}
 		// A container may be shown its own part of the tree only.
+		at := f[2]
 		below, ok := strings.CutPrefix(at, strings.TrimSuffix(root, "/"))
 		if !ok || below != "" && below[0] != '/' || strings.Contains(below, "/..") {
 			return "", "", &limitError{"the control group " + at + " of this process is not to be seen at " + mount, "docker run --cgroupns=private …    # in a container"}
@@ -221,12 +223,21 @@ func (t *groupTree) own() (mount, own string, err error) {
 	return "", "", none
 }
 
-// groupMount returns where cgroup2 is mounted and which part of it, from the
-// text of a mountinfo file (proc_pid_mountinfo(5)); empty if it is not.
-func groupMount(mountinfo string) (mount, root string) {
+// groupMount returns where the hierarchy of a controller, "" for that of version 2,
+// is mounted and which part of it, from the text of a mountinfo file
+// (proc_pid_mountinfo(5)); empty if it is not.
+func groupMount(mountinfo, controller string) (mount, root string) {
 	for line := range strings.Lines(mountinfo) {
 		f := strings.Fields(line)
-		if dash := slices.Index(f, "-"); dash >= 6 && len(f) > dash+1 && f[dash+1] == "cgroup2" {
+		dash := slices.Index(f, "-")
+		if dash < 6 || len(f) <= dash+1 {
+			continue
+		}
+		is := f[dash+1] == "cgroup2"
+		if controller != "" {
+			is = f[dash+1] == "cgroup" && len(f) > dash+3 && slices.Contains(strings.Split(f[dash+3], ","), controller)
+		}
+		if is {
 			return filepath.Clean(mountEscapes.Replace(f[4])), mountEscapes.Replace(f[3])
 		}
 	}

@@ -123,12 +123,15 @@ func try(ctx context.Context) (t doctor.Trial) {
 		}
 		return t
 	}
-	box, err := sandbox.New(sandbox.Config{})
+	box, err := sandbox.New(sandbox.Config{StandBack: true})
 	if err != nil {
 		return failed(err)
 	}
 	defer box.Close()
 	t.Offload, t.Rootless = box.Offload(), box.Rootless()
+	if err := box.StandsBack(); err != nil {
+		t.Stays = err.Error()
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return failed(err)

@@ -58,6 +58,7 @@ type runOptions struct {
 	failOn        string
 	noTUI, quiet  bool
 	screen        bool // the run is shown on one
+	standBack     bool // all of the run, behind what else is on the host
 	cpuProfile    string
 	vitalsFile    string // "": none
 
@@ -358,7 +359,7 @@ func replayInto(o *runOptions) (int, error) {
 	// connection, a third more per request, and a worse p99 for production.
 	runtime.GOMAXPROCS(o.threads())
 	yieldMemory()
-	giveWay()
+	o.standBack = !giveWay() && slices.ContainsFunc(o.specs, capture.Spec.IsLive)
 	if o.cpuProfile != "" {
 		f, err := os.OpenFile(o.cpuProfile, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, private)
 		if err != nil {
@@ -405,6 +406,9 @@ func replayInto(o *runOptions) (int, error) {
 		return exitCannot, err
 	}
 	o.tellUser(con)
+	if err := p.app.box.StandsBack(); err != nil && o.standBack {
+		con.say("gives way to production by niceness only: %v", err)
+	}
 	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
 	play := func() outcome {
 		// Not before the terminal's guard was started: it is this program again, and

@@ -2,4 +2,4 @@
 
 package main
 
-func giveWay() {}
+func giveWay() (chosen bool) { return true }

@@ -56,7 +56,7 @@ type stand struct {
 // open builds everything up to the application's start. play says how to play;
 // what is the stand's own in it, open sets.
 func (s *stand) open(play replay.Config) (err error) {
-	if s.box, err = sandbox.New(sandbox.Config{MTU: s.opt.mtu}); err != nil {
+	if s.box, err = sandbox.New(sandbox.Config{MTU: s.opt.mtu, StandBack: s.opt.standBack}); err != nil {
 		var setup *sandbox.SetupError
 		if errors.As(err, &setup) {
 			err = sendToDoctor(err)

@@ -1,0 +1,190 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestStandBackPlaces: the group is as high as bounds and rights allow.
+func TestStandBackPlaces(t *testing.T) {
+	const every = "cpu memory pids"
+	// A login on a host of systemd's.
+	login := func(h *hierarchy, tree *groupTree) {
+		h.group("user.slice", every)
+		h.group("user.slice/user-0.slice", "memory pids")
+		h.group("user.slice/user-0.slice/session-3.scope", "")
+		h.in(tree, "/user.slice/user-0.slice/session-3.scope")
+	}
+	for _, test := range []struct {
+		name    string
+		has     string
+		handsOn string
+		prepare func(h *hierarchy, tree *groupTree)
+		want    string // the group above; "-": none
+		lacks   string
+		pids    string // pids.max
+	}{
+		{"beside systemd's slices", every, every, login, "/", "", "max"},
+		{"with the number of processes that a slice allows", every, every, func(h *hierarchy, tree *groupTree) {
+			login(h, tree)
+			h.put("user.slice/user-0.slice", "pids.max", "5000")
+			h.put("user.slice/user-0.slice/session-3.scope", "pids.max", "6000")
+		}, "/", "", "5000"},
+		{"inside of a bound", every, every, func(h *hierarchy, tree *groupTree) {
+			login(h, tree)
+			h.put("user.slice/user-0.slice", "memory.max", "1000000000")
+			h.put("user.slice/user-0.slice", "cgroup.subtree_control", every)
+		}, "/user.slice/user-0.slice", "", "max"},
+		{"a bound of our own group's", every, every, func(h *hierarchy, tree *groupTree) {
+			login(h, tree)
+			h.put("user.slice/user-0.slice/session-3.scope", "cpu.max", "50000 100000")
+		}, "-", "no group from", ""},
+		{"nothing is ours", every, every, func(h *hierarchy, tree *groupTree) {
+			login(h, tree)
+			tree.mayIn = func(string) bool { return false }
+		}, "-", "no group from", ""},
+		{"what we may, not what is the administrator's", every, every, func(h *hierarchy, tree *groupTree) {
+			login(h, tree)
+			h.locks[h.root] = true
+		}, "/user.slice", "", "max"},
+		{"processors are not handed on", every, "memory pids", func(h *hierarchy, tree *groupTree) {
+			h.group("session.scope", "")
+			h.in(tree, "/session.scope")
+		}, "-", "no group from", ""},
+		{"a kernel without cpu.idle", every, every, func(h *hierarchy, tree *groupTree) {
+			login(h, tree)
+			mkdir := tree.mkdir
+			tree.mkdir = func(path string) error {
+				err := mkdir(path)
+				os.Remove(filepath.Join(path, "cpu.idle"))
+				return err
+			}
+		}, "-", "cpu.idle", ""},
+		{"version 1", every, every, func(h *hierarchy, tree *groupTree) {
+			h.group("shells", every)
+			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 / "+h.root+" rw - cgroup cgroup rw,cpu,cpuacct\n31 23 0:27 / /nonexistent rw - cgroup2 cgroup2 rw\n")
+			h.write2(filepath.Join(tree.proc, "self/cgroup"), "4:memory:/elsewhere\n3:cpu,cpuacct:/shells\n0::/\n")
+			h.put("shells", "cgroup.procs", "100\n")
+			h.put("shells", "cpu.cfs_quota_us", "-1")
+		}, "/", "", "max"},
+		{"a bound of version 1", every, every, func(h *hierarchy, tree *groupTree) {
+			h.group("shells", every)
+			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 / "+h.root+" rw - cgroup cgroup rw,cpuacct,cpu\n")
+			h.write2(filepath.Join(tree.proc, "self/cgroup"), "3:cpuacct,cpu:/shells\n")
+			h.put("shells", "cgroup.procs", "100\n")
+			h.put("shells", "cpu.cfs_quota_us", "50000")
+		}, "/shells", "", "max"},
+		{"none at all", every, every, func(h *hierarchy, tree *groupTree) {
+			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "")
+		}, "-", "no control groups", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h, tree := newHierarchy(t, test.has, test.handsOn)
+			test.prepare(h, tree)
+			_, own, _, _ := tree.share()
+			leave, err := tree.standBack(101)
+			made, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*"))
+			for _, deeper := range []string{"*", "*/*", "*/*/*"} {
+				more, _ := filepath.Glob(filepath.Join(h.root, deeper, groupPrefix+"*"))
+				made = append(made, more...)
+			}
+			if test.want == "-" {
+				if err == nil || !strings.Contains(err.Error(), test.lacks) || len(made) > 0 {
+					t.Errorf("made %q, %v, want %q", made, err, test.lacks)
+				}
+				return
+			}
+			if err != nil || len(made) != 1 || filepath.Dir(made[0]) != filepath.Join(h.root, test.want) {
+				t.Fatalf("made %q, %v, want one in %s", made, err, test.want)
+			}
+			for file, want := range map[string]string{"cpu.idle": "1", "pids.max": test.pids, "cgroup.procs": "100 101"} {
+				if got := strings.Join(h.get(filepath.Join(made[0], file)), " "); got != want {
+					t.Errorf("%s is %q, want %q", file, got, want)
+				}
+			}
+			leave()
+			if got := h.get(filepath.Join(own, "cgroup.procs")); !slices.Contains(got, "100") || !slices.Contains(got, "101") {
+				t.Errorf("afterwards %q are in %s", got, own)
+			}
+			if _, err := os.Stat(made[0]); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is left: %v", made[0], err)
+			}
+		})
+	}
+}
+
+// TestStandBackOnce: who is in such a group makes no other, and an application's
+// group with limits, which lies beside it, stands back as well.
+func TestStandBackOnce(t *testing.T) {
+	h, tree := newHierarchy(t, "cpu memory pids", "cpu memory pids")
+	leave, err := tree.standBack(101)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*"))
+	h.in(tree, "/"+filepath.Base(made[0]))
+	if again, err := tree.standBack(102); err != nil {
+		t.Error(err)
+	} else {
+		again()
+	}
+	if all, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*")); len(all) != 1 {
+		t.Errorf("made %q", all)
+	}
+	g, lacks := newGroup(tree, Limits{Memory: 64 << 20})
+	if g == nil {
+		t.Fatal(lacks)
+	}
+	if filepath.Dir(g.dir) != h.root || !tree.idle(g.dir) {
+		t.Errorf("%s is idle: %v", g.dir, tree.idle(g.dir))
+	}
+	g.end()
+	leave()
+	if all, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*")); len(all) != 0 {
+		t.Errorf("left %q", all)
+	}
+}
+
+// TestStandsBack: this process, the keeper and the application are in the group
+// until the end, and nothing is left of it then.
+func TestStandsBack(t *testing.T) {
+	tree := hostGroups(os.Getpid())
+	_, before, _, _ := tree.share()
+	box := newBox(t, Config{StandBack: true})
+	if err := box.StandsBack(); err != nil {
+		t.Skip("a property of the host, which CI cannot change: ", err)
+	}
+	_, group, _, err := tree.share()
+	if err != nil || group == before || !tree.idle(group) {
+		t.Fatalf("this process is in %s, before in %s, %v", group, before, err)
+	}
+	app, out := start(t, box, AppConfig{}, "ignore")
+	out.want(t, "stdout: ready")
+	for _, pid := range []int{box.keeper.cmd.Process.Pid, app.init, app.Pid()} {
+		if !slices.Contains(tree.words(group, "cgroup.procs"), fmt.Sprint(pid)) {
+			t.Errorf("process %d is not in %s", pid, group)
+		}
+	}
+	// The baseline's, which ends later.
+	if err := newBox(t, Config{StandBack: true}).StandsBack(); err != nil {
+		t.Error(err)
+	}
+	if err := box.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, now, _, err := tree.share(); err != nil || now != before {
+		t.Errorf("this process is in %s, before in %s, %v", now, before, err)
+	}
+	if _, err := os.Stat(group); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is left: %v", group, err)
+	}
+	if err := newBox(t, Config{}).StandsBack(); err == nil {
+		t.Error("one stands back that was not asked to")
+	}
+}
