@@ -55,6 +55,7 @@ const (
 	roleCapture = "capture-process"
 	roleScreen  = "screen-process"
 	roleSteady  = "steady"
+	roleSpin    = "spin"
 )
 
 // measurement makes some rows of the table.
@@ -94,6 +95,8 @@ func act(args []string) error {
 	switch role {
 	case roleServe:
 		return serve(slices.Contains(args, "stdin"))
+	case roleSpin:
+		return spin()
 	case roleClient:
 		return clientMain(args[1:])
 	case roleMemory:

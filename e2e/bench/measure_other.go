@@ -9,4 +9,6 @@ var measurements = []measurement{{"capture", captureRows}}
 
 func screenMain() error { return errors.ErrUnsupported }
 
+func steadyMain([]string) error { return errors.ErrUnsupported }
+
 func memoryMain([]string) error { return errors.ErrUnsupported }
