@@ -41,6 +41,24 @@ type Conn struct {
 	ack heldAck // an acknowledgement waiting for a packet to ride on
 
 	leaving atomic.Bool // aborted: it goes when its SYN is answered
+	late    atomic.Bool // its SYN never was
+	gone    atomic.Bool // the stack has no more use for it
+}
+
+// mostSYNs is how often a SYN is sent: at once, and 1 and 3 s later. When it would be
+// sent once more, at 7 s, which is longer than what an answer may take by default, the
+// connection is given up. The stack would go on for 127 s (its
+// TCPSynRetriesOption changes nothing, as of its version of September 2026), and who
+// aborts before the answer leaves an endpoint behind for as long: at 500 sessions/s
+// into an application that accepts nothing those took 300 MB.
+const mostSYNs = 3
+
+// giveUp ends a connection whose SYN is not answered.
+func (c *Conn) giveUp() {
+	if c.connecting() {
+		c.late.Store(true)
+		c.ep.Abort() // tells NotifyEvent
+	}
 }
 
 // Dial starts a connection from the client's address to the server's, IPv4 or
@@ -109,6 +127,9 @@ func (c *Conn) Established() (bool, error) {
 	}
 	switch tcp.EndpointState(c.ep.State()) {
 	case tcp.StateError, tcp.StateClose, tcp.StateInitial, tcp.StateBound:
+		if c.late.Load() {
+			return false, fmt.Errorf("connect: %w", ErrTimeout)
+		}
 		if err := c.ep.LastError(); err != nil {
 			return false, translate("connect", err)
 		}
@@ -196,8 +217,19 @@ func (c *Conn) Abort() {
 func (c *Conn) drop() {
 	c.ack.cancel()
 	c.ep.Abort()
-	c.net.flows.remove(c)
+	c.leave()
 }
+
+// leave takes the 4-tuple out of the table.
+func (c *Conn) leave() {
+	c.net.flows.remove(c)
+	c.gone.Store(true)
+}
+
+// Gone reports whether the stack has no more use for the connection, so that its
+// memory is free but for what others hold of it. After Close and Abort wake is called
+// when it has become so.
+func (c *Conn) Gone() bool { return c.gone.Load() }
 
 // Close ends the use of the connection. What was written is still sent, then
 // FIN; the stack keeps the 4-tuple until the application has closed as well,
@@ -237,7 +269,7 @@ func (c *Conn) forget() {
 	case tcp.StateClose, tcp.StateError:
 		// What is held acknowledges the application's FIN.
 		c.Flush()
-		c.net.flows.remove(c)
+		c.leave()
 	}
 }
 

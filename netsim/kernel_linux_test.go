@@ -159,6 +159,47 @@ func TestDialAfterAbort(t *testing.T) {
 	}
 }
 
+// TestUnanswered: a SYN that nobody answers is sent three times, then the connection
+// is over, and nothing is left of it; of one that was given up before as well.
+func TestUnanswered(t *testing.T) {
+	w := newWorld(t, true, false)
+	nowhere := netip.MustParseAddrPort("10.99.0.1:80") // the kernel takes no packet to it
+	type call struct {
+		*Conn
+		woken chan struct{}
+	}
+	calls := make([]call, 2)
+	for i := range calls {
+		woken := make(chan struct{}, 100)
+		c, err := w.Dial(netip.AddrPortFrom(client4.Addr(), uint16(20000+i)), nowhere, func() { woken <- struct{}{} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls[i] = call{c, woken}
+	}
+	calls[1].Abort()
+	for i, c := range calls {
+		deadline := time.After(60 * time.Second) // without an end it is 127 s
+		for !c.Gone() {
+			select {
+			case <-c.woken:
+			case <-deadline:
+				t.Fatalf("connection %d is still there", i)
+			}
+		}
+		if ok, err := c.Established(); ok || i == 0 && !errors.Is(err, ErrTimeout) {
+			t.Errorf("connection %d: %v, %v", i, ok, err)
+		}
+		if f := c.Facts(); f.Retransmits != mostSYNs-1 {
+			t.Errorf("connection %d: %d SYNs were sent again", i, f.Retransmits)
+		}
+	}
+	calls[0].Abort() // as its player does
+	if n := w.Stats().Connections; n != 0 {
+		t.Errorf("%d connections are left", n)
+	}
+}
+
 func TestOnePortToManyServers(t *testing.T) {
 	w := newWorld(t, true, false)
 	ports := []int{80, 81, 82}

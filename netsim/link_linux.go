@@ -241,6 +241,10 @@ func (l *link) write(pkt *stack.PacketBuffer) {
 		switch {
 		case flags&header.TCPFlagSyn != 0:
 			conn.iss.Store(binary.BigEndian.Uint32(t[4:]))
+			if conn.syns.Load() == mostSYNs {
+				go conn.giveUp() // the stack holds a lock that this needs
+				return
+			}
 			conn.syns.Add(1)
 		case flags == header.TCPFlagAck && payload == 0:
 			var whole [ackSize]byte

@@ -135,14 +135,9 @@ func newStack(l *link, buffer int) (*stack.Stack, error) {
 	timeWait := tcpip.TCPTimeWaitTimeoutOption(time.Millisecond)
 	// An application that never closes must not keep dead connections forever.
 	linger := tcpip.TCPLingerTimeoutOption(10 * time.Second)
-	// Whoever gives up before its SYN is answered leaves an endpoint behind until the
-	// last repetition: by default 127 s, and at 500 sessions/s into an application
-	// that accepts nothing that took 300 MB. Two repetitions take 7 s, which is longer
-	// than what an answer may take by default.
-	retries := tcpip.TCPSynRetriesOption(2)
 	// A request is sent when it is released, not when the last one is acknowledged.
 	nagle := tcpip.TCPDelayEnabled(false)
-	for _, opt := range []tcpip.SettableTransportProtocolOption{&sack, &rack, &receive, &timeWait, &linger, &retries, &nagle} {
+	for _, opt := range []tcpip.SettableTransportProtocolOption{&sack, &rack, &receive, &timeWait, &linger, &nagle} {
 		if err := set(opt); err != nil {
 			return nil, err
 		}

@@ -41,6 +41,14 @@ func TestAbandonedConnectionsKeepNothing(t *testing.T) {
 		if kept.Value() != nil {
 			t.Error("the session is still there")
 		}
+		if now, _ := e.Held(); now != connCost {
+			t.Errorf("%d bytes are held for what is left of the connection, want %d", now, connCost)
+		}
+		net.peers[0].wire.never = false
 		net.peers[0].wake() // as the stack does when it gives up
+		net.peers[0].wake()
+		if now, _ := e.Held(); now != 0 {
+			t.Errorf("%d bytes are held for what is gone", now)
+		}
 	})
 }

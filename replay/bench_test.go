@@ -46,6 +46,7 @@ func (c *instant) Acked() uint64     { return c.acked.Load() }
 func (c *instant) CloseWrite() error { c.fin = true; c.wake(); return nil }
 func (c *instant) Flush()            {}
 func (c *instant) Abort()            {}
+func (c *instant) Gone() bool        { return true }
 func (c *instant) Close()            {}
 
 // BenchmarkKeepAlive plays keep-alive sessions of small requests into an

@@ -124,9 +124,13 @@ func (p *player) open(now time.Time) bool {
 	if p.conn != nil {
 		return true // the client's SYN, sent again
 	}
+	if p.shard.engine.crowded() {
+		p.shard.timers.set(p, now.Add(20*time.Millisecond))
+		return false
+	}
 	conn, err := Conn(nil), errNoAddress
 	if p.addr.IsValid() {
-		p.bell = &bell{}
+		p.bell = &bell{engine: p.shard.engine}
 		p.bell.rings.Store(p)
 		conn, err = p.shard.cfg.Dial(p.addr, p.s.Server, p.bell.ring)
 	}
@@ -148,12 +152,40 @@ func (p *player) open(now time.Time) bool {
 
 // bell is what a connection wakes its player by, until the player is done with it.
 // The connection itself may stay: its SYN is not answered, or the application does
-// not close. With the player stays its session, and the captured bytes.
-type bell struct{ rings atomic.Pointer[player] }
+// not close. With the player would stay its session, and the captured bytes. What is
+// left is counted with the engine until it is gone.
+type bell struct {
+	rings  atomic.Pointer[player]
+	engine *Engine
+	conn   Conn        // what the player was done with, once left is set
+	left   atomic.Bool // and what it costs is counted
+}
 
 func (b *bell) ring() {
 	if p := b.rings.Load(); p != nil {
 		p.wake()
+	} else {
+		b.settle()
+	}
+}
+
+// part is for when the player has closed the connection, or aborted it.
+func (b *bell) part(conn Conn) {
+	b.rings.Store(nil)
+	if conn.Gone() {
+		return
+	}
+	b.conn = conn
+	b.engine.left.Add(connCost)
+	b.engine.held.Add(connCost)
+	b.left.Store(true)
+	b.settle() // it may have gone meanwhile, and rung for nobody
+}
+
+func (b *bell) settle() {
+	if b.left.Load() && b.conn.Gone() && b.left.Swap(false) {
+		b.engine.left.Add(-connCost)
+		b.engine.held.Add(-connCost)
 	}
 }
 
@@ -193,7 +225,7 @@ func (p *player) leave(fate session.Fate) {
 	p.delivered += acked
 	p.ledger[fate] += int64(p.written - acked)
 	p.conn.Abort()
-	p.bell.rings.Store(nil)
+	p.bell.part(p.conn)
 	p.hold(-connCost)
 	p.askLink()
 	p.conn, p.connecting, p.established = nil, false, false

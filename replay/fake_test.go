@@ -218,6 +218,13 @@ func (p *peer) CloseWrite() error {
 	return nil
 }
 
+// Gone: a peer goes at once, but not before its handshake is over.
+func (p *peer) Gone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.wire.never
+}
+
 func (p *peer) Flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -72,9 +72,16 @@ func (e *Engine) roomy() bool {
 	return e.cfg.MaxHeld <= 0 || e.held.Load() < e.cfg.MaxHeld/4
 }
 
+// crowded reports whether so much is left of connections that the application does
+// not take, or does not close, that there is no room for another one.
+func (e *Engine) crowded() bool {
+	return e.cfg.MaxHeld > 0 && e.left.Load() > e.cfg.MaxHeld/2
+}
+
 // Held returns how many bytes the players hold now, and the most they ever
 // did: what was captured and has not arrived yet, answers that wait to be
-// compared, and connections. Data that no player has taken yet is not counted:
+// compared, and connections, those as well that the players are done with and the
+// application is not. Data that no player has taken yet is not counted:
 // see Room.
 func (e *Engine) Held() (now, peak int64) { return e.held.Load(), e.peak.Load() }
 

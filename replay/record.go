@@ -283,7 +283,7 @@ func (p *player) end(state string, acked uint64) {
 		} else {
 			p.conn.Close()
 		}
-		p.bell.rings.Store(nil)
+		p.bell.part(p.conn)
 		p.conn = nil
 	}
 	p.shard.timers.drop(p)

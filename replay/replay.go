@@ -59,6 +59,9 @@ type Conn interface {
 	Flush()
 	Abort()
 	Close()
+	// Gone reports whether nothing is left of it, after Abort or Close; wake is called
+	// when that has become so.
+	Gone() bool
 }
 
 // Dial starts a connection from a client's address to where the application
@@ -145,7 +148,8 @@ type Engine struct {
 	clients *addresses // nil: all play from their own
 	fans    map[*fan]struct{}
 
-	held   atomic.Int64 // by the players; see memory.go
+	held   atomic.Int64 // by the players, and what is left of connections; see memory.go
+	left   atomic.Int64 // of that, what is left of connections
 	peak   atomic.Int64
 	active atomic.Int64 // players that have not ended
 	busy   atomic.Int64 // of those, the ones with something to play

@@ -81,7 +81,9 @@ func (c *answering) Facts() replay.LinkFacts {
 
 func (c *answering) Flush() {}
 func (c *answering) Abort() {}
-func (c *answering) Close() {}
+
+func (c *answering) Gone() bool { return true }
+func (c *answering) Close()     {}
 
 // screened is a run of some captures on a screen, into an application that
 // exists in memory only.
