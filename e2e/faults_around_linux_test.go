@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // surroundingFaults are those of what is around the application and tcpsandbox:
@@ -65,21 +65,45 @@ func TestLogOnScreen(t *testing.T) {
 	(&fault{memory: 160e6}).checkMemory(t, w)
 }
 
-// stall stops tcpsandbox while the application floods its device.
+// stall stops tcpsandbox while the application floods its device, until that has
+// refused packets.
 func stall(t *testing.T, w *world, p *process) {
 	w.has("run.err", " listens on ")
-	// Each of its threads stops, and what waits in the device is as much as it holds.
-	for range 3 {
-		if err := p.signal("STOP"); err != nil {
-			t.Fatal(err)
+	device := func() (sent, refused int64) {
+		for _, child := range children(p.cmd.Process.Pid) { // the keeper is one of them, in the namespace
+			if sent, refused, ok := sentThrough(child, "tun0"); ok {
+				return sent, refused
+			}
 		}
-		w.await("it stands still", func() bool { return stopped(p.cmd.Process.Pid) })
-		time.Sleep(300 * time.Millisecond) // the application's, to flood
-		if err := p.signal("CONT"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(50 * time.Millisecond)
+		return 0, 0
 	}
+	w.await("the flood comes", func() bool { sent, _ := device(); return sent > 1000 })
+	if err := p.signal("STOP"); err != nil {
+		t.Fatal(err)
+	}
+	// Each of its threads stops, and what waits in the device is as much as it holds.
+	w.await("it stands still", func() bool { return stopped(p.cmd.Process.Pid) })
+	_, before := device()
+	w.await("the device is full", func() bool { _, refused := device(); return refused > before+1000 })
+	if err := p.signal("CONT"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sentThrough returns how many packets were sent through an interface that a process
+// sees, and how many it refused (proc_pid_net(5), dev).
+func sentThrough(pid int, device string) (sent, refused int64, ok bool) {
+	for line := range strings.Lines(readText(fmt.Sprintf("/proc/%d/net/dev", pid))) {
+		name, figures, _ := strings.Cut(strings.TrimSpace(line), ":")
+		f := strings.Fields(figures)
+		if name != device || len(f) < 12 {
+			continue
+		}
+		sent, _ = strconv.ParseInt(f[9], 10, 64)
+		refused, _ = strconv.ParseInt(f[11], 10, 64)
+		return sent, refused, true
+	}
+	return 0, 0, false
 }
 
 func stopped(pid int) bool {

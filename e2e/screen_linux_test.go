@@ -205,11 +205,16 @@ func (s *shown) gone() {
 
 // guards returns the children of a process that guard its terminal. They have no
 // mark in their environment.
-func guards(parent int) (pids []int) {
+func guards(parent int) []int {
+	return slices.DeleteFunc(children(parent), func(pid int) bool { return !isGuard(pid) })
+}
+
+// children returns the processes that a process has started.
+func children(parent int) (pids []int) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 	for _, f := range files {
 		for child := range strings.FieldsSeq(readText(f)) {
-			if pid, err := strconv.Atoi(child); err == nil && isGuard(pid) {
+			if pid, err := strconv.Atoi(child); err == nil {
 				pids = append(pids, pid)
 			}
 		}
