@@ -48,7 +48,7 @@ func TestLogOnScreen(t *testing.T) {
 	if os.Geteuid() != 0 {
 		lack(t, "network namespaces need root")
 	}
-	w := bareWorld(t)
+	w := bareWorld(t, "fault-")
 	capture := (&fault{}).write(t, w)
 	size := 256 << 20
 	if raceDetector {
@@ -119,7 +119,7 @@ func TestFewDescriptors(t *testing.T) {
 	if os.Geteuid() != 0 {
 		lack(t, "network namespaces need root")
 	}
-	w := bareWorld(t)
+	w := bareWorld(t, "fault-")
 	capture := (&fault{}).write(t, w)
 	worked, refused := 0, 0
 	for n := 3; n <= 48; n++ {

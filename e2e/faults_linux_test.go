@@ -96,7 +96,7 @@ func TestFaults(t *testing.T) {
 
 // happen makes the run of a row.
 func (f *fault) happen(t *testing.T) {
-	w := bareWorld(t)
+	w := bareWorld(t, "fault-")
 	all := []string{"tcpsandbox", "run", "--capture", f.write(t, w), "--report", w.dir + "/run.json"}
 	all = append(append(append(all, f.args...), "--"), f.app...)
 	if f.shell != "" {
@@ -154,9 +154,10 @@ func (f *fault) checkMemory(t *testing.T, w *world) {
 	}
 }
 
-// bareWorld is a world without a production.
-func bareWorld(t *testing.T) *world {
-	dir, err := os.MkdirTemp(root, "fault-")
+// bareWorld is a world without a production, in a folder whose name begins with prefix.
+func bareWorld(t *testing.T, prefix string) *world {
+	t.Helper()
+	dir, err := os.MkdirTemp(root, prefix)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,18 +33,7 @@ func TestScreen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, err := os.MkdirTemp(root, "screen-"+name+"-")
-			if err != nil {
-				t.Fatal(err)
-			}
-			w, err := newWorld(t, dir)
-			if err == nil {
-				w.namespaces, w.wire, err = join("unwatched")
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, w)
+			test(t, bareWorld(t, "screen-"+name+"-"))
 		})
 	}
 }
