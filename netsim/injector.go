@@ -19,7 +19,7 @@ import (
 // Nothing on it blocks: Read and Write do what can be done now, and the wake
 // function given to Dial is called whenever that may have changed. One
 // goroutine at a time may use it; wake comes from the stack's own goroutines,
-// must return at once and must not call the Conn.
+// must return at once and must not call the Conn, but for Gone.
 type Conn struct {
 	net  *Net
 	flow flow

@@ -16,8 +16,11 @@ import (
 // It does so where the framer knows that a message begins, and if either the
 // session was shed or the application, which closed or reset the connection,
 // had answered something on it: one that closes each connection at once would
-// be asked for ever.
+// be asked for ever. While the engine is crowded nobody does: he would be shed again.
 func (p *player) goOn(st *step) bool {
+	if p.shard.engine.crowded() {
+		return false
+	}
 	if st.Kind != session.Data || !st.framed || p.inMessage || p.offset > 0 {
 		return false
 	}

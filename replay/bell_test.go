@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"net/netip"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,52 @@ import (
 
 	"tcpsandbox/session"
 )
+
+// While half of what may be held is left of connections, no other one is made: what
+// would be played on it is shed. It goes on when they are gone.
+func TestCrowded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &network{serve: web(), wire: wire{stays: true}}
+		e := New(Config{Dial: net.dial, AnswerTimeout: time.Second, MaxHeld: 10 * connCost})
+		ctx, stop := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() { e.Run(ctx); close(ran) }()
+		id := uint64(0)
+		play := func() {
+			id++
+			client := netip.AddrPortFrom(clientAddr.Addr(), uint16(20000+id))
+			s := &session.Session{ID: id, Client: client, Server: serverAddr, Start: time.Now()}
+			s.Append(session.Event{Kind: session.Open}, session.Event{Kind: session.Data, Data: []byte(get(1))}, session.Event{Kind: session.Data, Side: session.Server, Data: []byte(ok(""))},
+				session.Event{Kind: session.FIN, Seen: uint64(len(ok("")))}, session.Event{Kind: session.FIN, Side: session.Server})
+			s.End(session.Closed)
+			e.Feed([]*session.Session{s})
+			time.Sleep(time.Minute) // of the bubble: it is over
+		}
+		for range 20 {
+			play()
+		}
+		if n := len(net.peers); n != 6 { // the sixth makes more than half
+			t.Errorf("%d connections were made", n)
+		}
+		if shed := e.Counts().ShedFor[ShedMemory]; shed != 14 {
+			t.Errorf("%d sessions were shed", shed)
+		}
+		for _, p := range net.peers {
+			p.wire.stays = false
+			p.wake()
+		}
+		if now, _ := e.Held(); now != 0 {
+			t.Errorf("%d bytes are held", now)
+		}
+		play()
+		if n := len(net.peers); n != 7 {
+			t.Errorf("%d connections were made afterwards", n)
+		}
+		stop()
+		<-ran
+		e.Finish()
+	})
+}
 
 // A connection that stays when its player is done, since its SYN is not answered,
 // keeps neither the session nor the captured bytes.

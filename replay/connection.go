@@ -125,8 +125,9 @@ func (p *player) open(now time.Time) bool {
 		return true // the client's SYN, sent again
 	}
 	if p.shard.engine.crowded() {
-		p.shard.timers.set(p, now.Add(20*time.Millisecond))
-		return false
+		p.shedWhy(ShedMemory)
+		p.broke(errShed, session.Shed)
+		return true
 	}
 	conn, err := Conn(nil), errNoAddress
 	if p.addr.IsValid() {

@@ -31,6 +31,7 @@ type wire struct {
 	connect  time.Duration // until the handshake is over
 	fails    error         // what the handshake ends with
 	never    bool          // the handshake never ends
+	stays    bool          // the connection is not gone when it has been closed
 	perWrite int           // bytes that Write takes at most; 0: all
 	room     int           // bytes unread by the application that Write takes at most; 0: any number
 	ackAfter time.Duration // from Write to Acked
@@ -222,7 +223,7 @@ func (p *peer) CloseWrite() error {
 func (p *peer) Gone() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.wire.never
+	return !p.wire.never && !p.wire.stays
 }
 
 func (p *peer) Flush() {

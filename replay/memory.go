@@ -73,7 +73,7 @@ func (e *Engine) roomy() bool {
 }
 
 // crowded reports whether so much is left of connections that the application does
-// not take, or does not close, that there is no room for another one.
+// not take, or does not close, that another session is shed before it has one.
 func (e *Engine) crowded() bool {
 	return e.cfg.MaxHeld > 0 && e.left.Load() > e.cfg.MaxHeld/2
 }
@@ -94,7 +94,11 @@ func (e *Engine) Room() (taken bool, room int64) {
 	if e.cfg.MaxHeld <= 0 {
 		return taken, 1 << 62
 	}
-	return taken, e.cfg.MaxHeld - e.held.Load()
+	room = e.cfg.MaxHeld - e.held.Load()
+	if e.crowded() {
+		room = min(room, 0)
+	}
+	return taken, room
 }
 
 // shed makes room where the players hold more than they may: first those drop
