@@ -92,8 +92,14 @@ func newGroup(tree *groupTree, limits Limits) (_ *group, lacks []string) {
 		}
 		g.set = append(g.set, controller)
 	}
-	if tree.standsBack() {
-		tree.write(filepath.Join(g.dir, "cpu.idle"), "1") // it lies beside our own group
+	if _, own, err := tree.own(""); err == nil && tree.idle(own) {
+		// It lies beside our own group, which stands back, and takes along what that
+		// took along.
+		tree.write(filepath.Join(g.dir, "cpu.idle"), "1")
+		most, err := strconv.Atoi(strings.Join(tree.words(own, "pids.max"), ""))
+		if err == nil && (limits.PIDs == 0 || most < limits.PIDs+initTasks) {
+			tree.write(filepath.Join(g.dir, "pids.max"), strconv.Itoa(most))
+		}
 	}
 	if len(g.set) == 0 {
 		g.end()
@@ -190,7 +196,7 @@ func (g *group) remove() (o outcome) {
 		}
 	}
 	g.tree.write(filepath.Join(g.dir, "cgroup.kill"), "1") // Linux 5.14; init has ended all before
-	g.tree.remove(g.dir)
+	g.tree.remove(g.dir, func() {})                        // its last process must leave it
 	return o
 }
 

@@ -16,7 +16,8 @@ import (
 // controllers are those that an application's limits are made of (cgroups(7)).
 var controllers = []string{"cpu", "memory", "pids"}
 
-// groupTree is where control groups of version 2 are on a host. What it does to
+// groupTree is where control groups are on a host: of version 2, which limits are made
+// of, and for standing back of version 1 as well. What it does to
 // them goes through its functions: tests have a kernel of their own.
 type groupTree struct {
 	proc  string // "/proc"

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,44 +17,37 @@ import (
 // will start, into a control group that gets only the processor time which nobody
 // else wants (cpu.idle, Linux 5.15). Whoever wakes up outside of the group takes the
 // processor at once. A niceness and a policy bring that about within a session or
-// group only (sched(7), autogroup), and then less: with two processors that were kept
-// busy from inside, the p99 of a production that needed half of their time was
-// 1.4 times what it was alone; with niceness 19 it was 2.7 times, with SCHED_IDLE 1.9.
+// group only (sched(7), autogroup), and then less: with two loops in the group on two
+// processors, the p99 of a production that needed half of their time was 1.4 times
+// what it was alone; with the loops at niceness 19 in production's own session it
+// was 2.7 times, with SCHED_IDLE 1.9.
 //
-// The group lies as high as we may go without leaving a bound that somebody set for
-// us, so that it stands back behind as much of the host as can be.
-
-// bounds are the files of a control group, of either version, that may hold such a
-// bound; of pids.max see highest.
-var bounds = []string{"cpu.max", "cpu.cfs_quota_us", "cpuset.cpus", "memory.max", "memory.high", "io.max"}
+// The group is one of the host's root group, else it would stand back behind its
+// neighbours alone, and share with production as before. It is not made where the run
+// would leave a bound that somebody set for it, or a unit of systemd's by which it is
+// to be found and ended: only from the root group itself and from a login.
 
 // standBack moves the run's process and the keeper, this one, into the group, which
 // it makes. It is a courtesy: where the host has no such groups, or not for us, the
-// error says what is lacking.
+// error says what is lacking. leave moves back, and removes the group.
 func (t *groupTree) standBack(keeper int) (leave func(), err error) {
-	mount, own, version2, err := t.share()
+	mount, own, err := t.share()
 	if err != nil {
 		return nil, err
 	}
 	if t.idle(own) {
 		return func() {}, nil // the application's sandbox has seen to it, this is the baseline's
 	}
-	above, processes := t.highest(mount, own, version2)
-	if above == "" {
-		return nil, fmt.Errorf("no group from %s up can hold one of ours with a share of the processors", own)
+	processes, err := t.mayLeave(mount, own)
+	if err != nil {
+		return nil, err
 	}
-	t.sweep(above)
-	dir := filepath.Join(above, groupPrefix+t.stamp()+"-0")
+	t.sweep(mount)
+	dir := filepath.Join(mount, groupPrefix+t.stamp()+"-0")
 	if err := t.mkdir(dir); err != nil {
 		return nil, err
 	}
-	leave = func() {
-		// All that is left: the run itself, and perhaps the baseline's keeper.
-		for _, pid := range t.words(dir, "cgroup.procs") {
-			t.write(filepath.Join(own, "cgroup.procs"), pid)
-		}
-		t.remove(dir)
-	}
+	leave = func() { t.empty(dir, own, keeper) }
 	set := [][2]string{{"cpu.idle", "1"}, {"cgroup.procs", strconv.Itoa(t.pid)}, {"cgroup.procs", strconv.Itoa(keeper)}}
 	if processes > 0 {
 		set = append([][2]string{{"pids.max", strconv.Itoa(processes)}}, set...)
@@ -69,55 +63,90 @@ func (t *groupTree) standBack(keeper int) (leave func(), err error) {
 
 // share returns the hierarchy of control groups that divides the processors, and the
 // group of it that this process is in.
-func (t *groupTree) share() (mount, own string, version2 bool, err error) {
-	if mount, own, err = t.own(""); err == nil && slices.Contains(t.words(mount, "cgroup.controllers"), "cpu") {
-		return mount, own, true, nil
+func (t *groupTree) share() (mount, own string, err error) {
+	mount, own, err = t.own("")
+	if err == nil && slices.Contains(t.words(mount, "cgroup.controllers"), "cpu") {
+		return mount, own, nil
 	}
-	mount, own, err = t.own("cpu")
-	return mount, own, false, err
+	if mount, own, err1 := t.own("cpu"); err1 == nil {
+		return mount, own, nil
+	}
+	if err == nil {
+		err = errors.New(mount + " has no controller for processors")
+	}
+	return "", "", err
 }
 
 func (t *groupTree) idle(dir string) bool {
 	return slices.Equal(t.words(dir, "cpu.idle"), []string{"1"})
 }
 
-// standsBack reports whether this process is in a group that gets only what nobody
-// else wants.
-func (t *groupTree) standsBack() bool {
-	_, own, _, err := t.share()
-	return err == nil && t.idle(own)
-}
-
-// highest returns the group nearest to the mount in which one with a share of the
-// processors can be made, "" if there is none, and how many processes the groups
-// that are left for it allow, 0 for any number: each of systemd's slices has such a
-// limit, so the new group takes it along.
-func (t *groupTree) highest(mount, own string, version2 bool) (found string, processes int) {
-	least := 0
-	for at := own; ; at = filepath.Dir(at) {
-		if (!version2 || slices.Contains(t.words(at, "cgroup.subtree_control"), "cpu")) && t.mayIn(at) {
-			found, processes = at, least
+// mayLeave returns an error if our own group is not to be left for one of the
+// root's, and how many processes the groups between allow, 0 for any number: each of
+// systemd's slices has such a limit, so the new group takes it along.
+func (t *groupTree) mayLeave(mount, own string) (processes int, err error) {
+	version2 := t.words(mount, "cgroup.controllers") != nil
+	switch {
+	// Only the host's root has no type, or, of version 1, an agent.
+	case version2 && t.has(mount, "cgroup.type"), !version2 && !t.has(mount, "release_agent"):
+		return 0, fmt.Errorf("%s is not the host's root control group", mount)
+	case version2 && !slices.Contains(t.words(mount, "cgroup.subtree_control"), "cpu"):
+		return 0, fmt.Errorf("%s does not hand cpu on to the groups in it", mount)
+	case !t.mayIn(mount):
+		return 0, fmt.Errorf("%s is not ours to make groups in", mount)
+	case version2 && own != mount && !strings.HasPrefix(filepath.Base(own), "session-"):
+		return 0, fmt.Errorf("%s, in which the run is, is no login", own)
+	}
+	for at := own; at != mount && len(at) > 1; at = filepath.Dir(at) {
+		if file := t.bound(at); file != "" {
+			return 0, fmt.Errorf("%s of %s would be left", file, at)
 		}
-		if at == mount || len(at) <= 1 || t.bounded(at) {
-			return found, processes
-		}
-		if n, err := strconv.Atoi(strings.Join(t.words(at, "pids.max"), "")); err == nil && (least == 0 || n < least) {
-			least = n
+		if n, err := strconv.Atoi(strings.Join(t.words(at, "pids.max"), "")); err == nil && (processes == 0 || n < processes) {
+			processes = n
 		}
 	}
+	return processes, nil
 }
 
-// bounded reports whether what is in a group may use less than what is beside it.
-func (t *groupTree) bounded(dir string) bool {
-	return slices.ContainsFunc(bounds, func(file string) bool {
-		words := t.words(dir, file)
-		return len(words) > 0 && words[0] != "max" && words[0] != "-1"
+// bound returns a file by which what is in a group may use less than what is beside
+// it, other than pids.max; "" if there is none.
+func (t *groupTree) bound(dir string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.max")) // the pattern is well-formed
+	for _, file := range []string{"memory.high", "cpuset.cpus", "cpuset.mems", "cpu.cfs_quota_us"} {
+		files = append(files, filepath.Join(dir, file))
+	}
+	for _, path := range files {
+		file := filepath.Base(path)
+		if words := t.words(dir, file); file != "pids.max" && len(words) > 0 && words[0] != "max" && words[0] != "-1" {
+			return file
+		}
+	}
+	return ""
+}
+
+func (t *groupTree) has(dir, file string) bool {
+	_, err := os.Stat(filepath.Join(dir, file))
+	return err == nil
+}
+
+// empty moves what is left in a group back to where it came from, or to what is left
+// of that, and removes it. The keeper comes first: while it moves the others it holds
+// locks of the kernel's that nobody should have to wait for.
+func (t *groupTree) empty(dir, to string, first int) {
+	t.remove(dir, func() {
+		for len(to) > 1 && !t.has(to, "cgroup.procs") {
+			to = filepath.Dir(to)
+		}
+		for _, pid := range append([]string{strconv.Itoa(first)}, t.words(dir, "cgroup.procs")...) {
+			t.write(filepath.Join(to, "cgroup.procs"), pid)
+		}
 	})
 }
 
-// remove removes a group, for which its last process must have left it.
-func (t *groupTree) remove(dir string) {
+// remove removes a group. empty is called before each try.
+func (t *groupTree) remove(dir string, empty func()) {
 	for deadline := time.Now().Add(groupWait); ; time.Sleep(2 * time.Millisecond) {
+		empty()
 		if err := t.rmdir(dir); !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
 			return // what is left the next run removes
 		}

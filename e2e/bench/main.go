@@ -1,7 +1,7 @@
 // Command bench measures what tcpsandbox must reach and prints it as a table,
 // a line for each value beside its floor.
 //
-//	go run ./e2e/bench                       # as root; about two minutes
+//	go run ./e2e/bench                       # as root; about six minutes
 //	BENCH_JSON=bench.json go run ./e2e/bench
 //	go run ./e2e/bench memory pacing         # only these
 //	BENCH_PROFILE=cpu.out go run ./e2e/bench streams     # where our own time goes
@@ -24,7 +24,7 @@
 //	replay_linux.go        the rows about the whole replay: memory, pacing
 //	capture.go             the rows about reading captures
 //	screen_linux.go        the rows about the terminal UI
-//	steady.go              production's clients, at a fixed rate
+//	steady_linux.go        production's clients, at a fixed rate
 //	production_linux.go    the rows about what a run costs production
 //
 // Servers and kernel clients are this program again, as processes of their
