@@ -60,7 +60,8 @@ func serve(watchStdin bool) error {
 func spin() error {
 	for range runtime.NumCPU() {
 		go func() {
-			for {
+			for turn := 0; ; turn++ {
+				runtime.KeepAlive(turn)
 			}
 		}()
 	}
