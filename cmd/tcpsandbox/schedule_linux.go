@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,4 +65,19 @@ func giveWay() (chosen bool) {
 		}
 	}
 	return chosen
+}
+
+// waited returns how long this process' threads have run on a processor, and how long
+// they were ready to and waited for one (proc(5), schedstat). Of threads that have
+// ended nothing is known. Zeros where the kernel does not tell.
+func waited() (ran, waited time.Duration) {
+	tasks, _ := filepath.Glob("/proc/self/task/*/schedstat") // the pattern is well-formed
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		var r, w time.Duration // ns
+		if n, _ := fmt.Sscan(string(text), &r, &w); n == 2 {
+			ran, waited = ran+r, waited+w
+		}
+	}
+	return ran, waited
 }

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,5 +51,25 @@ func TestGiveWay(t *testing.T) {
 	defer child.Process.Kill()
 	if attr, err := unix.SchedGetAttr(child.Process.Pid, 0); err != nil || attr.Policy != unix.SCHED_BATCH || attr.Nice != int32(nice) {
 		t.Errorf("child: %+v, %v", attr, err)
+	}
+}
+
+// TestCrowdedOut: a run that was kept from the processors says so, and no other.
+func TestCrowdedOut(t *testing.T) {
+	for _, tt := range []struct {
+		ran, waited time.Duration
+		says        bool
+	}{
+		{0, 0, false},
+		{time.Second, time.Second, false},
+		{10 * time.Millisecond, 400 * time.Millisecond, false},
+		{500 * time.Millisecond, 10 * time.Second, true},
+	} {
+		if text := crowdedOut(tt.ran, tt.waited); (text != "") != tt.says {
+			t.Errorf("ran %v, waited %v: %q", tt.ran, tt.waited, text)
+		}
+	}
+	if ran, _ := waited(); ran <= 0 {
+		t.Skip("a property of the host, which CI cannot change: the kernel does not tell how long threads have run")
 	}
 }
