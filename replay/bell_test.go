@@ -31,6 +31,7 @@ func TestCrowded(t *testing.T) {
 			s.End(session.Closed)
 			e.Feed([]*session.Session{s})
 			time.Sleep(time.Minute) // of the bubble: it is over
+			synctest.Wait()
 		}
 		for range 20 {
 			play()
@@ -42,8 +43,7 @@ func TestCrowded(t *testing.T) {
 			t.Errorf("%d sessions were shed", shed)
 		}
 		for _, p := range net.peers {
-			p.wire.stays = false
-			p.wake()
+			p.goes()
 		}
 		if now, _ := e.Held(); now != 0 {
 			t.Errorf("%d bytes are held", now)
@@ -91,8 +91,7 @@ func TestAbandonedConnectionsKeepNothing(t *testing.T) {
 		if now, _ := e.Held(); now != connCost {
 			t.Errorf("%d bytes are held for what is left of the connection, want %d", now, connCost)
 		}
-		net.peers[0].wire.never = false
-		net.peers[0].wake() // as the stack does when it gives up
+		net.peers[0].goes()
 		net.peers[0].wake()
 		if now, _ := e.Held(); now != 0 {
 			t.Errorf("%d bytes are held for what is gone", now)

@@ -226,6 +226,14 @@ func (p *peer) Gone() bool {
 	return !p.wire.never && !p.wire.stays
 }
 
+// goes ends what is left of a connection, as the stack does.
+func (p *peer) goes() {
+	p.mu.Lock()
+	p.wire.never, p.wire.stays = false, false
+	p.mu.Unlock()
+	p.wake()
+}
+
 func (p *peer) Flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
