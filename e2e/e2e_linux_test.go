@@ -54,6 +54,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	asEquals()
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // each program would else sleep for a second before its end
 	os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return m.Run()
 }
@@ -182,6 +183,7 @@ func setup(env *testscript.Env) error {
 		return fmt.Errorf("%T is no testing.TB", env.T())
 	}
 	env.Setenv("LASTING", os.Getenv("LASTING")) // of TestEndure
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	w, err := newWorld(tb, env.WorkDir)
 	env.Values[worldKey{}] = w
 	return err

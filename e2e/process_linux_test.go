@@ -54,7 +54,7 @@ func (w *world) startAs(name, ns, dir string, getenv func(string) string, args [
 	defer errOut.Close()
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, errOut
 	p.cmd.Env = []string{markWorld + "=" + w.dir, markName + "=" + name}
-	for _, key := range []string{"PATH", "WORK", "HOME", "TMPDIR", "GOTRACEBACK"} {
+	for _, key := range []string{"PATH", "WORK", "HOME", "TMPDIR", "GOTRACEBACK", "GORACE"} {
 		p.cmd.Env = append(p.cmd.Env, key+"="+getenv(key))
 	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
