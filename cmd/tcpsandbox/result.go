@@ -53,7 +53,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.PeakHeld += played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
 	r.CPU, r.CPULimit = report.Seconds(usedCPU()), p.opt.maxCPU
-	if text := crowdedOut(waited()); text != "" && p.app.box.StandsBack() == nil {
+	if text := starved(waited()); text != "" && p.app.box.StandsBack() == nil {
 		p.warn(text)
 	}
 	r.Watchdog = p.guards.result(begun)

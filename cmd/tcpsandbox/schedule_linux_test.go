@@ -54,8 +54,8 @@ func TestGiveWay(t *testing.T) {
 	}
 }
 
-// TestCrowdedOut: a run that was kept from the processors says so, and no other.
-func TestCrowdedOut(t *testing.T) {
+// TestStarved: a run that was kept from the processors says so, and no other.
+func TestStarved(t *testing.T) {
 	for _, tt := range []struct {
 		ran, waited time.Duration
 		says        bool
@@ -65,7 +65,7 @@ func TestCrowdedOut(t *testing.T) {
 		{10 * time.Millisecond, 400 * time.Millisecond, false},
 		{500 * time.Millisecond, 10 * time.Second, true},
 	} {
-		if text := crowdedOut(tt.ran, tt.waited); (text != "") != tt.says {
+		if text := starved(tt.ran, tt.waited); (text != "") != tt.says {
 			t.Errorf("ran %v, waited %v: %q", tt.ran, tt.waited, text)
 		}
 	}
