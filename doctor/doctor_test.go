@@ -173,6 +173,8 @@ func TestChecks(t *testing.T) {
 		{"for another reason", but(host(), func(h *Host) { h.Here = Trial{Failed: "set lo up: no", Fix: "do this"} }), "sandbox", Missing, "set lo up: no", "", "do this"},
 		{"not all could be set", but(host(), func(h *Host) { h.Here.Warnings = []string{"no process namespace"} }), "sandbox", Warning, "", "no process namespace", "--privileged"},
 		{"somaxconn could not be set", but(host(), func(h *Host) { h.Here.Warnings = []string{"set net/core/somaxconn to 65535: read-only"} }), "somaxconn", Warning, "read-only", "refused", "docker"},
+		{"nor without root", but(user(), func(h *Host) { h.Here.Warnings = []string{"set net/core/somaxconn to 65535: no such file"} }), "somaxconn", Warning, "no such file", "refused", "sudo"},
+		{"without root", user(), "somaxconn", OK, "4096 on the host, 65535 in the sandbox, or 4096", "", ""},
 		{"that has a line of its own", but(host(), func(h *Host) { h.Here.Warnings = []string{"set net/core/somaxconn to 65535: read-only"} }), "sandbox", OK, "", "", ""},
 		{"no packet socket", user(), "capture", Warning, "operation not permitted", "files can be replayed", "setcap"},
 

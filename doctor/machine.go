@@ -169,11 +169,17 @@ func (h *Host) fileLimits() (soft, hard string) {
 // own, where it may.
 func (h *Host) backlog() Check {
 	c := Check{Name: "somaxconn", Status: OK, Found: h.read("proc/sys/net/core/somaxconn") + " on the host, 65535 in the sandbox"}
+	if h.Here.Rootless {
+		c.Found += ", or 4096 where the kernel keeps it from user namespaces"
+	}
 	for _, w := range h.Here.Warnings {
 		if strings.Contains(w, "somaxconn") {
 			c.Status, c.Found = Warning, w
 			c.Means = "bursts of connections wait longer in the sandbox, and some are refused"
 			c.Fix = "docker run --security-opt systempaths=unconfined …    # in a container"
+			if h.Here.Rootless {
+				c.Fix = sudoFix
+			}
 		}
 	}
 	if !h.Here.Works() {

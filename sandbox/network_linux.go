@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -88,9 +89,8 @@ func (n *network) setSysctls(name string) {
 	if err := writableSysctls(); err != nil {
 		n.warn("%v", err)
 	}
+	n.raiseBacklog()
 	settings := [][2]string{
-		// Sessions come as fast as production's, and faster.
-		{"net/core/somaxconn", "65535"},
 		{"net/ipv4/tcp_max_syn_backlog", "65535"},
 		// A replayed client port must not meet the TIME_WAIT of the session before.
 		{"net/ipv4/tcp_max_tw_buckets", "0"},
@@ -129,6 +129,42 @@ func (n *network) setSysctls(name string) {
 			n.warn("set %s to %s: %v", setting[0], setting[1], errors.Unwrap(err))
 		}
 	}
+}
+
+// enoughBacklog is what a network namespace has since Linux 5.4; before it was 128.
+const enoughBacklog = 4096
+
+// raiseBacklog lets more connections wait for the application to accept them, since
+// sessions come as fast as production's, and faster. Some kernels keep that from user
+// namespaces, such as Debian 12's 6.1.
+func (n *network) raiseBacklog() {
+	err := sysctl("net/core/somaxconn", "65535")
+	if err == nil {
+		return
+	}
+	if most, err := backlog(); err == nil && most >= enoughBacklog {
+		return
+	}
+	n.warn("set net/core/somaxconn to 65535: %v", errors.Unwrap(err))
+}
+
+// backlog returns how many connections may wait to be accepted in the calling thread's
+// network namespace, whatever a server asks for, as the kernel tells of a listening
+// socket (tcpi_sacked; ss(8) shows it as Send-Q).
+func backlog() (most int, err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	if err := unix.Listen(fd, math.MaxInt32); err != nil {
+		return 0, err
+	}
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, err
+	}
+	return int(info.Sacked), nil
 }
 
 func (n *network) setRoutes() error {
