@@ -252,9 +252,8 @@ func (s *Sandbox) judge(o outcome, limits Limits, status ExitStatus) ExitStatus 
 	if o.Refused > 0 {
 		s.warn("the application was refused %d processes or threads by its limit of %d", o.Refused, limits.PIDs)
 	}
-	if o.Throttled > 0 {
-		s.warn("the application was held back for %v of processor time by its limit of %v processors: its latencies are with that",
-			o.Throttled.Round(time.Millisecond), limits.CPUs)
+	if held := o.Throttled.Round(time.Millisecond); held > 0 {
+		s.warn("the application was held back for %v by its limit of processors, %v: its latencies are with that", held, limits.CPUs)
 	}
 	if len(o.Lost) > 0 {
 		s.warn("%s", notLimited(o.Lost, errors.New("somebody took it away during the run")))

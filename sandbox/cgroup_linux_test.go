@@ -346,7 +346,8 @@ func TestSettled(t *testing.T) {
 		{"the machine's memory", map[string]string{"memory.events": "oom 0\noom_kill 2\n"}, killed, killed, ""},
 		{"a worker over its memory", map[string]string{"memory.events": "oom 1\noom_kill 1\n"}, ExitStatus{}, ExitStatus{}, "killed at its limit of 64M"},
 		{"forks", map[string]string{"pids.events": "max 12\n"}, ExitStatus{}, ExitStatus{}, "refused 12 processes or threads by its limit of 50"},
-		{"throttled", map[string]string{"cpu.stat": "usage_usec 5\nnr_throttled 3\nthrottled_usec 1500000\n"}, ExitStatus{}, ExitStatus{}, "held back for 1.5s"},
+		{"throttled", map[string]string{"cpu.stat": "usage_usec 5\nnr_throttled 3\nthrottled_usec 1500000\n"}, ExitStatus{}, ExitStatus{}, "held back for 1.5s by its limit of processors, 1.5: "},
+		{"hardly throttled", map[string]string{"cpu.stat": "usage_usec 5\nnr_throttled 1\nthrottled_usec 40\n"}, ExitStatus{}, ExitStatus{}, ""},
 		{"a limit was taken away", map[string]string{"cpu.max": ""}, ExitStatus{}, ExitStatus{}, "without its limit of processors: somebody took it away"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
