@@ -177,7 +177,7 @@ func (p *pipeline) stillborn(err error) (ended string) {
 
 // startAgain starts the application again, and resumes all when it listens.
 func (p *pipeline) startAgain(ctx context.Context) error {
-	p.deaths.again = nil
+	p.deaths.again, p.deaths.listened = nil, time.Time{}
 	p.app.due.Store(nil)
 	if err := p.app.start(ctx); err != nil {
 		return err

@@ -260,4 +260,9 @@ func TestDeathOfARestart(t *testing.T) {
 	if code != exitApp || res.App.Died != shortLives || res.App.Restarts != shortLives-1 || r.world.failed != nil {
 		t.Errorf("exit code %d, %+v, %v", code, res.App, r.world.failed)
 	}
+	for _, d := range res.App.Deaths {
+		if d.Listened != 0 {
+			t.Errorf("it never listened, and died so: %+v", d)
+		}
+	}
 }
