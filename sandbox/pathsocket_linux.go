@@ -1,11 +1,8 @@
 package sandbox
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -92,12 +89,16 @@ func pathSockets(tree *groupTree, from *origins) (paths []string, err error) {
 		if n, _ := strconv.Atoi(pid); i > 0 && tree.descends(n) {
 			continue
 		}
+		var list []byte
 		if err == nil {
 			seen[info.Ino] = true
-			err = readNames(path, func(name string) { names[name] = true })
+			list, err = os.ReadFile(path)
 		}
 		if err != nil && i == 0 { // others end
 			return nil, &SetupError{Op: "list the host's Unix sockets", Err: err, Fix: hideNoneFix}
+		}
+		for _, name := range socketNames(string(list)) {
+			names[name] = true
 		}
 	}
 	for name := range names {
@@ -146,56 +147,24 @@ func socketAt(path string) (string, error) {
 
 // row is a line of /proc/net/unix: an address of the kernel's, five columns, the
 // socket's inode and, if it has one, its name.
-var row = regexp.MustCompile(`^\S+: [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{4} [0-9A-F]{2} +[0-9]+( (?s:.*))?$`)
+var row = regexp.MustCompile(`^\S+: [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{4} [0-9A-F]{2} +[0-9]+(?: ((?s:.*)))?$`)
 
-// readNames hands out what scanNames finds in a file.
-func readNames(path string, each func(name string)) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return scanNames(f, each)
-}
-
-// scanNames hands out the names of sockets with a path from a /proc/net/unix
+// socketNames returns the names of sockets with a path that a /proc/net/unix lists
 // (proc_pid_net(5)), whatever their state: one that does not listen yet may do so
 // in a moment, and those that were accepted have their listener's. Names are
 // written as they are, with newlines in them: what is no row goes on the name
 // before. (A name with a whole row in it is taken for two.) Abstract ones begin with @.
-func scanNames(list io.Reader, each func(name string)) error {
-	lines := bufio.NewScanner(list)
-	lines.Split(scanRows)
-	name := "" // with the space before it
-	flush := func() {
-		if len(name) > 1 && name[1] != '@' {
-			each(name[1:])
+func socketNames(list string) []string {
+	var names []string // "" for none
+	for line := range strings.Lines(list) {
+		line = strings.TrimSuffix(line, "\n")
+		if m := row.FindStringSubmatch(line); m != nil {
+			names = append(names, m[1])
+		} else if last := len(names) - 1; last >= 0 { // not the heading
+			names[last] += "\n" + line
 		}
 	}
-	for first := true; lines.Scan(); first = false {
-		m := row.FindStringSubmatch(lines.Text())
-		switch {
-		case first: // the heading
-		case m != nil:
-			flush()
-			name = m[1]
-		case name != "":
-			name += "\n" + lines.Text()
-		}
-	}
-	flush()
-	return lines.Err()
-}
-
-// scanRows is bufio.ScanLines, but a carriage return belongs to a name.
-func scanRows(data []byte, atEOF bool) (advance int, token []byte, err error) {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		return i + 1, data[:i], nil
-	}
-	if atEOF && len(data) > 0 {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" || name[0] == '@' })
 }
 
 // ephemeral reports whether a folder below /run holds nothing but sockets and what
