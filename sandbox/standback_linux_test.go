@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestStandBackPlaces: the group is as high as bounds and rights allow.
+// TestStandBackPlaces: the group is one of the root's, where bounds and rights allow
+// that.
 func TestStandBackPlaces(t *testing.T) {
 	const every = "cpu memory pids"
 	// A login on a host of systemd's.
@@ -26,44 +27,43 @@ func TestStandBackPlaces(t *testing.T) {
 		has     string
 		handsOn string
 		prepare func(h *hierarchy, tree *groupTree)
-		want    string // the group above; "-": none
-		lacks   string
+		lacks   string // "": nothing
 		pids    string // pids.max
 	}{
-		{"beside systemd's slices", every, every, login, "/", "", "max"},
+		{"beside systemd's slices", every, every, login, "", "max"},
 		{"with the number of processes that a slice allows", every, every, func(h *hierarchy, tree *groupTree) {
 			login(h, tree)
 			h.put("user.slice/user-0.slice", "pids.max", "5000")
 			h.put("user.slice/user-0.slice/session-3.scope", "pids.max", "6000")
-		}, "/", "", "5000"},
+		}, "", "5000"},
 		{"a bound of a slice", every, every, func(h *hierarchy, tree *groupTree) {
 			login(h, tree)
 			h.put("user.slice/user-0.slice", "memory.max", "1000000000")
-		}, "-", "memory.max of", ""},
+		}, "memory.max of", ""},
 		{"a bound of our own group's", every, every, func(h *hierarchy, tree *groupTree) {
 			login(h, tree)
 			h.put("user.slice/user-0.slice/session-3.scope", "cpu.max", "50000 100000")
-		}, "-", "cpu.max of", ""},
+		}, "cpu.max of", ""},
 		{"a bound on swap", every, every, func(h *hierarchy, tree *groupTree) {
 			login(h, tree)
 			h.put("user.slice", "memory.swap.max", "0")
-		}, "-", "memory.swap.max of", ""},
+		}, "memory.swap.max of", ""},
 		{"a unit", every, every, func(h *hierarchy, tree *groupTree) {
 			h.group("run-u1.scope", "")
 			h.in(tree, "/run-u1.scope")
-		}, "-", "is no login", ""},
-		{"the root itself", every, every, func(*hierarchy, *groupTree) {}, "/", "", "max"},
+		}, "is no login", ""},
+		{"the root itself", every, every, func(*hierarchy, *groupTree) {}, "", "max"},
 		{"a container's root", every, every, func(h *hierarchy, tree *groupTree) {
 			h.put("", "cgroup.type", "domain")
-		}, "-", "not the host's root", ""},
+		}, "not the host's root", ""},
 		{"nothing is ours", every, every, func(h *hierarchy, tree *groupTree) {
 			login(h, tree)
 			tree.mayIn = func(string) bool { return false }
-		}, "-", "not ours", ""},
+		}, "not ours", ""},
 		{"processors are not handed on", every, "memory pids", func(h *hierarchy, tree *groupTree) {
 			h.group("session-1.scope", "")
 			h.in(tree, "/session-1.scope")
-		}, "-", "does not hand cpu on", ""},
+		}, "does not hand cpu on", ""},
 		{"a kernel without cpu.idle", every, every, func(h *hierarchy, tree *groupTree) {
 			login(h, tree)
 			mkdir := tree.mkdir
@@ -72,7 +72,7 @@ func TestStandBackPlaces(t *testing.T) {
 				os.Remove(filepath.Join(path, "cpu.idle"))
 				return err
 			}
-		}, "-", "cpu.idle", ""},
+		}, "cpu.idle", ""},
 		{"version 1", every, every, func(h *hierarchy, tree *groupTree) {
 			h.group("shells", every)
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 / "+h.root+" rw - cgroup cgroup rw,cpu,cpuacct\n31 23 0:27 / /nonexistent rw - cgroup2 cgroup2 rw\n")
@@ -80,13 +80,13 @@ func TestStandBackPlaces(t *testing.T) {
 			h.put("shells", "cgroup.procs", "100\n")
 			h.put("shells", "cpu.cfs_quota_us", "-1")
 			h.version1()
-		}, "/", "", "max"},
+		}, "", "max"},
 		{"a container's part of version 1", every, every, func(h *hierarchy, tree *groupTree) {
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 /docker/1 "+h.root+" rw - cgroup cgroup rw,cpu\n")
 			h.write2(filepath.Join(tree.proc, "self/cgroup"), "3:cpu:/docker/1\n")
 			h.version1()
 			os.Remove(filepath.Join(h.root, "release_agent"))
-		}, "-", "not the host's root", ""},
+		}, "not the host's root", ""},
 		{"a bound of version 1", every, every, func(h *hierarchy, tree *groupTree) {
 			h.group("shells", every)
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 / "+h.root+" rw - cgroup cgroup rw,cpuacct,cpu\n")
@@ -94,11 +94,11 @@ func TestStandBackPlaces(t *testing.T) {
 			h.put("shells", "cgroup.procs", "100\n")
 			h.put("shells", "cpu.cfs_quota_us", "50000")
 			h.version1()
-		}, "-", "cpu.cfs_quota_us of", ""},
+		}, "cpu.cfs_quota_us of", ""},
 		{"none at all", every, every, func(h *hierarchy, tree *groupTree) {
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "")
-		}, "-", "no control groups", ""},
-		{"no controller of either version", "memory", "memory", login, "-", "no controller for processors", ""},
+		}, "no control groups", ""},
+		{"no controller of either version", "memory", "memory", login, "no controller for processors", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h, tree := newHierarchy(t, test.has, test.handsOn)
@@ -110,14 +110,14 @@ func TestStandBackPlaces(t *testing.T) {
 				more, _ := filepath.Glob(filepath.Join(h.root, deeper, groupPrefix+"*"))
 				made = append(made, more...)
 			}
-			if test.want == "-" {
+			if test.lacks != "" {
 				if err == nil || !strings.Contains(err.Error(), test.lacks) || len(made) > 0 {
 					t.Errorf("made %q, %v, want %q", made, err, test.lacks)
 				}
 				return
 			}
-			if err != nil || len(made) != 1 || filepath.Dir(made[0]) != filepath.Join(h.root, test.want) {
-				t.Fatalf("made %q, %v, want one in %s", made, err, test.want)
+			if err != nil || len(made) != 1 || filepath.Dir(made[0]) != h.root {
+				t.Fatalf("made %q, %v, want one in %s", made, err, h.root)
 			}
 			for file, want := range map[string]string{"cpu.idle": "1", "pids.max": test.pids, "cgroup.procs": "100 101"} {
 				if got := strings.Join(h.get(filepath.Join(made[0], file)), " "); got != want {
