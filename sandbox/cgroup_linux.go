@@ -96,8 +96,7 @@ func newGroup(tree *groupTree, limits Limits) (_ *group, lacks []string) {
 		// It lies beside our own group, which stands back, and takes along what that
 		// took along.
 		tree.write(filepath.Join(g.dir, "cpu.idle"), "1")
-		most, err := strconv.Atoi(strings.Join(tree.words(own, "pids.max"), ""))
-		if err == nil && (limits.PIDs == 0 || most < limits.PIDs+initTasks) {
+		if most := tree.mostProcesses(own); most > 0 && (limits.PIDs == 0 || most < limits.PIDs+initTasks) {
 			tree.write(filepath.Join(g.dir, "pids.max"), strconv.Itoa(most))
 		}
 	}

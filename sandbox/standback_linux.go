@@ -101,11 +101,17 @@ func (t *groupTree) mayLeave(mount, own string) (processes int, err error) {
 		if file := t.bound(at); file != "" {
 			return 0, fmt.Errorf("%s of %s would be left", file, at)
 		}
-		if n, err := strconv.Atoi(strings.Join(t.words(at, "pids.max"), "")); err == nil && (processes == 0 || n < processes) {
+		if n := t.mostProcesses(at); n > 0 && (processes == 0 || n < processes) {
 			processes = n
 		}
 	}
 	return processes, nil
+}
+
+// mostProcesses returns how many a group allows, 0 for any number.
+func (t *groupTree) mostProcesses(dir string) int {
+	n, _ := strconv.Atoi(strings.Join(t.words(dir, "pids.max"), "")) // max
+	return n
 }
 
 // bound returns a file by which what is in a group may use less than what is beside
