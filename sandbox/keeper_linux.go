@@ -41,7 +41,7 @@ type keeperState struct {
 	rootless bool
 	warnings []string // for the next reply
 	origins  origins  // of the host's processes
-	leave    func()   // the group in which all of the run stands back
+	leave    func()   // the group in which all of the run stands back; nil if it does not
 
 	mu    sync.Mutex
 	inits map[int]*exec.Cmd // that run, by process id
@@ -61,8 +61,12 @@ func runKeeper() error {
 	if err != nil {
 		return fmt.Errorf("open the parent's socket: %w", err)
 	}
-	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome), leave: func() {}}
-	defer func() { k.leave() }()
+	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
+	defer func() {
+		if k.leave != nil {
+			k.leave()
+		}
+	}()
 	k.origins.look("/proc")
 	if err := keepNeeded(); err != nil {
 		return err
@@ -122,6 +126,11 @@ func (k *keeperState) answer(what *request) (told reply, files []*os.File, err e
 	case what.Enclosed:
 		told.Enclosure, err = enclosed(k.net.route, k.net.link)
 		return told, nil, err
+	case what.StandBack:
+		if k.leave == nil {
+			k.leave, err = hostGroups(os.Getppid()).standBack(os.Getpid())
+		}
+		return told, nil, err
 	case what.Start != nil:
 		return k.start(what.Start)
 	case what.Kill != 0:
@@ -149,14 +158,6 @@ func (k *keeperState) makeNetwork(cfg Config) (told reply, files []*os.File, err
 		return told, nil, err
 	}
 	told.IPv6 = k.net.ipv6
-	if cfg.StandBack {
-		leave, err := hostGroups(os.Getppid()).standBack(os.Getpid())
-		if err != nil {
-			told.Stays = err.Error()
-		} else {
-			k.leave = leave
-		}
-	}
 	sockets, err := openDiag()
 	if err != nil {
 		tun.Close()

@@ -36,6 +36,8 @@ type request struct {
 	Start    *appRequest `json:",omitempty"` // an application; see reply
 	Kill     int         `json:",omitempty"` // an init process that hangs
 	Fared    int         `json:",omitempty"` // how did the application of that init process, which has ended, fare?
+
+	StandBack bool `json:",omitempty"` // all of the run, behind what else is on the host
 }
 
 // appRequest is AppConfig on its way to the keeper.
@@ -54,8 +56,7 @@ type reply struct {
 	Warnings []string `json:",omitempty"`
 
 	// To Network.
-	Offload, IPv6 bool   `json:",omitempty"`
-	Stays         string `json:",omitempty"` // why it does not stand back, if it was to
+	Offload, IPv6 bool `json:",omitempty"`
 	// To Dropped.
 	Dropped int64 `json:",omitempty"`
 	// To Enclosed.

@@ -42,10 +42,6 @@ type Config struct {
 	MTU   int    // of the TUN device, in bytes; 0 is 1500; IPv6 needs at least 1280
 	Plain bool   // no offload: each packet in the TUN file is at most MTU long
 	Name  string // of the TUN device as the application sees it; "" is tun0
-	// StandBack leaves the processors to whoever else wants them: this process and all
-	// that it starts get the rest, where the host has control groups for that. See
-	// Sandbox.StandsBack.
-	StandBack bool
 }
 
 // AppConfig says what Start runs, and as whom.

@@ -15,7 +15,6 @@ import (
 // The namespace is held by the keeper, this program again, which alone has the
 // rights to change it. What is here is what need not ask.
 type Sandbox struct {
-	stays   error // why nothing stands back
 	mtu     int
 	offload bool
 	ipv6    bool
@@ -67,11 +66,6 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	s.tun, s.diag = files[0], &diag{file: files[1]}
 	s.offload, s.ipv6, s.warnings = told.Offload, told.IPv6, told.Warnings
-	if !cfg.StandBack {
-		s.stays = errors.New("nobody asked for it")
-	} else if told.Stays != "" {
-		s.stays = errors.New(told.Stays)
-	}
 	if s.ipv6 {
 		s.local[ownAddr6] = true
 	}
@@ -82,11 +76,15 @@ func New(cfg Config) (*Sandbox, error) {
 // privileges: the application runs as the invoking user, and no other exists.
 func (s *Sandbox) Rootless() bool { return s.keeper.rootless }
 
-// StandsBack reports whether this process, and all that it starts, gets only the
-// processor time that nobody else wants, until Close; the error says why not. The
-// kernel then prefers whoever wakes up elsewhere to all of it, which a niceness does
-// not bring about between sessions or control groups.
-func (s *Sandbox) StandsBack() error { return s.stays }
+// StandBack leaves the processors to whoever else wants them: this process, and all
+// that it starts from now on, gets the time that nobody does, until Close. The kernel
+// then prefers whoever wakes up elsewhere to all of it, which a niceness does not bring
+// about between sessions or control groups. It is a courtesy: the error says why the
+// host does not let it.
+func (s *Sandbox) StandBack() error {
+	_, _, err := s.keeper.ask(request{StandBack: true})
+	return err
+}
 
 // AddServer makes ip, a production server's address, the namespace's own, so
 // that the application answers from it and getsockname shows it. For an

@@ -213,9 +213,11 @@ func TestStandsBack(t *testing.T) {
 		t.Skip("a property of the host, which CI cannot change: ", err)
 	}
 	_, before, _ := tree.share()
-	box := newBox(t, Config{StandBack: true})
-	if err := box.StandsBack(); err != nil {
-		t.Fatal(err)
+	box := newBox(t, Config{})
+	for range 2 { // once is enough
+		if err := box.StandBack(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_, group, err := tree.share()
 	if err != nil || group == before || !tree.idle(group) {
@@ -229,7 +231,7 @@ func TestStandsBack(t *testing.T) {
 		}
 	}
 	// The baseline's, which ends later.
-	if err := newBox(t, Config{StandBack: true}).StandsBack(); err != nil {
+	if err := newBox(t, Config{}).StandBack(); err != nil {
 		t.Error(err)
 	}
 	if err := box.Close(); err != nil {
@@ -241,8 +243,9 @@ func TestStandsBack(t *testing.T) {
 	if _, err := os.Stat(group); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s is left: %v", group, err)
 	}
-	if err := newBox(t, Config{}).StandsBack(); err == nil {
-		t.Error("one stands back that was not asked to")
+	newBox(t, Config{})
+	if _, now, err := tree.share(); err != nil || now != before {
+		t.Errorf("not asked to, this process is in %s, before in %s, %v", now, before, err)
 	}
 }
 

@@ -53,8 +53,10 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.PeakHeld += played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
 	r.CPU, r.CPULimit = report.Seconds(usedCPU()), p.opt.maxCPU
-	if text := starved(waited()); text != "" && p.app.box.StandsBack() == nil {
-		p.warn(text)
+	if p.opt.standBack && p.app.stays == nil {
+		if text := starved(waited()); text != "" {
+			p.warn(text)
+		}
 	}
 	r.Watchdog = p.guards.result(begun)
 	r.Egress = p.app.egress()

@@ -406,8 +406,8 @@ func replayInto(o *runOptions) (int, error) {
 		return exitCannot, err
 	}
 	o.tellUser(con)
-	if err := p.app.box.StandsBack(); err != nil && o.standBack {
-		con.say("gives way to production by niceness only: %v", err)
+	if o.standBack && p.app.stays != nil {
+		con.say("gives way to production by niceness only: %v", p.app.stays)
 	}
 	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
 	play := func() outcome {

@@ -35,7 +35,7 @@ const niceness = 10
 // application on a machine with six builds on it took seconds for an answer.
 //
 // Beside a live capture a run goes further, where the host lets it: it stands back
-// (sandbox.Config). A file may be replayed on a machine that builds as well, and
+// (sandbox.Sandbox.StandBack). A file may be replayed on a machine that builds as well, and
 // is not starved there.
 //
 // Who has chosen a policy (chrt) or a niceness (nice) keeps it, and does not stand

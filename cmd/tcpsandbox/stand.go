@@ -39,6 +39,7 @@ type stand struct {
 	broke   func(replay.Hit)     // is told of breaks; may be nil
 
 	box    *sandbox.Sandbox
+	stays  error // why it does not stand back, if it was to
 	net    *netsim.Net
 	engine *replay.Engine
 	app    atomic.Pointer[sandbox.App] // another one after a restart
@@ -56,12 +57,15 @@ type stand struct {
 // open builds everything up to the application's start. play says how to play;
 // what is the stand's own in it, open sets.
 func (s *stand) open(play replay.Config) (err error) {
-	if s.box, err = sandbox.New(sandbox.Config{MTU: s.opt.mtu, StandBack: s.opt.standBack}); err != nil {
+	if s.box, err = sandbox.New(sandbox.Config{MTU: s.opt.mtu}); err != nil {
 		var setup *sandbox.SetupError
 		if errors.As(err, &setup) {
 			err = sendToDoctor(err)
 		}
 		return err
+	}
+	if s.opt.standBack {
+		s.stays = s.box.StandBack()
 	}
 	// Before anything is started: what has another way out is no sandbox.
 	if _, err := s.box.Enclosed(); err != nil {
