@@ -137,12 +137,10 @@ func socketAt(path string) (string, error) {
 	switch {
 	case err == nil:
 		return path, nil
-	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
-		return "", nil // what we may not look up, nor may the application
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() == 0:
 		return "", err
 	}
-	return "", nil
+	return "", nil // it is gone, or what we may not look up, nor may the application
 }
 
 // row is a line of /proc/net/unix: an address of the kernel's, five columns, the
