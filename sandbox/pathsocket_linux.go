@@ -41,7 +41,7 @@ func (o *origins) look(proc string) {
 	}
 	for _, pid := range processes(proc) {
 		for link, all := range map[string]map[string]bool{"root": o.roots, "cwd": o.folders} {
-			path, err := os.Readlink(filepath.Join(proc, pid, link))
+			path, err := os.Readlink(filepath.Join(proc, strconv.Itoa(pid), link))
 			if err == nil && filepath.IsAbs(path) { // not of another mount namespace, out of reach
 				all[path] = true
 			}
@@ -63,11 +63,11 @@ func (o *origins) files(name string) (paths []string) {
 }
 
 // processes returns the ids of those there are.
-func processes(proc string) (pids []string) {
+func processes(proc string) (pids []int) {
 	entries, _ := os.ReadDir(proc)
 	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err == nil {
-			pids = append(pids, e.Name())
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			pids = append(pids, pid)
 		}
 	}
 	return pids
@@ -79,14 +79,14 @@ func processes(proc string) (pids []string) {
 func pathSockets(tree *groupTree, from *origins) (paths []string, err error) {
 	names := make(map[string]bool)
 	seen := make(map[uint64]bool) // lists, by their inodes: each namespace has one
-	for i, pid := range append([]string{strconv.Itoa(tree.pid)}, processes(tree.proc)...) {
-		path := filepath.Join(tree.proc, pid, "net/unix")
+	for i, pid := range append([]int{tree.pid}, processes(tree.proc)...) {
+		path := filepath.Join(tree.proc, strconv.Itoa(pid), "net/unix")
 		var info unix.Stat_t
 		err := unix.Stat(path, &info)
 		if err == nil && seen[info.Ino] {
 			continue
 		}
-		if n, _ := strconv.Atoi(pid); i > 0 && tree.descends(n) {
+		if i > 0 && tree.descends(pid) {
 			continue
 		}
 		var list []byte

@@ -1,11 +1,8 @@
 package sandbox
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -89,23 +86,11 @@ func killDescendants() {
 	}
 }
 
-// children returns the process ids of our children, from the fourth field of
-// their /proc/PID/stat (proc_pid_stat(5)).
-func children() []int {
-	var found []int
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // it ended
-		}
-		// The second field is a name in brackets, with anything inside.
-		_, rest, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
-		fields := bytes.Fields(rest)
-		if len(fields) < 2 || string(fields[1]) != strconv.Itoa(os.Getpid()) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+// children returns the process ids of our children.
+func children() (found []int) {
+	us := hostGroups(os.Getpid())
+	for _, pid := range processes(us.proc) {
+		if parent, _ := us.stat(pid); parent == us.pid {
 			found = append(found, pid)
 		}
 	}
