@@ -163,6 +163,8 @@ func TestChecks(t *testing.T) {
 			h.Files = tree(map[string]string{status: "CapEff:\t0000000000203000\n"})
 			h.Here, h.FileCaps = Trial{Offload: true}, 0x203000
 		}), "capabilities", Warning, "not CAP_SETUID, CAP_SETGID", "--user is refused", "sudo"},
+		{"built with cgo", but(host(), func(h *Host) { h.LinksC = true }), "capabilities", Warning, "CAP_NET_RAW", "keeps all of them", "make build"},
+		{"without any, built with cgo", but(user(), func(h *Host) { h.LinksC = true }), "capabilities", Warning, "none", "no live captures", "setcap"},
 		{"the file's", but(host(), func(h *Host) { h.FileCaps = 0x3000 }), "file-capabilities", OK, "CAP_NET_ADMIN, CAP_NET_RAW", "whoever", ""},
 		{"the file's are too much", but(host(), func(h *Host) { h.FileCaps = 0x203000 }), "file-capabilities", Warning, "CAP_SYS_ADMIN", "next to root", "setcap cap_net_raw+ep"},
 		{"the file's have no effect", but(user(), func(h *Host) { h.FileCaps = 0x203000 }), "file-capabilities", Warning, "", "nosuid", "findmnt"},
@@ -170,6 +172,7 @@ func TestChecks(t *testing.T) {
 		{"a sandbox without root", user(), "sandbox", OK, "user namespace", "runs as you", ""},
 		{"a sandbox is refused", barred(""), "sandbox", Missing, "operation not permitted", "", "sudo tcpsandbox run"},
 		{"by a setting", barred("kernel.unprivileged_userns_clone=0"), "sandbox", Missing, "operation not permitted", "", "sudo sysctl kernel.unprivileged_userns_clone=good\nsudo tcpsandbox run"},
+		{"nobody starts this program", but(host(), func(h *Host) { h.Here.NotStarted = "start tcpsandbox: permission denied" }), "sandbox", OK, "TUN device was made", "no program was started in it: start tcpsandbox: permission denied", ""},
 		{"for another reason", but(host(), func(h *Host) { h.Here = Trial{Failed: "set lo up: no", Fix: "do this"} }), "sandbox", Missing, "set lo up: no", "", "do this"},
 		{"not all could be set", but(host(), func(h *Host) { h.Here.Warnings = []string{"no process namespace"} }), "sandbox", Warning, "", "no process namespace", "--privileged"},
 		{"somaxconn could not be set", but(host(), func(h *Host) { h.Here.Warnings = []string{"set net/core/somaxconn to 65535: read-only"} }), "somaxconn", Warning, "read-only", "refused", "docker"},
@@ -222,6 +225,7 @@ func TestChecks(t *testing.T) {
 		{"one that tells of some", with("proc/pressure/io", "garbage"), "pressure", Warning, "cpu 6.32%, memory 0.50%; the kernel does not tell of io", "--max-pressure", "psi=1"},
 		{"one processor", but(host(), func(h *Host) { h.CPUs = 1 }), "processors", Warning, "1", "gives way", "tcpsandbox record"},
 		{"processors for whom nobody else wants them", host(), "processors", OK, "4", "nobody else", ""},
+		{"a niceness was given", but(host(), func(h *Host) { h.ChoseWay = true }), "processors", OK, "4", "keep the niceness", ""},
 		{"no group to stand back in", but(host(), func(h *Host) { h.Here.Stays = "no group" }), "processors", Warning, "4", "niceness only: no group", "systemd-run"},
 		{"no group that is the user's", but(user(), func(h *Host) { h.Here.Stays, h.PacketSocket = "no group", nil }), "processors", Warning, "4", "niceness only: no group", "sudo tcpsandbox run"},
 

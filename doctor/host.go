@@ -18,6 +18,8 @@ type Host struct {
 	CPUs              int    // that this process may use
 	Program           string // path of this binary
 	FileCaps          uint64 // what its file capabilities permit, a bit each (capabilities(7))
+	LinksC            bool   // it has C code in it, and run cannot give capabilities up
+	ChoseWay          bool   // this process was given a niceness or a policy, which run keeps
 	OpenTUN           error  // why /dev/net/tun cannot be opened
 	PacketSocket      error  // why there is no packet socket
 	Interfaces        []Interface
@@ -50,6 +52,9 @@ type Trial struct {
 	Offload  bool     // packets of up to 64 KB cross the device
 	Stays    string   // why a live run would not stand back behind what else is on the host
 	Warnings []string // what the host did not let it set
+	// NotStarted is why this program, as the user that applications run as, was not
+	// started in it.
+	NotStarted string
 }
 
 // Works reports whether there was a sandbox.

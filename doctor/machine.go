@@ -256,6 +256,8 @@ func (h *Host) processors() Check {
 	}
 	switch {
 	case !h.Here.Works() || h.PacketSocket != nil || h.CPUs < 2:
+	case h.ChoseWay:
+		c.Means = "a live run and its application keep the niceness or policy that they are given, and share them"
 	case h.Here.Stays == "":
 		c.Means = "a live run and its application get what nobody else wants of them"
 	default:

@@ -60,6 +60,11 @@ func (h *Host) capabilities() Check {
 	if len(have) > 0 {
 		c.Found = strings.Join(have, ", ")
 	}
+	if h.LinksC && set != 0 {
+		c.Status, c.Fix = Warning, "make build    # with CGO_ENABLED=0"
+		c.Means = "run keeps all of them for as long as it lasts: this program was built with cgo"
+		return c
+	}
 	if len(lack) == 0 {
 		c.Means = "once it is set up run keeps CAP_NET_RAW for live captures, and nothing else; the application gets none of these"
 		return c
@@ -140,6 +145,10 @@ func (h *Host) sandbox() Check {
 	if h.Here.Rootless {
 		c.Found = "a user namespace with a TUN device was made, and a program started in it"
 		c.Means = "without root the application runs as you"
+	}
+	if h.Here.NotStarted != "" {
+		c.Found = strings.TrimSuffix(c.Found, ", and a program started in it")
+		c.Means = "no program was started in it: " + h.Here.NotStarted
 	}
 	if !h.Here.Works() {
 		c.Status, c.Found, c.Fix = Missing, h.Here.Failed, h.Here.Fix

@@ -92,10 +92,14 @@ func newGroup(tree *groupTree, limits Limits) (_ *group, lacks []string) {
 		}
 		g.set = append(g.set, controller)
 	}
-	if _, own, err := tree.own(""); err == nil && tree.idle(own) {
+	if _, own, err := tree.own(""); err == nil && (tree.ours(own) || tree.idle(own)) {
 		// It lies beside our own group, which stands back, and takes along what that
 		// took along.
-		tree.write(filepath.Join(g.dir, "cpu.idle"), "1")
+		percent := asideShare
+		if tree.idle(own) {
+			percent = backShare
+		}
+		tree.share(g.dir, percent)
 		if most := tree.mostProcesses(own); most > 0 && (limits.PIDs == 0 || most < limits.PIDs+initTasks) {
 			tree.write(filepath.Join(g.dir, "pids.max"), strconv.Itoa(most))
 		}

@@ -50,7 +50,7 @@ func (h *hierarchy) process(proc string, pid, parent, started int) {
 
 // in puts this process into a group.
 func (h *hierarchy) in(tree *groupTree, at string) {
-	h.write2(filepath.Join(tree.proc, "self/cgroup"), "4:memory:/elsewhere\n0::"+at+"\n")
+	h.write2(filepath.Join(tree.proc, "100/cgroup"), "4:memory:/elsewhere\n0::"+at+"\n")
 	h.put(at, "cgroup.procs", "100\n")
 }
 

@@ -7,8 +7,11 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +44,9 @@ type keeperState struct {
 	rootless bool
 	warnings []string // for the next reply
 	origins  origins  // of the host's processes
-	leave    func()   // the group in which all of the run stands back; nil if it does not
+	tun      *os.File // of the network; see holdOpen
+	stands   bool     // the run stands aside, or back
+	aside    *asideGroup
 
 	mu    sync.Mutex
 	inits map[int]*exec.Cmd // that run, by process id
@@ -62,11 +67,7 @@ func runKeeper() error {
 		return fmt.Errorf("open the parent's socket: %w", err)
 	}
 	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
-	defer func() {
-		if k.leave != nil {
-			k.leave()
-		}
-	}()
+	defer func() { k.aside.leave() }()
 	k.origins.look("/proc")
 	if err := keepNeeded(); err != nil {
 		return err
@@ -74,7 +75,11 @@ func runKeeper() error {
 	for {
 		var what request
 		if _, err := parent.receive(&what); err != nil {
-			return nil // it is gone
+			k.outlive(os.Getppid())
+			return nil
+		}
+		if what.End {
+			return nil
 		}
 		k.warnings = nil
 		told, files, err := k.answer(&what)
@@ -126,11 +131,8 @@ func (k *keeperState) answer(what *request) (told reply, files []*os.File, err e
 	case what.Enclosed:
 		told.Enclosure, err = enclosed(k.net.route, k.net.link)
 		return told, nil, err
-	case what.StandBack:
-		if k.leave == nil {
-			k.leave, err = hostGroups(os.Getppid()).standBack(os.Getpid())
-		}
-		return told, nil, err
+	case what.Stand == standAside, what.Stand == standBack:
+		return told, nil, k.stand(map[string]int{standAside: asideShare, standBack: backShare}[what.Stand])
 	case what.Start != nil:
 		return k.start(what.Start)
 	case what.Kill != 0:
@@ -152,6 +154,49 @@ func (k *keeperState) answer(what *request) (told reply, files []*os.File, err e
 	return told, nil, fmt.Errorf("the keeper does not know what is asked of it")
 }
 
+// stand has the run stand aside, and then back, or aside again.
+func (k *keeperState) stand(percent int) (err error) {
+	if !k.stands {
+		if k.aside, err = hostGroups(os.Getppid()).standAside(); err != nil {
+			return err
+		}
+		k.stands = true
+		k.hearOfDeath(os.Getppid())
+	}
+	return k.aside.stand(percent)
+}
+
+// hearOfDeath has the keeper told that its parent dies, in place of being killed.
+func (k *keeperState) hearOfDeath(parent int) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, unix.SIGTERM)
+	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGTERM), 0, 0, 0)
+	if os.Getppid() != parent {
+		syscall.Exit(1)
+	}
+	go func() {
+		<-told
+		k.outlive(parent)
+		k.aside.leave()
+		syscall.Exit(1)
+	}()
+}
+
+// outlive ends all when the parent was killed. Who ends where he gets no processor
+// takes seconds for that, and has locks of the kernel's meanwhile; the first of the
+// parent's threads that ends gives us word.
+func (k *keeperState) outlive(parent int) {
+	k.aside.stand(fullShare)
+	k.mu.Lock()
+	for _, init := range k.inits {
+		init.Process.Kill()
+	}
+	k.mu.Unlock()
+	for end := time.Now().Add(groupWait); os.Getppid() == parent && time.Now().Before(end); {
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
 func (k *keeperState) makeNetwork(cfg Config) (told reply, files []*os.File, err error) {
 	var tun *os.File
 	if k.net, tun, told.Offload, err = makeNetwork(cfg, k.warn); err != nil {
@@ -163,7 +208,23 @@ func (k *keeperState) makeNetwork(cfg Config) (told reply, files []*os.File, err
 		tun.Close()
 		return told, nil, err
 	}
+	k.holdOpen(tun)
 	return told, []*os.File{tun, sockets}, nil
+}
+
+// holdOpen keeps the device open for as long as we live. Whoever closes it last holds
+// the lock of all network interfaces, the host's as well, until it is gone: for 1 to
+// 4 s in a run that was killed while it stood back on a full host.
+func (k *keeperState) holdOpen(tun *os.File) {
+	raw, err := tun.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		if n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			k.tun = os.NewFile(uintptr(n), "tun")
+		}
+	})
 }
 
 func (k *keeperState) addServer(ip netip.Addr) error {

@@ -144,6 +144,9 @@ func (k *keeperState) spawn(job *launch, in *group) (pid int, files []*os.File, 
 		k.mu.Unlock()
 		ended.Close()
 	}()
+	if err := hostGroups(os.Getppid()).takeAlong(pid, in); err != nil {
+		k.warn("the application does not stand back: %v", err)
+	}
 	if err := tellLaunch(plumbing.ours[0], job); err != nil {
 		init.Process.Kill()
 		return 0, nil, fmt.Errorf("tell it what to run: %w", err)

@@ -37,8 +37,14 @@ type request struct {
 	Kill     int         `json:",omitempty"` // an init process that hangs
 	Fared    int         `json:",omitempty"` // how did the application of that init process, which has ended, fare?
 
-	StandBack bool `json:",omitempty"` // all of the run, behind what else is on the host
+	End   bool   `json:",omitempty"` // there is no reply; without it the parent was killed
+	Stand string `json:",omitempty"` // all of the run: standAside or standBack
 }
+
+const (
+	standAside = "aside"
+	standBack  = "back"
+)
 
 // appRequest is AppConfig on its way to the keeper.
 type appRequest struct {

@@ -192,14 +192,14 @@ func (t *groupTree) stamp() string {
 }
 
 // own returns where a hierarchy of control groups is mounted, and the group of it that
-// this process is in: of a controller of version 1, or of version 2 if that is "".
+// the run is in: of a controller of version 1, or of version 2 if that is "".
 func (t *groupTree) own(controller string) (mount, own string, err error) {
 	none := &limitError{"no control groups of version 2 are mounted", "boot with systemd.unified_cgroup_hierarchy=1"}
 	mounts, err := os.ReadFile(filepath.Join(t.proc, "self/mountinfo"))
 	if err != nil {
 		return "", "", none
 	}
-	member, err := os.ReadFile(filepath.Join(t.proc, "self/cgroup"))
+	member, err := os.ReadFile(filepath.Join(t.proc, strconv.Itoa(t.pid), "cgroup"))
 	if err != nil {
 		return "", "", none
 	}

@@ -76,13 +76,20 @@ func New(cfg Config) (*Sandbox, error) {
 // privileges: the application runs as the invoking user, and no other exists.
 func (s *Sandbox) Rootless() bool { return s.keeper.rootless }
 
+// StandAside gives this process, and all that it starts from now on, a tenth of the
+// share of the processors that another control group has, until StandBack or Close. It
+// is a courtesy: the error says why the host does not let it.
+func (s *Sandbox) StandAside() error { return s.stand(standAside) }
+
 // StandBack leaves the processors to whoever else wants them: this process, and all
-// that it starts from now on, gets the time that nobody does, until Close. The kernel
-// then prefers whoever wakes up elsewhere to all of it, which a niceness does not bring
-// about between sessions or control groups. It is a courtesy: the error says why the
-// host does not let it.
-func (s *Sandbox) StandBack() error {
-	_, _, err := s.keeper.ask(request{StandBack: true})
+// that it starts from now on, and has started since StandAside, gets the time that
+// nobody does, until StandAside or Close. The kernel then prefers whoever wakes up
+// elsewhere to all of it, which a niceness does not bring about between sessions or
+// control groups. An application is best started before. Errors are StandAside's.
+func (s *Sandbox) StandBack() error { return s.stand(standBack) }
+
+func (s *Sandbox) stand(where string) error {
+	_, _, err := s.keeper.ask(request{Stand: where})
 	return err
 }
 

@@ -37,6 +37,7 @@ func (s *Sandbox) Listen(netip.AddrPort) (net.Listener, error)         { return 
 func (s *Sandbox) ListenPacket(netip.AddrPort) (net.PacketConn, error) { return nil, errLinux }
 func (s *Sandbox) Enclosed() (Enclosure, error)                        { return Enclosure{}, errLinux }
 func (s *Sandbox) Close() error                                        { return nil }
+func (s *Sandbox) StandAside() error                                   { return errLinux }
 func (s *Sandbox) StandBack() error                                    { return errLinux }
 
 // App exists on Linux only.

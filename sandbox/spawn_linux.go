@@ -193,7 +193,11 @@ func (k *keeper) lost(err error) error {
 // end ends the keeper, and with it whatever it holds. It returns when that is
 // gone.
 func (k *keeper) end() {
-	k.line.close() // which it takes for an order
+	k.mu.Lock()
+	k.line.conn.SetDeadline(time.Now().Add(killWait))
+	k.line.send(request{End: true}) // or it is gone
+	k.mu.Unlock()
+	k.line.close()
 	select {
 	case <-k.ended:
 	case <-time.After(killWait):

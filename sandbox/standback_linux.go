@@ -27,43 +27,120 @@ import (
 // would leave a bound that somebody set for it, or a unit of systemd's by which it is
 // to be found and ended: only from the root group itself and from a login.
 
-// standBack moves the run's process and the keeper, this one, into the group, which
-// it makes. It is a courtesy: where the host has no such groups, or not for us, the
-// error says what is lacking. leave moves back, and removes the group.
-func (t *groupTree) standBack(keeper int) (leave func(), err error) {
-	mount, own, err := t.share()
-	if err != nil {
+// Until the application listens the group stands aside only, with a tenth of another
+// group's share: on a full host one that stands back takes minutes for what needs a
+// tenth of a second. With four loops on two processors an application that was to
+// listen took 9 to 15 s for that standing back, and 1 s standing aside.
+
+// The keeper stays outside: whoever gets nothing holds the locks of the kernel's that
+// he has for seconds, among them that of all network interfaces, the host's as well.
+
+// asideGroup is that group, of a run's process and its applications.
+type asideGroup struct {
+	tree *groupTree
+	dir  string
+	from string // where the run's process came from
+}
+
+// standAside moves the run's process into the group, which it makes. It is a courtesy:
+// where the host has no such groups, or not for us, the error says what is lacking. The
+// group is nil where the run is in one that stands back, as whoever started it wanted.
+func (t *groupTree) standAside() (*asideGroup, error) {
+	mount, own, err := t.processors()
+	if err != nil || t.idle(own) || t.ours(own) {
 		return nil, err
-	}
-	if t.idle(own) {
-		return func() {}, nil // the application's sandbox has seen to it, this is the baseline's
 	}
 	processes, err := t.mayLeave(mount, own)
 	if err != nil {
 		return nil, err
 	}
 	t.sweep(mount)
-	dir := filepath.Join(mount, groupPrefix+t.stamp()+"-0")
-	if err := t.mkdir(dir); err != nil {
+	g := &asideGroup{t, filepath.Join(mount, groupPrefix+t.stamp()+"-0"), own}
+	if err := t.mkdir(g.dir); err != nil {
 		return nil, err
 	}
-	leave = func() { t.empty(dir, own, keeper) }
-	set := [][2]string{{"cpu.idle", "1"}, {"cgroup.procs", strconv.Itoa(t.pid)}, {"cgroup.procs", strconv.Itoa(keeper)}}
-	if processes > 0 {
-		set = append([][2]string{{"pids.max", strconv.Itoa(processes)}}, set...)
+	err = t.share(g.dir, asideShare)
+	if err == nil && processes > 0 {
+		err = t.set(g.dir, "pids.max", strconv.Itoa(processes))
 	}
-	for _, s := range set {
-		if err := t.write(filepath.Join(dir, s[0]), s[1]); err != nil {
-			leave()
-			return nil, fmt.Errorf("write %s to %s of %s: %w", s[1], s[0], dir, err)
-		}
+	if err == nil {
+		err = t.set(g.dir, "cgroup.procs", strconv.Itoa(t.pid))
 	}
-	return leave, nil
+	if err != nil {
+		g.leave()
+		return nil, err
+	}
+	return g, nil
 }
 
-// share returns the hierarchy of control groups that divides the processors, and the
-// group of it that this process is in.
-func (t *groupTree) share() (mount, own string, err error) {
+// stand gives the group its share, and with it those of applications with limits,
+// which lie beside it.
+func (g *asideGroup) stand(percent int) error {
+	if g == nil {
+		return nil
+	}
+	beside, _ := filepath.Glob(strings.TrimSuffix(g.dir, "0") + "[1-9]*") // the pattern is well-formed
+	for _, dir := range beside {
+		g.tree.share(dir, percent) // it may have just gone
+	}
+	return g.tree.share(g.dir, percent)
+}
+
+// leave moves all of it back, or to what is left of where it came from, and removes
+// the group.
+func (g *asideGroup) leave() {
+	if g == nil {
+		return
+	}
+	g.stand(fullShare)
+	to := g.from
+	g.tree.remove(g.dir, func() {
+		for len(to) > 1 && !g.tree.has(to, "cgroup.procs") {
+			to = filepath.Dir(to)
+		}
+		for _, pid := range g.tree.words(g.dir, "cgroup.procs") {
+			g.tree.write(filepath.Join(to, "cgroup.procs"), pid)
+		}
+	})
+}
+
+// takeAlong moves a process that is to be an application's to where the run is, if
+// that stands aside. in is its group of limits, nil if it has none.
+func (t *groupTree) takeAlong(pid int, in *group) error {
+	_, own, err := t.processors()
+	if err != nil || !t.ours(own) || in != nil && filepath.Dir(in.dir) == filepath.Dir(own) {
+		return nil
+	}
+	return t.set(own, "cgroup.procs", strconv.Itoa(pid))
+}
+
+// ours reports whether standAside made a group.
+func (t *groupTree) ours(dir string) bool { return filepath.Base(dir) == groupPrefix+t.stamp()+"-0" }
+
+// What a group gets of the processors, in percent of another's share: as any other,
+// while it stands aside, and what nobody else wants.
+const fullShare, asideShare, backShare = 100, 10, 0
+
+func (t *groupTree) share(dir string, percent int) error {
+	if percent == backShare {
+		return t.set(dir, "cpu.idle", "1")
+	}
+	err := t.set(dir, "cpu.idle", "0")
+	t.set(dir, "cpu.weight", strconv.Itoa(percent))          // version 2
+	t.set(dir, "cpu.shares", strconv.Itoa(percent*1024/100)) // version 1
+	return err
+}
+
+func (t *groupTree) set(dir, file, text string) error {
+	if err := t.write(filepath.Join(dir, file), text); err != nil {
+		return fmt.Errorf("write %s to %s of %s: %w", text, file, dir, err)
+	}
+	return nil
+}
+
+// processors returns the hierarchy of control groups that divides the processors, and the
+// group of it that the run is in.
+func (t *groupTree) processors() (mount, own string, err error) {
 	mount, own, err = t.own("")
 	if err == nil && slices.Contains(t.words(mount, "cgroup.controllers"), "cpu") {
 		return mount, own, nil
@@ -133,20 +210,6 @@ func (t *groupTree) bound(dir string) string {
 func (t *groupTree) has(dir, file string) bool {
 	_, err := os.Stat(filepath.Join(dir, file))
 	return err == nil
-}
-
-// empty moves what is left in a group back to where it came from, or to what is left
-// of that, and removes it. The keeper comes first: while it moves the others it holds
-// locks of the kernel's that nobody should have to wait for.
-func (t *groupTree) empty(dir, to string, first int) {
-	t.remove(dir, func() {
-		for len(to) > 1 && !t.has(to, "cgroup.procs") {
-			to = filepath.Dir(to)
-		}
-		for _, pid := range append([]string{strconv.Itoa(first)}, t.words(dir, "cgroup.procs")...) {
-			t.write(filepath.Join(to, "cgroup.procs"), pid)
-		}
-	})
 }
 
 // remove removes a group. empty is called before each try.

@@ -76,21 +76,21 @@ func TestStandBackPlaces(t *testing.T) {
 		{"version 1", every, every, func(h *hierarchy, tree *groupTree) {
 			h.group("shells", every)
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 / "+h.root+" rw - cgroup cgroup rw,cpu,cpuacct\n31 23 0:27 / /nonexistent rw - cgroup2 cgroup2 rw\n")
-			h.write2(filepath.Join(tree.proc, "self/cgroup"), "4:memory:/elsewhere\n3:cpu,cpuacct:/shells\n0::/\n")
+			h.write2(filepath.Join(tree.proc, "100/cgroup"), "4:memory:/elsewhere\n3:cpu,cpuacct:/shells\n0::/\n")
 			h.put("shells", "cgroup.procs", "100\n")
 			h.put("shells", "cpu.cfs_quota_us", "-1")
 			h.version1()
 		}, "", "max"},
 		{"a container's part of version 1", every, every, func(h *hierarchy, tree *groupTree) {
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 /docker/1 "+h.root+" rw - cgroup cgroup rw,cpu\n")
-			h.write2(filepath.Join(tree.proc, "self/cgroup"), "3:cpu:/docker/1\n")
+			h.write2(filepath.Join(tree.proc, "100/cgroup"), "3:cpu:/docker/1\n")
 			h.version1()
 			os.Remove(filepath.Join(h.root, "release_agent"))
 		}, "not the host's root", ""},
 		{"a bound of version 1", every, every, func(h *hierarchy, tree *groupTree) {
 			h.group("shells", every)
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "30 23 0:26 / "+h.root+" rw - cgroup cgroup rw,cpuacct,cpu\n")
-			h.write2(filepath.Join(tree.proc, "self/cgroup"), "3:cpuacct,cpu:/shells\n")
+			h.write2(filepath.Join(tree.proc, "100/cgroup"), "3:cpuacct,cpu:/shells\n")
 			h.put("shells", "cgroup.procs", "100\n")
 			h.put("shells", "cpu.cfs_quota_us", "50000")
 			h.version1()
@@ -103,8 +103,8 @@ func TestStandBackPlaces(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h, tree := newHierarchy(t, test.has, test.handsOn)
 			test.prepare(h, tree)
-			_, own, _ := tree.share()
-			leave, err := tree.standBack(101)
+			_, own, _ := tree.processors()
+			aside, err := tree.standAside()
 			made, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*"))
 			for _, deeper := range []string{"*", "*/*", "*/*/*"} {
 				more, _ := filepath.Glob(filepath.Join(h.root, deeper, groupPrefix+"*"))
@@ -119,13 +119,18 @@ func TestStandBackPlaces(t *testing.T) {
 			if err != nil || len(made) != 1 || filepath.Dir(made[0]) != h.root {
 				t.Fatalf("made %q, %v, want one in %s", made, err, h.root)
 			}
-			for file, want := range map[string]string{"cpu.idle": "1", "pids.max": test.pids, "cgroup.procs": "100 101"} {
-				if got := strings.Join(h.get(filepath.Join(made[0], file)), " "); got != want {
-					t.Errorf("%s is %q, want %q", file, got, want)
+			for idle, percent := range map[string]int{"0": asideShare, "1": backShare} {
+				if err := aside.stand(percent); err != nil {
+					t.Error(err)
+				}
+				for file, want := range map[string]string{"cpu.idle": idle, "pids.max": test.pids, "cgroup.procs": "100"} {
+					if got := strings.Join(h.get(filepath.Join(made[0], file)), " "); got != want {
+						t.Errorf("%s is %q, want %q", file, got, want)
+					}
 				}
 			}
-			leave()
-			if got := h.get(filepath.Join(own, "cgroup.procs")); !slices.Contains(got, "100") || !slices.Contains(got, "101") {
+			aside.leave()
+			if got := h.get(filepath.Join(own, "cgroup.procs")); !slices.Contains(got, "100") {
 				t.Errorf("afterwards %q are in %s", got, own)
 			}
 			if _, err := os.Stat(made[0]); !errors.Is(err, fs.ErrNotExist) {
@@ -148,15 +153,15 @@ func TestStandBackGone(t *testing.T) {
 	h.group("user.slice", "")
 	h.group("user.slice/session-3.scope", "")
 	h.in(tree, "/user.slice/session-3.scope")
-	leave, err := tree.standBack(101)
+	aside, err := tree.standAside()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := tree.rmdir(filepath.Join(h.root, "user.slice/session-3.scope")); err != nil {
 		t.Fatal(err)
 	}
-	leave()
-	if got := h.get(filepath.Join(h.root, "user.slice/cgroup.procs")); !slices.Contains(got, "100") || !slices.Contains(got, "101") {
+	aside.leave()
+	if got := h.get(filepath.Join(h.root, "user.slice/cgroup.procs")); !slices.Contains(got, "100") {
 		t.Errorf("%q are in the one above", got)
 	}
 	if left, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*")); left != nil {
@@ -165,23 +170,21 @@ func TestStandBackGone(t *testing.T) {
 }
 
 // TestStandBackOnce: who is in such a group makes no other, and an application's
-// group with limits, which lies beside it, stands back as well.
+// group with limits, which lies beside it, stands aside and back as well.
 func TestStandBackOnce(t *testing.T) {
 	h, tree := newHierarchy(t, "cpu memory pids", "cpu memory pids")
 	h.group("user.slice", "pids")
 	h.group("user.slice/session-3.scope", "")
 	h.put("user.slice/session-3.scope", "pids.max", "5000")
 	h.in(tree, "/user.slice/session-3.scope")
-	leave, err := tree.standBack(101)
+	aside, err := tree.standAside()
 	if err != nil {
 		t.Fatal(err)
 	}
 	made, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*"))
 	h.in(tree, "/"+filepath.Base(made[0]))
-	if again, err := tree.standBack(102); err != nil {
-		t.Error(err)
-	} else {
-		again()
+	if again, err := tree.standAside(); err != nil || again != nil {
+		t.Errorf("another one is %v, %v", again, err)
 	}
 	if all, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*")); len(all) != 1 {
 		t.Errorf("made %q", all)
@@ -191,67 +194,95 @@ func TestStandBackOnce(t *testing.T) {
 		if g == nil {
 			t.Fatal(lacks)
 		}
-		if filepath.Dir(g.dir) != h.root || !tree.idle(g.dir) {
-			t.Errorf("%s is idle: %v", g.dir, tree.idle(g.dir))
+		if err := tree.takeAlong(102, g); err != nil || slices.Contains(h.get(filepath.Join(made[0], "cgroup.procs")), "102") {
+			t.Errorf("it was taken out of its limits, %v", err)
+		}
+		for _, percent := range []int{backShare, asideShare, backShare} {
+			if err := aside.stand(percent); err != nil || filepath.Dir(g.dir) != h.root || tree.idle(g.dir) != (percent == backShare) {
+				t.Errorf("%s is idle: %v, want %v %%, %v", g.dir, tree.idle(g.dir), percent, err)
+			}
+		}
+		if late, lacks := newGroup(tree, Limits{Memory: 64 << 20}); late == nil || !tree.idle(late.dir) {
+			t.Errorf("one that comes later is not idle, %q", lacks)
+		} else {
+			late.end()
+		}
+		if err := aside.stand(asideShare); err != nil {
+			t.Error(err)
 		}
 		if got := strings.Join(h.get(filepath.Join(g.dir, "pids.max")), " "); got != want {
 			t.Errorf("pids.max of a group for %d is %s, want %s", pids, got, want)
 		}
 		g.end()
 	}
-	leave()
+	if err := tree.takeAlong(102, nil); err != nil || !slices.Contains(h.get(filepath.Join(made[0], "cgroup.procs")), "102") {
+		t.Errorf("one without limits was not taken along, %v", err)
+	}
+	aside.leave()
 	if all, _ := filepath.Glob(filepath.Join(h.root, groupPrefix+"*")); len(all) != 0 {
 		t.Errorf("left %q", all)
 	}
 }
 
-// TestStandsBack: this process, the keeper and the application are in the group
-// until the end, and nothing is left of it then.
+// TestStandsBack: this process and the application stand aside and back, the keeper
+// never, and nothing is left of that at the end.
 func TestStandsBack(t *testing.T) {
 	tree := hostGroups(os.Getpid())
 	if err := idleGroups(tree); err != nil {
 		t.Skip("a property of the host, which CI cannot change: ", err)
 	}
-	_, before, _ := tree.share()
+	_, before, _ := tree.processors()
 	box := newBox(t, Config{})
-	for range 2 { // once is enough
-		if err := box.StandBack(); err != nil {
-			t.Fatal(err)
+	stand := func(how string, stand func() error, idle bool) string {
+		t.Helper()
+		if err := stand(); err != nil {
+			t.Fatal(how, err)
 		}
+		_, group, err := tree.processors()
+		if err != nil || group == before || tree.idle(group) != idle {
+			t.Fatalf("%s: this process is in %s, before in %s, %v", how, group, before, err)
+		}
+		return group
 	}
-	_, group, err := tree.share()
-	if err != nil || group == before || !tree.idle(group) {
-		t.Fatalf("this process is in %s, before in %s, %v", group, before, err)
-	}
+	group := stand("aside", box.StandAside, false)
 	app, out := start(t, box, AppConfig{}, "ignore")
 	out.want(t, "stdout: ready")
-	for _, pid := range []int{box.keeper.cmd.Process.Pid, app.init, app.Pid()} {
-		if !slices.Contains(tree.words(group, "cgroup.procs"), fmt.Sprint(pid)) {
+	for range 2 { // once is enough
+		stand("back", box.StandBack, true)
+	}
+	members := tree.words(group, "cgroup.procs")
+	for _, pid := range []int{app.init, app.Pid()} {
+		if !slices.Contains(members, fmt.Sprint(pid)) {
 			t.Errorf("process %d is not in %s", pid, group)
 		}
 	}
+	if pid := box.keeper.cmd.Process.Pid; slices.Contains(members, fmt.Sprint(pid)) {
+		t.Errorf("the keeper, %d, is in %s", pid, group)
+	}
 	// The baseline's, which ends later.
-	if err := newBox(t, Config{}).StandBack(); err != nil {
+	other := newBox(t, Config{})
+	if err := other.StandBack(); err != nil {
 		t.Error(err)
 	}
+	stand("aside again", box.StandAside, false)
 	if err := box.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, now, err := tree.share(); err != nil || now != before {
+	if _, now, err := tree.processors(); err != nil || now != before {
 		t.Errorf("this process is in %s, before in %s, %v", now, before, err)
 	}
 	if _, err := os.Stat(group); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s is left: %v", group, err)
 	}
 	newBox(t, Config{})
-	if _, now, err := tree.share(); err != nil || now != before {
+	if _, now, err := tree.processors(); err != nil || now != before {
 		t.Errorf("not asked to, this process is in %s, before in %s, %v", now, before, err)
 	}
 }
 
 // idleGroups is what a host lacks for a group that stands back, nil for nothing.
 func idleGroups(tree *groupTree) error {
-	mount, own, err := tree.share()
+	mount, own, err := tree.processors()
 	if err == nil {
 		_, err = tree.mayLeave(mount, own)
 	}

@@ -179,9 +179,11 @@ func (p *pipeline) stillborn(err error) (ended string) {
 func (p *pipeline) startAgain(ctx context.Context) error {
 	p.deaths.again, p.deaths.listened = nil, time.Time{}
 	p.app.due.Store(nil)
+	p.stand((*sandbox.Sandbox).StandAside)
 	if err := p.app.start(ctx); err != nil {
 		return err
 	}
+	p.stand((*sandbox.Sandbox).StandBack)
 	p.deaths.listened = time.Now()
 	p.order(func(w *world) { w.restarting = false })
 	p.con.say("%s listens on %s", p.opt.command[0], p.app.listen)

@@ -84,6 +84,7 @@ func examine(out io.Writer, specs []capture.Spec, asJSON bool) (int, error) {
 	ctx, stop := interruptible(newConsole(false))
 	defer stop()
 	h := doctor.ReadHost()
+	h.LinksC, h.ChoseWay = linksC(), choseWay()
 	h.Here = try(ctx)
 	h.Looks = lookAt(ctx, specs)
 	var sig signalError
@@ -129,12 +130,11 @@ func try(ctx context.Context) (t doctor.Trial) {
 	}
 	defer box.Close()
 	t.Offload, t.Rootless = box.Offload(), box.Rootless()
-	// Last: on a busy machine whoever stands back takes seconds for the rest.
-	defer func() {
-		if err := box.StandBack(); err != nil {
+	if !choseWay() {
+		if err := box.StandAside(); err != nil {
 			t.Stays = err.Error()
 		}
-	}()
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return failed(err)
@@ -143,6 +143,7 @@ func try(ctx context.Context) (t doctor.Trial) {
 	t.Warnings = box.Warnings()
 	var start *sandbox.StartError
 	if errors.As(err, &start) { // the user behind sudo may not execute this file: the sandbox is there all the same
+		t.NotStarted = start.Error()
 		return t
 	}
 	if err != nil {

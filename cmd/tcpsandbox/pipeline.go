@@ -41,6 +41,7 @@ type pipeline struct {
 	whole   wholeSessions
 	app     *stand
 	old     *baseline // nil without --baseline
+	stays   error     // why the run does not stand back, if it was to
 	stands  []*stand  // app, and old's
 	world   world     // steers the run
 	deaths  deaths    // of the application
@@ -148,7 +149,18 @@ func (p *pipeline) open() error {
 		engines = append(engines, s.engine)
 	}
 	p.players = replay.NewTee(engines...)
+	if p.opt.standBack {
+		p.stays = p.app.box.StandAside() // baseline and all
+	}
 	return nil
+}
+
+// stand has the run leave the processors to others, or ends that, where it takes some
+// of them to start or to end something: on a full host that would take minutes.
+func (p *pipeline) stand(stand func(*sandbox.Sandbox) error) {
+	if p.opt.standBack && p.stays == nil {
+		stand(p.app.box) // its first error was told
+	}
 }
 
 // findWhole reads files once to see which of their sessions are whole.
@@ -216,7 +228,9 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 		}
 	}
 
+	aside := func() { p.stand((*sandbox.Sandbox).StandAside) }
 	defer p.stop()
+	defer context.AfterFunc(ctx, aside)() // who is told to end can
 	if err := p.start(ctx); err != nil {
 		stopFeeds()
 		feeding.Wait()
@@ -260,6 +274,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	p.flushAll()
 	ended = p.awaitResumed(ctx, ended)
 	p.drain(ctx, ended)
+	aside()
 	if p.isDead() { // nobody asked it to
 		ended = report.EndedAppExited
 	}
@@ -283,6 +298,7 @@ func (p *pipeline) start(ctx context.Context) error {
 	if err := all.Wait(); err != nil {
 		return err
 	}
+	p.stand((*sandbox.Sandbox).StandBack)
 	if p.old != nil {
 		p.con.say("%s listens on %s", p.old.name, p.old.listen)
 	}

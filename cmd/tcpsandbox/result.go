@@ -53,7 +53,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	r.PeakHeld += played.PeakHeld
 	r.PeakMemory, r.MemoryLimit = peakMemory(), p.opt.memory
 	r.CPU, r.CPULimit = report.Seconds(usedCPU()), p.opt.maxCPU
-	if p.opt.standBack && p.app.stays == nil {
+	if p.opt.standBack && p.stays == nil {
 		if text := starved(waited()); text != "" {
 			p.warn(text)
 		}

@@ -27,6 +27,12 @@ var (
 // errLinkedC: Go does not reach the threads of a program with C code.
 var errLinkedC = errors.New("it was built with cgo; with CGO_ENABLED=0, as by make build, it would give them up")
 
+// linksC reports whether this program has C code in it.
+func linksC() bool {
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_GETPID, 0, 0, 0)
+	return errno == unix.ENOTSUP
+}
+
 // giveUpRights takes all capabilities from this process, for good, but those
 // that the errands need, and returns these. why is a place that root reaches
 // with a capability only, such as a report in a user's folder; "" if there is

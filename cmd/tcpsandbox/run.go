@@ -406,8 +406,8 @@ func replayInto(o *runOptions) (int, error) {
 		return exitCannot, err
 	}
 	o.tellUser(con)
-	if o.standBack && p.app.stays != nil {
-		con.say("gives way to production by niceness only: %v", p.app.stays)
+	if o.standBack && p.stays != nil {
+		con.say("gives way to production by niceness only: %v", p.stays)
 	}
 	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
 	play := func() outcome {

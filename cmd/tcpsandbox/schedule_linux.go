@@ -41,8 +41,7 @@ const niceness = 10
 // Who has chosen a policy (chrt) or a niceness (nice) keeps it, and does not stand
 // back: giveWay reports that. It is a courtesy: where it fails, nothing is lost.
 func giveWay() (chosen bool) {
-	attr, err := unix.SchedGetAttr(0, 0)
-	chosen = err != nil || attr.Policy != unix.SCHED_NORMAL || attr.Nice != 0
+	chosen = choseWay()
 	for again := true; again; {
 		again = false
 		threads, _ := os.ReadDir("/proc/self/task")
@@ -65,6 +64,12 @@ func giveWay() (chosen bool) {
 		}
 	}
 	return chosen
+}
+
+// choseWay reports whether this process was given a policy or a niceness.
+func choseWay() bool {
+	attr, err := unix.SchedGetAttr(0, 0)
+	return err != nil || attr.Policy != unix.SCHED_NORMAL || attr.Nice != 0
 }
 
 // waited returns how long this process' threads have run on a processor, and how long

@@ -39,7 +39,6 @@ type stand struct {
 	broke   func(replay.Hit)     // is told of breaks; may be nil
 
 	box    *sandbox.Sandbox
-	stays  error // why it does not stand back, if it was to
 	net    *netsim.Net
 	engine *replay.Engine
 	app    atomic.Pointer[sandbox.App] // another one after a restart
@@ -63,9 +62,6 @@ func (s *stand) open(play replay.Config) (err error) {
 			err = sendToDoctor(err)
 		}
 		return err
-	}
-	if s.opt.standBack {
-		s.stays = s.box.StandBack()
 	}
 	// Before anything is started: what has another way out is no sandbox.
 	if _, err := s.box.Enclosed(); err != nil {
