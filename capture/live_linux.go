@@ -41,6 +41,7 @@ type live struct {
 	drops   uint64 // the kernel's counter starts again with each look
 	running bool
 	closed  bool
+	ended   bool          // Run has
 	out     *outage       // nil: the interface is there; changed by Run alone
 	blind   time.Duration // in all outages that are over
 	stop    chan struct{} // closed by Close
@@ -286,6 +287,9 @@ func (l *live) Stats() Stats {
 // countDrops adds what the kernel dropped since the last look; it counts from
 // zero after each.
 func (l *live) countDrops() {
+	if l.ended { // what finds no room now was not to be captured
+		return
+	}
 	l.conn.Control(func(fd uintptr) { // fails once it is closed
 		if s, err := unix.GetsockoptTpacketStatsV3(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
 			l.drops += uint64(s.Drops)
@@ -332,6 +336,7 @@ func (l *live) finish() {
 	} else {
 		l.countDrops()
 	}
+	l.ended = true
 }
 
 func loopbackIndex() int {

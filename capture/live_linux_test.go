@@ -330,6 +330,37 @@ func TestLiveDrops(t *testing.T) {
 	})
 }
 
+// TestLiveDropsAfterwards: what finds no room in a ring that nobody reads any more, as
+// while the players still have something to do, was not to be captured.
+func TestLiveDropsAfterwards(t *testing.T) {
+	onThread(t, func() {
+		w := newWire(t)
+		src, err := capture.OpenLive("lo", capture.LiveConfig{BlockSize: 128 << 10, Blocks: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := src.Run(ctx, func([]capture.Packet) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		w.exchange(t, l, w.near, 4<<20)
+		if s := src.Stats(); s.KernelDrops != 0 {
+			t.Errorf("%d packets are dropped that came after the end", s.KernelDrops)
+		}
+		src.Close()
+		if s := src.Stats(); s.KernelDrops != 0 {
+			t.Errorf("%d packets are dropped that came before it was closed", s.KernelDrops)
+		}
+	})
+}
+
 // TestLiveEnd closes and cancels a capture that waits.
 func TestLiveEnd(t *testing.T) {
 	for _, name := range []string{"close", "cancel", "close in fn"} {
