@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -36,6 +37,8 @@ func surroundingFaults() []fault {
 			shell: `{ "$@" 2>&1 >result; echo $? >code; } | true; exit $(cat code)`, exit: "0", report: good},
 		{name: "the output is closed", app: []string{"faulty"}, shell: `exec "$@" >&- 2>&- <&-`, exit: "0", report: good},
 		{name: "it is killed", script: "nothing_left"},
+		{name: "its keeper is killed", args: []string{"--answer-timeout", "5m", "--drain", "5m"}, app: []string{"faulty", "-mode", "asleep"}, during: loseKeeper,
+			exit: "3", says: []string{`the sandbox's keeper, process \d+, was ended \(signal: killed\)`, "hint: "}, result: []string{"not proven"}},
 		{name: "it is interrupted twice", script: "signal_int"},
 		{name: "it is terminated", script: "signal_term"},
 	}
@@ -148,4 +151,16 @@ func TestFewDescriptors(t *testing.T) {
 	if worked == 0 || refused == 0 {
 		t.Error("too few or too many files to try it with")
 	}
+}
+
+// loseKeeper kills the process that holds the sandbox.
+func loseKeeper(t *testing.T, w *world, p *process) {
+	w.has("run.err", " listens on ")
+	for _, child := range children(p.cmd.Process.Pid) {
+		if strings.HasPrefix(readText(fmt.Sprintf("/proc/%d/cmdline", child)), "tcpsandbox-keeper\x00") {
+			syscall.Kill(child, syscall.SIGKILL)
+			return
+		}
+	}
+	t.Error("no keeper is there")
 }

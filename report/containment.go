@@ -88,7 +88,7 @@ func (r *Result) ContainmentWords() (packets, proof string) {
 	proof = "interfaces " + cmp.Or(printableString(strings.Join(c.Interfaces, ", ")), "not known") + ": "
 	byLoopback := slices.ContainsFunc(r.Egress, func(e Egress) bool { return e.Loopback && e.Policy == "allow" })
 	switch {
-	case len(r.Defects) > 0 || len(c.Check(r.Egress)) > 0:
+	case len(r.Defects) > 0 || len(c.Interfaces) == 0 || len(c.Check(r.Egress)) > 0:
 		proof += "whether anything else left is not proven"
 	case byLoopback:
 		proof += "nothing left but what was let through, also by --map"

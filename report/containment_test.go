@@ -79,6 +79,8 @@ func TestContainmentWords(t *testing.T) {
 			"interfaces lo, tun0: nothing left but what was let through, also by --map"},
 		{"nothing was sent", &Result{Containment: &Containment{Interfaces: []string{"lo", "tun0"}}},
 			"0 packets from the application", "interfaces lo, tun0: nothing left"},
+		{"nobody could look", &Result{Containment: &Containment{Packets: 1, Delivered: 1}},
+			"1 packet from the application: 1 to its clients", "interfaces not known: whether anything else left is not proven"},
 		{"let through", &Result{Egress: []Egress{{Packets: 6, Policy: "allow"}}, Containment: &Containment{Packets: 6, Allowed: 6, Dropped: 3, Interfaces: []string{"lo", "tun0"}}},
 			"6 packets from the application: 6 let through; and 3 dropped by the device", "interfaces lo, tun0: nothing left but what was let through"},
 		{"contradicted elsewhere", &Result{Containment: &Containment{Interfaces: []string{"lo", "eth0"}}, Defects: []string{"another interface"}},

@@ -23,6 +23,21 @@ func (e *SetupError) Unwrap() error { return e.Err }
 // Hint returns the line to paste, or "" where there is none.
 func (e *SetupError) Hint() string { return e.Fix }
 
+// LostError is a sandbox whose keeper was taken away, and with it the application.
+// What was sent until then is no longer to be proven.
+type LostError struct {
+	PID int // the keeper's
+	Why string
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("the sandbox's keeper, process %d, %s", e.PID, e.Why)
+}
+
+func (e *LostError) Hint() string {
+	return "journalctl -k | grep -i oom    # whether it was the kernel; then run it again"
+}
+
 // StartError is an application that could not be started at all.
 type StartError struct {
 	Command string

@@ -178,7 +178,8 @@ func (k *keeperState) hearOfDeath(parent int) {
 		<-told
 		k.outlive(parent)
 		k.aside.leave()
-		syscall.Exit(1)
+		signal.Reset(unix.SIGTERM)
+		unix.Kill(os.Getpid(), unix.SIGTERM)
 	}()
 }
 

@@ -219,9 +219,12 @@ func TestKeeperGone(t *testing.T) {
 	if s := app.Status(); s.Signal != "SIGKILL" {
 		t.Errorf("ended by %v", s)
 	}
-	err := box.AddServer(netip.MustParseAddr("198.51.100.7"))
-	if err == nil || !strings.Contains(err.Error(), "keeper ended: signal: killed") {
-		t.Error(err)
+	for range 2 { // the reason stays
+		var lost *LostError
+		err := box.AddServer(netip.MustParseAddr("198.51.100.7"))
+		if !errors.As(err, &lost) || lost.PID != box.keeper.cmd.Process.Pid || !strings.Contains(lost.Why, "was ended (signal: killed)") {
+			t.Error(err)
+		}
 	}
 }
 

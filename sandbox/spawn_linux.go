@@ -24,6 +24,7 @@ type keeper struct {
 	cmd   *exec.Cmd
 	said  *crashText
 	ended chan struct{} // it was waited for
+	gone  error         // why it answers no more; of ask
 }
 
 // askLimit bounds how long the keeper may take for an answer: files that a start
@@ -160,6 +161,9 @@ func (k *keeper) ask(what request) (reply, []*os.File, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var told reply
+	if k.gone != nil {
+		return told, nil, k.gone
+	}
 	k.line.conn.SetDeadline(time.Now().Add(askLimit))
 	err := k.line.send(what)
 	var files []*os.File
@@ -171,7 +175,8 @@ func (k *keeper) ask(what request) (reply, []*os.File, error) {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			k.cmd.Process.Kill()
 		}
-		return told, nil, k.lost(err)
+		k.gone = k.lost(err)
+		return told, nil, k.gone
 	}
 	if told.Failed != nil {
 		closeAll(files)
@@ -182,10 +187,24 @@ func (k *keeper) ask(what request) (reply, []*os.File, error) {
 
 // lost tells why the keeper does not answer.
 func (k *keeper) lost(err error) error {
+	gone := &LostError{PID: k.cmd.Process.Pid}
+	select {
+	case <-k.ended:
+		if !k.cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() || errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		gone.Why = fmt.Sprintf("was ended (%v), by somebody or by the kernel for want of memory", k.cmd.ProcessState)
+		return gone
+	case <-time.After(100 * time.Millisecond):
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		gone.Why = fmt.Sprintf("did not answer within %v: it was stopped, or this machine is too busy", askLimit)
+		return gone
+	}
 	select {
 	case <-k.ended:
 		return fmt.Errorf("the sandbox's keeper ended: %v%s", k.cmd.ProcessState, k.said)
-	case <-time.After(100 * time.Millisecond):
+	default:
 		return fmt.Errorf("ask the sandbox's keeper: %w", err)
 	}
 }

@@ -43,6 +43,9 @@ func (o *runOptions) play(ctx context.Context, con *console, p *pipeline, begun 
 		}
 	}
 	audit(con, result, p.defects())
+	if p.lost != nil {
+		err, result.ExitCode = p.lost, exitCannot
+	}
 	if err != nil {
 		con.fail(err)
 		p.note(o.secrets.Body("", err.Error())) // it may quote the application
@@ -52,7 +55,7 @@ func (o *runOptions) play(ctx context.Context, con *console, p *pipeline, begun 
 		p.note(err.Error())
 		result.ExitCode = exitCannot
 	}
-	if died := p.deaths.last; died != nil && p.world.failed == nil {
+	if died := p.deaths.last; died != nil && p.world.failed == nil && p.lost == nil {
 		con.fail(died)
 	}
 	return outcome{result: result}

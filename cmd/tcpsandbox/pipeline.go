@@ -47,6 +47,7 @@ type pipeline struct {
 	deaths  deaths    // of the application
 	ending  bool      // by a signal: what dies now is not started again
 	guards  guards    // spare production
+	lost    error     // a sandbox was taken away, when run has returned
 	escapes []string  // what is wrong with the application's sandbox, when run has returned
 
 	// pressure replaces the host's, in tests; nil: it is the host's.

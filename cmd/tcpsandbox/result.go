@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ func (p *pipeline) assemble(begun time.Time, ended string) *report.Result {
 	}
 	r.Watchdog = p.guards.result(begun)
 	r.Egress = p.app.egress()
-	r.Containment, p.escapes = p.app.containment()
+	r.Containment, p.escapes, p.lost = p.app.containment()
 	r.App.App = p.app.fared()
 	p.deaths.fates(&r.App)
 	if r.ClientBytes.Refused > 0 {
@@ -121,7 +122,8 @@ func (p *pipeline) defects() (all []string) {
 	all = append(all, p.escapes...)
 	if p.old != nil {
 		found := p.old.played.Defects
-		c, escapes := p.old.containment()
+		c, escapes, lost := p.old.containment()
+		p.lost = errors.Join(p.lost, lost)
 		found = append(append(found, escapes...), c.Check(p.old.egress())...)
 		for _, d := range found {
 			all = append(all, "baseline: "+d)
@@ -132,10 +134,13 @@ func (p *pipeline) defects() (all []string) {
 
 // containment writes down what became of the application's packets, and what in
 // its sandbox could have let some past us; nothing unless tcpsandbox has a defect.
+// lost is why there is no sandbox any more to look at.
 // It is called once the network has stopped, and before the sandbox goes.
-func (s *stand) containment() (c *report.Containment, defects []string) {
+func (s *stand) containment() (c *report.Containment, defects []string, lost error) {
 	found, err := s.box.Enclosed()
-	if err != nil {
+	if err != nil && errors.As(err, new(*sandbox.LostError)) {
+		lost = err
+	} else if err != nil {
 		defects = []string{err.Error()}
 	}
 	f := s.net.Stats().Fates
@@ -144,7 +149,7 @@ func (s *stand) containment() (c *report.Containment, defects []string) {
 		Swallowed: int64(f.Swallowed), Refused: int64(f.Refused), Allowed: int64(f.Allowed), Answered: int64(f.Answered),
 		Housekeeping: int64(f.Housekeeping), Malformed: int64(f.Malformed),
 		Dropped: int64(found.Dropped), Interfaces: found.Interfaces,
-	}, defects
+	}, defects, lost
 }
 
 // captured sums up one source, and warns of what it could not give.
