@@ -58,6 +58,9 @@ func CheckPlace(path string) error {
 	if irregular(path) {
 		return nil
 	}
+	if err := CheckLink(path); err != nil {
+		return &FileError{path, err}
+	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return &FileError{path, syscall.EISDIR}
 	}
@@ -72,6 +75,40 @@ func CheckPlace(path string) error {
 	f.Close()
 	return os.Remove(f.Name())
 }
+
+// CheckLink returns an error if path is a symbolic link that another user has put into
+// a folder where everybody may, such as /tmp: it could lead to any file of ours. Where
+// it can the kernel refuses as much (proc_sys_fs(5), protected_symlinks), but not a
+// file that is written beside its place, and renamed. A link of ours, or in a folder
+// of somebody's own, is good.
+func CheckLink(path string) error {
+	for range 40 { // as many as the kernel follows
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode().Type() != fs.ModeSymlink {
+			return nil
+		}
+		folder, err := os.Stat(filepath.Dir(path))
+		if err != nil {
+			return nil
+		}
+		mine, its := info.Sys().(*syscall.Stat_t), folder.Sys().(*syscall.Stat_t)
+		const all = fs.ModeSticky | 0o002
+		if folder.Mode()&all == all && int(mine.Uid) != os.Geteuid() && mine.Uid != its.Uid {
+			return errForeignLink
+		}
+		next, err := os.Readlink(path)
+		if err != nil {
+			return nil
+		}
+		if !filepath.IsAbs(next) {
+			next = filepath.Join(filepath.Dir(path), next)
+		}
+		path = next
+	}
+	return syscall.ELOOP
+}
+
+var errForeignLink = errors.New("it is another user's link, in a folder that everybody may write to")
 
 // irregular reports that path exists and is neither a file nor a directory.
 func irregular(path string) bool {
@@ -116,6 +153,9 @@ func writeInPlace(path string, content func(io.Writer) error) error {
 
 func writeAtomically(path string, content func(io.Writer) error) (err error) {
 	mode := fs.FileMode(0o600)
+	if err := CheckLink(path); err != nil {
+		return err
+	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // a link stays a link
 		if info, err := os.Stat(path); err == nil {

@@ -133,3 +133,50 @@ func TestWriteFileFollowsNoTrap(t *testing.T) {
 		t.Errorf("the report: %v, %v", info, err)
 	}
 }
+
+// TestCheckLink: another user's link in a folder of everybody's is not followed, all
+// others are.
+func TestCheckLink(t *testing.T) {
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, []byte("as it was"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	everybodys := filepath.Join(dir, "everybodys")
+	if err := errors.Join(os.Mkdir(everybodys, 0o700), os.Chmod(everybodys, 0o777|fs.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(everybodys, "run.json")
+	way := filepath.Join(dir, "way.json")
+	loop := filepath.Join(dir, "loop.json")
+	for from, to := range map[string]string{link: precious, way: "everybodys/run.json", loop: "loop.json"} {
+		if err := os.Symlink(to, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{precious, link, way, filepath.Join(everybodys, "new.json"), "/dev/stdout"} {
+		if err := CheckLink(path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if err := CheckLink(loop); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a loop: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("another user's link needs root")
+	}
+	if err := os.Lchown(link, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, way} {
+		if err := CheckPlace(path); !errors.Is(err, errForeignLink) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := WriteFile(path, &Result{}); !errors.Is(err, errForeignLink) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if got, _ := os.ReadFile(precious); string(got) != "as it was" {
+		t.Errorf("it became %q", got)
+	}
+}

@@ -153,8 +153,8 @@ func existing(pattern string) (all []string, err error) {
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // it went away, or is a link to nothing
 			}
-			if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-				continue // what we may not look up, nor may the application
+			if outOfReach(err) {
+				continue
 			}
 			if err != nil {
 				return nil, hideRefused(path, err)

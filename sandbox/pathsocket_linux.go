@@ -137,10 +137,17 @@ func socketAt(path string) (string, error) {
 	switch {
 	case err == nil:
 		return path, nil
-	case errors.Is(err, fs.ErrPermission) && os.Geteuid() == 0:
+	case errors.Is(err, fs.ErrPermission) && !outOfReach(err):
 		return "", err
 	}
-	return "", nil // it is gone, or what we may not look up, nor may the application
+	return "", nil // it is gone, or out of reach
+}
+
+// outOfReach reports whether we may not look something up, and so the application may
+// not either, which is nobody with more rights. Root it is that another user's file
+// system keeps out (FUSE), and where one user exists he is not root.
+func outOfReach(err error) bool {
+	return errors.Is(err, fs.ErrPermission) && (os.Geteuid() != 0 || loneUser())
 }
 
 // row is a line of /proc/net/unix: an address of the kernel's, five columns, the

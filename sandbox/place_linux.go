@@ -204,6 +204,9 @@ func (t *groupTree) own(controller string) (mount, own string, err error) {
 		return "", "", none
 	}
 	mount, root := groupMount(string(mounts), controller)
+	if mount == "" && !strings.Contains(string(mounts), " - cgroup") {
+		return "", "", &limitError{"no control groups are mounted here, as under ip netns exec; nsenter --net=/run/netns/NAME has them", ""}
+	}
 	if mount == "" {
 		return "", "", none
 	}

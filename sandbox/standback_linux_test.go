@@ -97,7 +97,7 @@ func TestStandBackPlaces(t *testing.T) {
 		}, "cpu.cfs_quota_us of", ""},
 		{"none at all", every, every, func(h *hierarchy, tree *groupTree) {
 			h.write2(filepath.Join(tree.proc, "self/mountinfo"), "")
-		}, "no control groups", ""},
+		}, "as under ip netns exec", ""},
 		{"no controller of either version", "memory", "memory", login, "no controller for processors", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

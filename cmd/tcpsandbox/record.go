@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tcpsandbox/capture"
+	"tcpsandbox/report"
 )
 
 func recordCommand() *cobra.Command {
@@ -68,6 +69,9 @@ func record(spec capture.Spec, pick *picked, output string, duration time.Durati
 				return exitError{exitUsage, fmt.Errorf("%s is what is to be read: it cannot be written to as well", output)}
 			}
 		}
+		if err := report.CheckLink(output); err != nil {
+			return cannot(fmt.Errorf("open %s: %w", output, err))
+		}
 		file.begun = false
 		if file.File, err = os.OpenFile(output, os.O_CREATE|os.O_WRONLY, private); err != nil {
 			return cannot(err)
@@ -84,6 +88,7 @@ func record(spec capture.Spec, pick *picked, output string, duration time.Durati
 	con.say("capturing from %s into %s", src.Name(), output)
 	w := capture.NewWriter(file, "tcpsandbox "+version())
 	var mu sync.Mutex // of w
+	var packets, bytes uint64
 	any := false
 	stopFlushing := every(200*time.Millisecond, func() {
 		mu.Lock()
@@ -100,7 +105,12 @@ func record(spec capture.Spec, pick *picked, output string, duration time.Durati
 		mu.Lock()
 		defer mu.Unlock()
 		any = true
-		return w.Write(keep(batch))
+		batch = keep(batch)
+		packets += uint64(len(batch))
+		for _, p := range batch {
+			bytes += uint64(len(p.Data))
+		}
+		return w.Write(batch)
 	})
 	stopFlushing()
 	if err == nil {
@@ -110,7 +120,7 @@ func record(spec capture.Spec, pick *picked, output string, duration time.Durati
 		err = e
 	}
 	stats := src.Stats()
-	con.say("%s packets, %s bytes", number(stats.Packets), number(stats.Bytes))
+	con.say("%s packets, %s bytes", number(packets), number(bytes))
 	if stats.KernelDrops > 0 {
 		con.warn("%s packets were dropped by the kernel", number(stats.KernelDrops))
 	}

@@ -319,6 +319,9 @@ func (o *runOptions) openLogs() (close func(), err error) {
 		return close, nil
 	}
 	open := func(path string) (*os.File, error) {
+		if err := report.CheckLink(path); err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
 		return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, private)
 	}
 	if o.appLogFile, err = open(o.appLog); err == nil && o.baseline != "" {

@@ -80,6 +80,9 @@ func (v *verdictFlags) complete() error {
 	if v.learn == "" {
 		return nil
 	}
+	if err := report.CheckLink(v.learn); err != nil {
+		return fmt.Errorf("write rules %s: %w", v.learn, err)
+	}
 	// What can be read, added to and written beside can be written after the run.
 	if _, err := v.learned(nil); err != nil {
 		return err
