@@ -14,6 +14,6 @@ func starved(ran, waited time.Duration) string {
 	if waited < 2*ran || waited < time.Second/2 {
 		return ""
 	}
-	return fmt.Sprintf("others wanted the processors, behind whom a live run stands back: it waited %v for the %v that it got, and the application as well: its latencies, and answers that came too late, may be for that alone",
+	return fmt.Sprintf("too little of the processors was left for a live run, which stands back behind all others: its threads waited %v for the %v that they got, and so did the application, unless it took the rest: its latencies, and answers that came too late, may be for that alone",
 		waited.Round(10*time.Millisecond), ran.Round(10*time.Millisecond))
 }
