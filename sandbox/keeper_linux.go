@@ -68,6 +68,7 @@ func runKeeper() error {
 	}
 	k := &keeperState{parent: parent, rootless: loneUser(), inits: make(map[int]*exec.Cmd), fared: make(map[int]outcome)}
 	defer func() { k.aside.leave() }()
+	ppid := os.Getppid()
 	k.origins.look("/proc")
 	if err := keepNeeded(); err != nil {
 		return err
@@ -75,7 +76,7 @@ func runKeeper() error {
 	for {
 		var what request
 		if _, err := parent.receive(&what); err != nil {
-			k.outlive(os.Getppid())
+			k.outlive(ppid)
 			return nil
 		}
 		if what.End {

@@ -212,10 +212,11 @@ func (k *keeper) lost(err error) error {
 // end ends the keeper, and with it whatever it holds. It returns when that is
 // gone.
 func (k *keeper) end() {
-	k.mu.Lock()
-	k.line.conn.SetDeadline(time.Now().Add(killWait))
-	k.line.send(request{End: true}) // or it is gone
-	k.mu.Unlock()
+	if k.mu.TryLock() { // else a question hangs
+		k.line.conn.SetDeadline(time.Now().Add(killWait))
+		k.line.send(request{End: true}) // or it is gone
+		k.mu.Unlock()
+	}
 	k.line.close()
 	select {
 	case <-k.ended:
