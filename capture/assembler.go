@@ -115,7 +115,6 @@ type Assembler struct {
 
 	clock     int64     // latest packet time; never goes back
 	silent    int64     // how much of it does not count: see LongestSilence
-	doubted   int64     // see believe
 	tickClock int64     // clock at the latest Tick
 	tickWall  time.Time // its argument
 	held      int       // bytes in all queues
@@ -162,10 +161,15 @@ func NewAssembler(cfg AssemblerConfig) *Assembler {
 // Packets takes a batch and returns the sessions that got events or ended, in
 // the order of the first such event, each once. The slice is valid until the
 // next call; of the batch, nothing is kept. A session comes for the first time
-// with its first event.
+// with its first event. Times are taken as they are: Steady takes broken ones
+// and a clock's steps out.
 func (a *Assembler) Packets(batch []Packet) []*session.Session {
 	for i := range batch {
-		a.packet(&batch[i], a.believe(batch, i))
+		t := batch[i].Time
+		if t <= 0 { // it has none
+			t = a.clock
+		}
+		a.packet(&batch[i], t)
 	}
 	return a.commit()
 }

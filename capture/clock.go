@@ -13,43 +13,6 @@ import (
 // longer than the first few retransmissions of what its peer missed.
 const linger = 10 * int64(time.Second)
 
-// maxJump is how far ahead a single packet may move the clock.
-const maxJump = 24 * int64(time.Hour)
-
-// believe returns the time that a packet is taken to have. A lone packet more
-// than maxJump away from the others has a broken timestamp, as capture files do
-// contain: ahead, it would end every session; behind, a session that begins with
-// it would last for years. It gets the clock's time, and so does one that has no
-// time at all (pcapng's simple packets). Captures of different days in one file
-// are told from that by the packet that follows.
-func (a *Assembler) believe(batch []Packet, i int) int64 {
-	t := max(batch[i].Time, 0)
-	if d := t - a.clock; t != 0 && d <= maxJump && d >= -maxJump {
-		return t
-	}
-	if a.clock == 0 { // the first time there is
-		for ; t == 0 && i < len(batch); i++ {
-			t = max(batch[i].Time, 0)
-		}
-		return t
-	}
-	if t == 0 {
-		return a.clock
-	}
-	ahead := t > a.clock
-	if i+1 < len(batch) {
-		next := batch[i+1].Time
-		if ahead && next-a.clock > maxJump || !ahead && next > 0 && a.clock-next > maxJump {
-			return t
-		}
-	}
-	if a.doubted != 0 && max(t-a.doubted, a.doubted-t) <= maxJump {
-		return t
-	}
-	a.doubted = t
-	return a.clock
-}
-
 // advance sets the clock and serves what became due.
 func (a *Assembler) advance(now int64) {
 	if now <= a.clock {

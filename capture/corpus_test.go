@@ -51,7 +51,7 @@ func assemble(t testing.TB, path string, cfg capture.AssemblerConfig) ([]*seenSe
 			}
 		}
 	}
-	if err := src.Run(context.Background(), func(batch []capture.Packet) error {
+	if err := capture.Steady(src).Run(context.Background(), func(batch []capture.Packet) error {
 		take(asm.Packets(batch))
 		return nil
 	}); err != nil {

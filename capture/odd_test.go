@@ -102,7 +102,7 @@ func TestOddCapturesCut(t *testing.T) {
 						live[s] = cause == session.Live
 					}
 				}
-				if err := src.Run(context.Background(), func(batch []capture.Packet) error {
+				if err := capture.Steady(src).Run(context.Background(), func(batch []capture.Packet) error {
 					take(asm.Packets(batch))
 					return nil
 				}); err != nil {

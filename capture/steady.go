@@ -30,6 +30,9 @@ const (
 	// monotonic one, so there is no drift between the two; but the readings that
 	// they are compared by are not taken at the same moment.
 	aheadStep = 100 * int64(time.Millisecond)
+	// maxJump is how far ahead a packet may be of which nobody can tell yet
+	// whether the next one is, too.
+	maxJump = 24 * int64(time.Hour)
 )
 
 // Steady returns a source with src's packets, in whose times the steps of the
@@ -84,7 +87,12 @@ func (s *steady) Run(ctx context.Context, fn func(batch []Packet) error) error {
 // it in the batch have theirs already, those behind it have not.
 func (s *steady) time(batch []Packet, i int, now int64) int64 {
 	raw := batch[i].Time
-	if raw <= 0 { // it has none
+	if raw <= 0 { // it has none: that of the one before, or of the first that has one
+		for ; s.last == 0 && i < len(batch); i++ {
+			if batch[i].Time > 0 {
+				return batch[i].Time
+			}
+		}
 		return s.last
 	}
 	if s.last == 0 {

@@ -80,6 +80,7 @@ func steadied(t *testing.T, size int, arrivals, times []float64) (got []float64)
 
 func TestSteadyFile(t *testing.T) {
 	const hour, none = 3600, -2e9
+	never := float64(-capturetest.Epoch.UnixMilli()) / 1e3
 	for _, c := range []struct {
 		name        string
 		times, want []float64
@@ -96,6 +97,7 @@ func TestSteadyFile(t *testing.T) {
 		{name: "one far ahead", times: []float64{0, 1, hour, 2, 3}, want: []float64{0, 1, 1, 2, 3}, lone: []float64{0, 1, hour, 2, 3}},
 		{name: "one years ahead", times: []float64{0, 1, 1e9, 2, 3}, want: []float64{0, 1, 1, 2, 3}},
 		{name: "years ahead", times: []float64{0, 1, 1e9, 1e9 + 1, 1e9 + 2}, want: []float64{0, 1, 1e9, 1e9 + 1, 1e9 + 2}, lone: []float64{0, 1, 1, 1e9 + 1, 1e9 + 2}},
+		{name: "no time at first", times: []float64{none, none, 1, 2}, want: []float64{1, 1, 1, 2}, lone: []float64{never, never, 1, 2}},
 		{name: "no time", times: []float64{0, 1, none, 2}, want: []float64{0, 1, 1, 2}},
 	} {
 		for _, size := range []int{100, 1} {
@@ -240,6 +242,45 @@ func TestClockSteps(t *testing.T) {
 					t.Errorf("%s, batches of %d: session from port %d ended by %v, want %v", name, size, port, cause, wantCause)
 				}
 			}
+		}
+	}
+}
+
+// TestClockStepsInPieces gives what was read at once to the assembler packet by
+// packet, as a paced run does: an answer behind a leap comes as soon after its
+// request as it was captured.
+func TestClockStepsInPieces(t *testing.T) {
+	for name, step := range map[string]time.Duration{"ahead": time.Hour, "far ahead": 1000 * time.Hour, "back": -time.Hour, "far back": -1000 * time.Hour} {
+		c := capturetest.New("10.0.0.1:4000", "10.0.0.2:80").Handshake().Client("a").Server("b").Wait(step).Client("a").Server("b").Client("a").Server("b")
+		src := &scripted{size: 1000}
+		for _, p := range c.Packets {
+			src.packets = append(src.packets, capture.Packet{Data: p.Data, Time: p.Time.UnixNano(), OrigLen: len(p.Data), Link: capture.LinkEthernet})
+		}
+		asm := capture.NewAssembler(capture.AssemblerConfig{LongestSilence: time.Minute})
+		var answered int
+		var asked time.Duration
+		err := capture.Steady(src).Run(t.Context(), func(batch []capture.Packet) error {
+			for i := range batch {
+				for _, s := range asm.Packets(batch[i : i+1]) {
+					events, _ := s.Take(nil)
+					for _, e := range events {
+						switch {
+						case e.Kind != session.Data:
+						case e.Side == session.Client:
+							asked = e.At
+						default:
+							answered++
+							if took := e.At - asked; took < 0 || took > 10*time.Millisecond {
+								t.Errorf("%s: answer %d took %v", name, answered, took)
+							}
+						}
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil || answered != 3 {
+			t.Errorf("%s: %d answers, error %v", name, answered, err)
 		}
 	}
 }
