@@ -55,6 +55,13 @@ func keepable() (names []string) {
 	return names
 }
 
+// CheckCaps returns an error if an application cannot keep one of these; see
+// AppConfig.KeepCaps.
+func CheckCaps(names []string) error {
+	_, err := keptCaps(names)
+	return err
+}
+
 // keptCaps returns the numbers of NET_BIND_SERVICE and of the named ones.
 func keptCaps(names []string) ([]uint, error) {
 	kept := []uint{unix.CAP_NET_BIND_SERVICE}

@@ -16,6 +16,9 @@ var errLinux = &SetupError{Op: "make a network namespace", Err: errors.ErrUnsupp
 // Main does nothing here.
 func Main() {}
 
+// CheckCaps knows none here.
+func CheckCaps([]string) error { return nil }
+
 // Sandbox exists on Linux only.
 type Sandbox struct{}
 

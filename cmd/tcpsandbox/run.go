@@ -212,6 +212,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.limitFlags.complete(cmd.Flags().Changed); err != nil {
 		return usageError{cmd.CommandPath(), err}
 	}
+	if err := sandbox.CheckCaps(o.keepCaps); err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
 	for _, e := range o.env {
 		if k, _, ok := strings.Cut(e, "="); !ok || k == "" {
 			return misuse(cmd, "--env %s: want K=V", e)

@@ -43,6 +43,29 @@ func TestEmptyFlags(t *testing.T) {
 	}
 }
 
+// A value that can never be right is a wrong command line, before anything is
+// opened.
+func TestWrongFlags(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--keep-caps fly": "no such capability", "--keep-caps setuid,cap_sys_admin": "opens the sandbox",
+		"--mtu 1": "1280", "--env FOO": "K=V", "--egress allow": "drop or refuse", "--pace fast": "live or asap",
+		"--allow db.test": "HOST:PORT", "--map 5432": "--map", "--memory 1x": "size", "--cpus 0": "0.01", "--pids -1": "--pids",
+		"--max-cpu 0": "--max-cpu", "--max-memory 1": "--max-memory", "--max-pressure 200": "--max-pressure",
+		"--restart always": "--restart", "--report run.docx": "run.docx", "--filter port": "expected",
+	} {
+		code := 0
+		cmd := runCommand(&code)
+		name, value, _ := strings.Cut(flag, " ")
+		cmd.SetArgs([]string{"--capture", "nowhere.pcap:80", name, value, "--", "app"})
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		err := cmd.Execute()
+		var misused usageError
+		if !errors.As(err, &misused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", flag, err, want)
+		}
+	}
+}
+
 // A result that contradicts itself ends with exit code 3 and says so on the
 // standard error and in the report, whatever the answers were and whatever
 // --fail-on asks for.
