@@ -17,6 +17,11 @@ func (h *Host) cgroup() Check {
 	mount := h.cgroupMount()
 	if mount == "" {
 		c.Found = "no cgroup v2 is mounted"
+		if !strings.Contains(h.read("proc/self/mounts"), " cgroup") {
+			c.Found = "none is mounted here, as under ip netns exec"
+			c.Fix = "nsenter --net=/run/netns/NAME tcpsandbox run …    # has them"
+			return c
+		}
 		c.Fix = "boot with systemd.unified_cgroup_hierarchy=1; or set limits for the shell: ulimit -v, ulimit -u"
 		return c
 	}

@@ -200,6 +200,7 @@ func TestChecks(t *testing.T) {
 		{"SELinux, confined", with("sys/fs/selinux/enforce", "1", "proc/self/attr/current", "system_u:system_r:container_t:s0\x00"), "selinux", Warning, "container_t:s0", "", "ausearch"},
 
 		{"cgroup v1", with("proc/self/mounts", "cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n"), "cgroup", Warning, "no cgroup v2", "limit", "unified_cgroup_hierarchy"},
+		{"no cgroup at all", with("proc/self/mounts", "proc /proc proc rw 0 0\n"), "cgroup", Warning, "ip netns exec", "limit", "nsenter"},
 		{"both, controllers are v1's", with("proc/self/mounts", "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n", "proc/self/cgroup", "4:memory:/x\n0::/\n"), "cgroup", Warning, "/sys/fs/cgroup/unified has no cpu", "cannot be given a limit", "unified_cgroup_hierarchy"},
 		{"one controller is v1's", with("sys/fs/cgroup/cgroup.controllers", "memory pids\n"), "cgroup", Warning, "has no cpu", "of that kind", "unified_cgroup_hierarchy"},
 		{"limits in the nearest group", host(), "cgroup", OK, "set in /sys/fs/cgroup/user.slice", "--memory", ""},
@@ -227,6 +228,7 @@ func TestChecks(t *testing.T) {
 		{"processors for whom nobody else wants them", host(), "processors", OK, "4", "nobody else", ""},
 		{"a niceness was given", but(host(), func(h *Host) { h.ChoseWay = true }), "processors", OK, "4", "keep the niceness", ""},
 		{"no group to stand back in", but(host(), func(h *Host) { h.Here.Stays = "no group" }), "processors", Warning, "4", "niceness only: no group", "systemd-run"},
+		{"no group at all", but(host(), func(h *Host) { h.Here.Stays, h.Here.StaysFix = "none is mounted", "nsenter" }), "processors", Warning, "4", "niceness only: none", "nsenter"},
 		{"no group that is the user's", but(user(), func(h *Host) { h.Here.Stays, h.PacketSocket = "no group", nil }), "processors", Warning, "4", "niceness only: no group", "sudo tcpsandbox run"},
 
 		{"LRO", but(host(), func(h *Host) { h.Interfaces[0].LRO = true }), "interface", Warning, "GRO, LRO, TSO, GSO, RXVLAN", "acknowledgements", "ethtool -K eth0 lro off"},

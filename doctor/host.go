@@ -51,6 +51,7 @@ type Trial struct {
 	Rootless bool     // it was in a user namespace
 	Offload  bool     // packets of up to 64 KB cross the device
 	Stays    string   // why a live run would not stand back behind what else is on the host
+	StaysFix string   // known to whoever tried
 	Warnings []string // what the host did not let it set
 	// NotStarted is why this program, as the user that applications run as, was not
 	// started in it.

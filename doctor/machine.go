@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"math"
@@ -263,9 +264,9 @@ func (h *Host) processors() Check {
 	default:
 		c.Status = Warning
 		c.Means = "beside a live capture production comes first by niceness only: " + h.Here.Stays
-		c.Fix = "sudo tcpsandbox run …"
+		c.Fix = cmp.Or(h.Here.StaysFix, "sudo tcpsandbox run …")
 		if h.UID == 0 {
-			c.Fix = "systemd-run --scope --slice=-.slice -p CPUWeight=idle tcpsandbox run …"
+			c.Fix = cmp.Or(h.Here.StaysFix, "systemd-run --scope --slice=-.slice -p CPUWeight=idle tcpsandbox run …")
 		}
 	}
 	return c

@@ -169,3 +169,13 @@ func lastOutput(lines []string) string {
 	}
 	return "; its last output:\n\t" + strings.Join(lines, "\n\t")
 }
+
+// limitError is why some limits cannot be set, and what to do about it.
+type limitError struct {
+	why, fix string
+}
+
+func (e *limitError) Error() string { return e.why }
+
+// Hint returns the line to paste, or "" where there is none.
+func (e *limitError) Hint() string { return e.fix }

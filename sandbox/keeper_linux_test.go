@@ -234,6 +234,7 @@ func TestFault(t *testing.T) {
 		errors.New("plain"),
 		fmt.Errorf("look: %w", &fs.PathError{Op: "open", Path: "/\xff", Err: unix.ENOENT}),
 		&SetupError{Op: "hide /\xff", Err: unix.EPERM, Fix: "do this"},
+		&limitError{"no groups", "mount them"},
 		&StartError{Command: "x", Err: exec.ErrNotFound, Fix: "./x"},
 		&StartError{Command: "x", Err: fmt.Errorf("working directory: %w", unix.ENOTDIR)},
 	} {

@@ -88,7 +88,7 @@ type outcome struct {
 
 // fault is an error on its way.
 type fault struct {
-	Kind    string // "setup" for *SetupError, "start" for *StartError
+	Kind    string // "setup" for *SetupError, "start" for *StartError, "limit" for *limitError
 	Op, Fix text   // of those; Op is StartError's Command
 	Text    text   // of the error, or of the one inside
 	Errno   int    // what it is, too; 0: nothing known
@@ -107,11 +107,14 @@ func faultOf(err error) *fault {
 	}
 	var setup *SetupError
 	var start *StartError
+	var limit *limitError
 	switch {
 	case errors.As(err, &setup):
 		f.Kind, f.Op, f.Fix, err = "setup", text(setup.Op), text(setup.Fix), setup.Err
 	case errors.As(err, &start):
 		f.Kind, f.Op, f.Fix, err = "start", text(start.Command), text(start.Fix), start.Err
+	case errors.As(err, &limit):
+		f.Kind, f.Fix = "limit", text(limit.fix)
 	}
 	f.Text = text(err.Error())
 	return f
@@ -134,6 +137,8 @@ func (f *fault) error() error {
 		return &SetupError{Op: string(f.Op), Err: err, Fix: string(f.Fix)}
 	case "start":
 		return &StartError{Command: string(f.Op), Err: err, Fix: string(f.Fix)}
+	case "limit":
+		return &limitError{string(f.Text), string(f.Fix)}
 	}
 	return err
 }

@@ -51,13 +51,6 @@ func hostGroups(run int) *groupTree {
 	}
 }
 
-// limitError is why some limits cannot be set, and what to do about it.
-type limitError struct {
-	why, fix string
-}
-
-func (e *limitError) Error() string { return e.why }
-
 // place returns a group in which others can be made that have the wanted
 // controllers, and those that they will have: all, or fewer and an error. It is
 // the nearest one above this process, so that a limit which the host gave to us
@@ -205,7 +198,7 @@ func (t *groupTree) own(controller string) (mount, own string, err error) {
 	}
 	mount, root := groupMount(string(mounts), controller)
 	if mount == "" && !strings.Contains(string(mounts), " - cgroup") {
-		return "", "", &limitError{"no control groups are mounted here, as under ip netns exec; nsenter --net=/run/netns/NAME has them", ""}
+		return "", "", &limitError{"no control groups are mounted here, as under ip netns exec", "nsenter --net=/run/netns/NAME tcpsandbox run …    # has them"}
 	}
 	if mount == "" {
 		return "", "", none

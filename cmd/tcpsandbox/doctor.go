@@ -72,9 +72,8 @@ docs/doctor.md lists the checks and the fields of --json.`,
 // sendToDoctor adds doctor to the hint of an error that is this host's fault.
 func sendToDoctor(err error) error {
 	hint := "tcpsandbox doctor    # tells all that is missing here"
-	var h hinter
-	if errors.As(err, &h) && h.Hint() != "" {
-		hint = h.Hint() + "\n" + hint
+	if first := hintOf(err); first != "" {
+		hint = first + "\n" + hint
 	}
 	return hinted{err, hint}
 }
@@ -132,7 +131,7 @@ func try(ctx context.Context) (t doctor.Trial) {
 	t.Offload, t.Rootless = box.Offload(), box.Rootless()
 	if !choseWay() {
 		if err := box.StandAside(); err != nil {
-			t.Stays = err.Error()
+			t.Stays, t.StaysFix = err.Error(), hintOf(err)
 		}
 	}
 	self, err := os.Executable()
@@ -176,11 +175,7 @@ func lookAt(ctx context.Context, specs []capture.Spec) []doctor.Look {
 func look(ctx context.Context, spec capture.Spec) doctor.Look {
 	l := doctor.Look{Source: spec.String(), For: lookFor}
 	failed := func(err error) doctor.Look {
-		l.Failed, l.Denied = err.Error(), errors.Is(err, os.ErrPermission)
-		var h hinter
-		if errors.As(err, &h) {
-			l.Fix = h.Hint()
-		}
+		l.Failed, l.Denied, l.Fix = err.Error(), errors.Is(err, os.ErrPermission), hintOf(err)
 		return l
 	}
 	tunnels := (&picked{tunnels: "auto"}).intoTunnels(spec) // as run does

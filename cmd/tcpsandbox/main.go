@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -84,11 +85,7 @@ func (e usageError) Unwrap() error { return e.err }
 
 // Hint prefers what the cause advises.
 func (e usageError) Hint() string {
-	var h hinter
-	if errors.As(e.err, &h) && h.Hint() != "" {
-		return h.Hint()
-	}
-	return e.command + " --help"
+	return cmp.Or(hintOf(e.err), e.command+" --help")
 }
 
 // exitError is an error with an exit code of its own.

@@ -22,6 +22,15 @@ type hinter interface {
 	Hint() string
 }
 
+// hintOf returns an error's hint, "" if it has none.
+func hintOf(err error) string {
+	var h hinter
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
 // hinted gives an error advice that fits better than its own.
 type hinted struct {
 	error
@@ -64,10 +73,9 @@ func (c *console) warn(format string, args ...any) {
 // fail tells an error and how to mend it.
 func (c *console) fail(err error) {
 	text := err.Error()
-	var h hinter
-	if errors.As(err, &h) && h.Hint() != "" {
+	if hint := hintOf(err); hint != "" {
 		const prefix = "\n  hint: " // what follows stays below what it begins with: a caret points up
-		text += prefix + strings.ReplaceAll(h.Hint(), "\n", "\n"+strings.Repeat(" ", len(prefix)-1))
+		text += prefix + strings.ReplaceAll(hint, "\n", "\n"+strings.Repeat(" ", len(prefix)-1))
 	}
 	c.print(kindError, "tcpsandbox: ", text)
 }

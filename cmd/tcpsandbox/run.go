@@ -413,7 +413,11 @@ func replayInto(o *runOptions) (int, error) {
 	}
 	o.tellUser(con)
 	if o.standBack && p.stays != nil {
-		con.say("gives way to production by niceness only: %v", p.stays)
+		text := p.stays.Error()
+		if hint := hintOf(p.stays); hint != "" {
+			text += "; " + hint
+		}
+		con.say("gives way to production by niceness only: %s", text)
 	}
 	con.say("capturing from %s, starting %s", strings.Join(o.captures, ", "), p.lines())
 	play := func() outcome {
