@@ -14,6 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"tcpsandbox/sandbox/sandboxtest"
 )
 
 // root is where the scripts' directories are; what is in it after the tests
@@ -38,7 +40,11 @@ func asEquals() {
 }
 
 func testMain(m *testing.M) int {
-	var err error
+	err := sandboxtest.OpenTUN()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if root, err = os.MkdirTemp("", "tcpsandbox-e2e-"); err == nil {
 		err = os.Chmod(root, 0o755) // also for the unprivileged
 	}

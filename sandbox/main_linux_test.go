@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tcpsandbox/sandbox/sandboxtest"
 )
 
 // The test binary is the application too: with roleVar set it plays one of the
@@ -34,6 +36,10 @@ func TestMain(m *testing.M) {
 		}
 		play(os.Args[1:])
 		os.Exit(0)
+	}
+	if err := sandboxtest.OpenTUN(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
