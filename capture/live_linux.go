@@ -143,8 +143,7 @@ func (l *live) bind(fd int, cfg LiveConfig) error {
 	for i, ins := range raw {
 		filter[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
 	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+	if err := attach(fd, filter); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	if l.ring, err = newRing(fd, cfg); err != nil {
@@ -156,15 +155,19 @@ func (l *live) bind(fd int, cfg LiveConfig) error {
 	return nil
 }
 
+func attach(fd int, filter []unix.SockFilter) error {
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+}
+
 func (l *live) Name() string { return l.name }
 func (l *live) Live() bool   { return true }
 
 // onInterface tells Steady that packets arrive when their times say.
 func (l *live) onInterface() {}
 
-// Run delivers one batch per block. When ctx ends, it still delivers what the
-// kernel holds back in a block that is not full. An interface that goes is
-// waited for.
+// Run delivers one batch per block. When ctx ends, it still delivers what has come
+// until then, the block that is not full included, however fast more comes. An
+// interface that goes is waited for.
 func (l *live) Run(ctx context.Context, fn func(batch []Packet) error) error {
 	l.mu.Lock()
 	if l.closed || l.running {
@@ -178,7 +181,10 @@ func (l *live) Run(ctx context.Context, fn func(batch []Packet) error) error {
 	l.running = true
 	l.mu.Unlock()
 	defer l.finish()
-	cancel := context.AfterFunc(ctx, func() { l.file.SetReadDeadline(time.Unix(1, 0)) })
+	cancel := context.AfterFunc(ctx, func() {
+		l.shut()
+		l.file.SetReadDeadline(time.Unix(1, 0))
+	})
 	defer cancel()
 	var batch []Packet
 	for {
@@ -186,6 +192,9 @@ func (l *live) Run(ctx context.Context, fn func(batch []Packet) error) error {
 		for l.ring.ready() {
 			if l.isClosed() {
 				return nil
+			}
+			if ctx.Err() != nil {
+				return l.rest(&batch, fn)
 			}
 			if err := l.block(&batch, fn); err != nil {
 				return err
@@ -251,8 +260,15 @@ func (l *live) wait() error {
 	return err
 }
 
+// shut lets no more packets in: what comes is neither captured nor dropped.
+func (l *live) shut() {
+	l.conn.Control(func(fd uintptr) { // fails once it is closed
+		attach(int(fd), []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}})
+	})
+}
+
 // rest waits until the kernel has handed over the block at hand, and delivers
-// it: the last packets before the end of the capture are in it.
+// what the ring holds: the last packets before the end of the capture are in it.
 func (l *live) rest(batch *[]Packet, fn func([]Packet) error) error {
 	select {
 	case <-time.After(2*l.retire + time.Millisecond):

@@ -361,6 +361,46 @@ func TestLiveDropsAfterwards(t *testing.T) {
 	})
 }
 
+// TestLiveEndsWhileMoreComes: what comes after the end is neither captured nor counted
+// as dropped, also while what was captured before it is still read.
+func TestLiveEndsWhileMoreComes(t *testing.T) {
+	onThread(t, func() {
+		w := newWire(t)
+		const blocks = 4
+		src, err := capture.OpenLive("lo", capture.LiveConfig{BlockSize: 128 << 10, Blocks: blocks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		w.exchange(t, l, w.near, 64<<10)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		var after int
+		var wanted, got capture.Stats
+		err = src.Run(ctx, func([]capture.Packet) error {
+			if after++; after == 1 {
+				wanted = src.Stats()
+			}
+			if after > 2*blocks {
+				return errors.New("it goes on for as long as more comes")
+			}
+			w.exchange(t, l, w.near, 256<<10)
+			return nil
+		})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if got = src.Stats(); after == 0 || got.Bytes > 128<<10 || got.KernelDrops != wanted.KernelDrops {
+			t.Errorf("%d batches: %+v, before that %+v", after, got, wanted)
+		}
+	})
+}
+
 // TestLiveEnd closes and cancels a capture that waits.
 func TestLiveEnd(t *testing.T) {
 	for _, name := range []string{"close", "cancel", "close in fn"} {

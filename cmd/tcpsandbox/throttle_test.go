@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -33,8 +34,17 @@ func (*interfaceOf) Live() bool           { return true }
 func (*interfaceOf) Name() string         { return "eth0" }
 
 // What an interface gives waits until the players have taken what came before,
-// when that is near the limit on memory.
+// when that is near the limit on memory; also what it still gives when the capture is
+// to end.
 func TestLiveCaptureStaysBelowTheLimit(t *testing.T) {
+	t.Run("goes on", func(t *testing.T) { testBelowTheLimit(t, t.Context()) })
+	ended, end := context.WithCancel(t.Context())
+	end()
+	t.Run("ends", func(t *testing.T) { testBelowTheLimit(t, ended) })
+}
+
+func testBelowTheLimit(t *testing.T, captured context.Context) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as in a run; and players do not keep up by chance
 	const limit, size, batch = 4 << 20, 64 << 20, 64
 	c := capturetest.New("10.0.0.1:4000", "10.0.0.2:80")
 	c.MSS = 16 << 10
@@ -49,6 +59,7 @@ func TestLiveCaptureStaysBelowTheLimit(t *testing.T) {
 	}
 
 	p := &pipeline{opt: &runOptions{}}
+	p.world.now = t.Context()
 	p.players = replay.NewTee(replay.New(replay.Config{
 		MaxHeld: limit, Hold: true, // nobody listens yet
 		Dial: func(client, server netip.AddrPort, wake func()) (replay.Conn, error) { return nil, replay.ErrRefused },
@@ -62,7 +73,7 @@ func TestLiveCaptureStaysBelowTheLimit(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var playing sync.WaitGroup
 	playing.Go(func() { p.players.Run(ctx) })
-	p.follow(ctx, f)
+	p.follow(captured, f)
 	p.flush(f)
 	stop()
 	playing.Wait()
