@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +51,39 @@ func TestAppPorts(t *testing.T) {
 		}
 		if got := o.appPorts(); !slices.Equal(got, tt.want) {
 			t.Errorf("--app-port %q of %v: %v, want %v", tt.flag, tt.captures, got, tt.want)
+		}
+	}
+}
+
+// What an application opens one after another is waited for; on [::] there is no
+// other.
+func TestOthers(t *testing.T) {
+	for _, test := range []struct {
+		ports, listening string
+		lacks            string
+		more             bool
+	}{
+		{"80", "[::]:80", "", false},
+		{"80", "0.0.0.0:80", "", true},
+		{"80", "10.77.0.1:80", "", true},
+		{"80", "10.77.0.1:80 [::]:80", "", false},
+		{"80 81", "[::]:80", "81", true},
+		{"80 81", "[::]:80 [::]:81", "", false},
+		{"80 81", "[::]:80 [::1]:81", "", true},
+		{"", "[::]:80", "", true},
+	} {
+		var ports []sandbox.Port
+		for _, p := range strings.Fields(test.ports) {
+			n, _ := strconv.Atoi(p)
+			ports = append(ports, sandbox.Port{Number: uint16(n)})
+		}
+		var listening []sandbox.Listener
+		for _, a := range strings.Fields(test.listening) {
+			listening = append(listening, sandbox.Listener{Addr: netip.MustParseAddrPort(a)})
+		}
+		lacks, more := others(ports, listening)
+		if strings.Join(lacks, " ") != test.lacks || more != test.more {
+			t.Errorf("%s of %s: lacks %q, more %v", test.listening, test.ports, lacks, more)
 		}
 	}
 }

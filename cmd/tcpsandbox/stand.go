@@ -159,14 +159,15 @@ func (s *stand) output() func(sandbox.Stream, []byte) {
 	}
 }
 
-// othersWait is how long the rest of the application's ports may come after
-// the first: programs open them one after another.
-const othersWait = 3 * time.Second
+// othersWait is how long the rest of the application's sockets may come after
+// the first: programs open them one after another. othersSettle is after how long
+// without another one none is expected any more, where none is known to lack.
+const othersWait, othersSettle = 3 * time.Second, 50 * time.Millisecond
 
-// awaitOthers waits for the ports that the application does not listen on yet,
-// a while only: some may not be its business.
+// awaitOthers waits for what the application does not listen on yet, a while only:
+// some ports may not be its business.
 func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
-	const poll, settled = 10 * time.Millisecond, 50 * time.Millisecond
+	const poll = 10 * time.Millisecond
 	begun := time.Now()
 	changed, known := begun, 0
 	for ctx.Err() == nil {
@@ -174,20 +175,17 @@ func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 		if err != nil {
 			return
 		}
-		var lacks []string
-		for _, port := range ports {
-			if !slices.ContainsFunc(now, func(l sandbox.Listener) bool { return l.Port() == port }) {
-				lacks = append(lacks, port.String())
-			}
-		}
 		if len(now) != known {
 			changed, known = time.Now(), len(now)
 		}
+		lacks, more := others(ports, now)
 		switch {
-		case len(ports) > 0 && len(lacks) == 0, len(ports) == 0 && time.Since(changed) >= settled:
+		case len(lacks) == 0 && (!more || time.Since(changed) >= othersSettle):
 			return
 		case time.Since(begun) > min(othersWait, s.opt.listenTimeout):
-			s.warn(s.name + " does not listen on port " + strings.Join(lacks, ", ") + ": sessions to it are refused")
+			if len(lacks) > 0 {
+				s.warn(s.name + " does not listen on port " + strings.Join(lacks, ", ") + ": sessions to it are refused")
+			}
 			return
 		}
 		select {
@@ -197,6 +195,25 @@ func (s *stand) awaitOthers(ctx context.Context, ports []sandbox.Port) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// others returns the ports on which there is no listener, and whether more may come
+// to those that have one: who listens on one address may go on with the next. On
+// [::] all are listened on.
+func others(ports []sandbox.Port, listening []sandbox.Listener) (lacks []string, more bool) {
+	for _, port := range ports {
+		some, all := false, false
+		for _, l := range listening {
+			if l.Port() == port {
+				some, all = true, all || l.Addr.Addr() == netip.IPv6Unspecified()
+			}
+		}
+		if !some {
+			lacks = append(lacks, port.String())
+		}
+		more = more || !all
+	}
+	return lacks, more || len(ports) == 0
 }
 
 // stillListens reports whether the application listens where it did when it had
