@@ -139,9 +139,19 @@ func runScripts(t *testing.T, scripts string) {
 		WorkdirRoot:         dir,
 		Setup:               setup,
 		Cmds:                commands,
+		Condition:           condition,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// condition knows [race]: the program was built with the race detector, and needs some
+// ten times as much of a processor.
+func condition(name string) (bool, error) {
+	if name != "race" {
+		return false, fmt.Errorf("no condition [%s]", name)
+	}
+	return raceDetector, nil
 }
 
 // tester is what of a test the scripts' surroundings use.

@@ -78,6 +78,9 @@ func (p *pipeline) follow(ctx context.Context, f *feed) {
 		p.give(f.asm.Tick(time.Now()))
 	})()
 	f.end(f.src.Run(ctx, func(batch []capture.Packet) error {
+		if p.world.now.Err() != nil {
+			return context.Canceled
+		}
 		p.packets(f, batch)
 		p.stall(ctx)
 		if f.live() {

@@ -86,3 +86,34 @@ func testBelowTheLimit(t *testing.T, captured context.Context) {
 		t.Errorf("%d bytes are in the books, %d were sent; defects %q", res.Captured, size, res.Defects)
 	}
 }
+
+// A run that is to end at once reads nothing of what is left.
+func TestLiveCaptureEndsAtOnce(t *testing.T) {
+	now, end := context.WithCancel(t.Context())
+	end()
+	p := &pipeline{opt: &runOptions{}}
+	p.world.now = now
+	live := &interfaceOf{batches: make([][]capture.Packet, 3)}
+	read := 0
+	f, err := newFeed("eth0", func() (capture.Source, *capture.Assembler, error) {
+		return counting{live, &read}, capture.NewAssembler(capture.AssemblerConfig{}), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.players = replay.NewTee(replay.New(replay.Config{}))
+	p.follow(t.Context(), f)
+	if read > 1 || f.err != nil {
+		t.Errorf("%d batches were read, error %v", read, f.err)
+	}
+}
+
+// counting counts the batches that are read.
+type counting struct {
+	capture.Source
+	batches *int
+}
+
+func (c counting) Run(ctx context.Context, fn func([]capture.Packet) error) error {
+	return c.Source.Run(ctx, func(b []capture.Packet) error { *c.batches++; return fn(b) })
+}
