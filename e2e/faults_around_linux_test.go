@@ -15,12 +15,12 @@ import (
 // disks, descriptors, who reads the output, and how it is ended.
 func surroundingFaults() []fault {
 	good := []string{"answers.identical == 100"}
-	flood := "500000000"
+	flood := "50000000"
 	if raceDetector {
-		flood = "50000000"
+		flood = "5000000"
 	}
 	return []fault{
-		{name: "the device is full", args: []string{"--answer-timeout", "5m", "--drain", "5m"}, app: []string{"faulty", "-mode", "floods", "-bytes", flood}, exit: "0",
+		{name: "the device is full", args: []string{"--answer-timeout", "5m", "--drain", "5m"}, app: []string{"faulty", "-mode", "floods", "-bytes", flood, "-until", "refused"}, exit: "0",
 			during: stall, report: append(good, "egress.# == 1", "egress.0.packets > 0"), memory: 120e6},
 		{name: "a disk is full: report", script: "cannot_write"},
 		{name: "a disk is full: log", script: "cannot_write"},
@@ -84,11 +84,12 @@ func stall(t *testing.T, w *world, p *process) {
 	if err := p.signal("STOP"); err != nil {
 		t.Fatal(err)
 	}
+	defer p.signal("CONT") // whatever comes: it is waited for
 	// Each of its threads stops, and what waits in the device is as much as it holds.
 	w.await("it stands still", func() bool { return stopped(p.cmd.Process.Pid) })
 	_, before := device()
 	w.await("the device is full", func() bool { _, refused := device(); return refused > before+1000 })
-	if err := p.signal("CONT"); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, "refused"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

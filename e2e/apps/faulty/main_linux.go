@@ -14,7 +14,7 @@
 //	faulty -mode disk          fills the disk of its working directory
 //	faulty -mode memory        takes memory until there is none for it
 //	faulty -mode files         may have 20 open files
-//	faulty -mode floods        sends -bytes to nobody before it answers
+//	faulty -mode floods        sends -bytes to nobody before it answers, and more until -until is there
 package main
 
 import (
@@ -42,6 +42,7 @@ var (
 	after  = flag.Int64("after", 5, "requests that are answered first")
 	bytes  = flag.Int64("bytes", 1<<20, "how much")
 	to     = flag.String("to", "stdout", "stdout or stderr")
+	until  = flag.String("until", "", "a file that ends it")
 	lines  = flag.Bool("lines", true, "with ends of lines")
 	daemon = flag.Bool("daemon", false, "be what was left behind")
 )
@@ -172,13 +173,21 @@ func chatter() {
 	}
 }
 
-// flood sends datagrams to an address that is nobody's.
+// flood sends datagrams to an address that is nobody's, for a minute at most.
 func flood() {
 	c, err := net.Dial("udp", "192.0.2.99:9999")
 	check(err)
 	datagram := make([]byte, 1000)
-	for left := *bytes; left > 0; left -= int64(len(datagram)) {
-		c.Write(datagram) // where there is no room it is lost, as it may be
+	send := func() {
+		for left := *bytes; left > 0; left -= int64(len(datagram)) {
+			c.Write(datagram) // where there is no room it is lost, as it may be
+		}
+	}
+	send()
+	for begun := time.Now(); *until != "" && time.Since(begun) < time.Minute; send() {
+		if _, err := os.Stat(*until); err == nil {
+			return
+		}
 	}
 }
 
