@@ -306,20 +306,27 @@ func TestLiveErrors(t *testing.T) {
 	})
 }
 
+// small opens a capture of the loopback interface with so many blocks of 128 KiB, and
+// a listener there.
+func small(t *testing.T, blocks int) (capture.Source, net.Listener) {
+	src, err := capture.OpenLive("lo", capture.LiveConfig{BlockSize: 128 << 10, Blocks: blocks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return src, l
+}
+
 // TestLiveDrops fills a small ring whose reader does not come.
 func TestLiveDrops(t *testing.T) {
 	onThread(t, func() {
 		w := newWire(t)
-		src, err := capture.OpenLive("lo", capture.LiveConfig{BlockSize: 128 << 10, Blocks: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer src.Close()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
+		src, l := small(t, 2)
 		w.exchange(t, l, w.near, 4<<20)
 		if s := src.Stats(); s.KernelDrops == 0 {
 			t.Errorf("stats %+v: 4 MiB fit into a ring of 256 KiB", s)
@@ -335,21 +342,12 @@ func TestLiveDrops(t *testing.T) {
 func TestLiveDropsAfterwards(t *testing.T) {
 	onThread(t, func() {
 		w := newWire(t)
-		src, err := capture.OpenLive("lo", capture.LiveConfig{BlockSize: 128 << 10, Blocks: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer src.Close()
+		src, l := small(t, 2)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		if err := src.Run(ctx, func([]capture.Packet) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
 		w.exchange(t, l, w.near, 4<<20)
 		if s := src.Stats(); s.KernelDrops != 0 {
 			t.Errorf("%d packets are dropped that came after the end", s.KernelDrops)
@@ -367,22 +365,13 @@ func TestLiveEndsWhileMoreComes(t *testing.T) {
 	onThread(t, func() {
 		w := newWire(t)
 		const blocks = 4
-		src, err := capture.OpenLive("lo", capture.LiveConfig{BlockSize: 128 << 10, Blocks: blocks})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer src.Close()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
+		src, l := small(t, blocks)
 		w.exchange(t, l, w.near, 64<<10)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		var after int
 		var wanted, got capture.Stats
-		err = src.Run(ctx, func([]capture.Packet) error {
+		err := src.Run(ctx, func([]capture.Packet) error {
 			if after++; after == 1 {
 				wanted = src.Stats()
 			}

@@ -15,9 +15,9 @@ import (
 // disks, descriptors, who reads the output, and how it is ended.
 func surroundingFaults() []fault {
 	good := []string{"answers.identical == 100"}
-	flood := "50000000"
+	flood := "500000000"
 	if raceDetector {
-		flood = "5000000"
+		flood = "50000000"
 	}
 	return []fault{
 		{name: "the device is full", args: []string{"--answer-timeout", "5m", "--drain", "5m"}, app: []string{"faulty", "-mode", "floods", "-bytes", flood, "-until", "refused"}, exit: "0",
