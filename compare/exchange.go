@@ -10,14 +10,15 @@ import (
 // Judge judges it. It, and what it points to, belongs to its maker again when
 // the Judge returns.
 type Exchange struct {
-	Session uint64
-	Copy    int            // of the session, from 0
-	Client  netip.AddrPort // of the session, as captured
-	Request string         // its first line, "GET /cart?id=1 HTTP/1.1", or "turn 3"
-	HTTP    bool           // the answers are HTTP/1 messages
-	At      time.Time      // when the application was asked, or else is judged
-	First   bool           // Outcome.First is wanted
-	Told    []int          // but not of these Findings
+	Session      uint64
+	Copy         int            // of the session, from 0
+	Client       netip.AddrPort // of the session, as captured
+	Request      string         // its first line, "GET /cart?id=1 HTTP/1.1", or "turn 3"
+	HTTP         bool           // the answers are HTTP/1 messages
+	At           time.Time      // when the application was asked, or else is judged
+	ProductionAt time.Time      // when production was asked, by the capture's clock; zero: not known
+	First        bool           // Outcome.First is wanted
+	Told         []int          // but not of these Findings
 
 	Production  *Answer
 	Application *Answer // nil: nothing came

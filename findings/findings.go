@@ -11,6 +11,7 @@
 //	groups.go   equal differences, counted, with an example
 //	spot.go     a place, and how answers differ there
 //	noise.go    what the old version differs in, too
+//	clock.go    a second that ended between two answers
 //	latency.go  how long answers took, by route and in all
 //	series.go   all that over time
 //	settle.go   at the end: the noise taken off, signatures made groups
@@ -33,6 +34,8 @@ type Config struct {
 	Rules *compare.Rules
 	// Secrets are masked in all that a Summary shows; nil: the default ones.
 	Secrets *compare.Secrets
+	// Baseline: the old version is asked, too.
+	Baseline bool
 	// Memory is about how many bytes may be kept; 0: as many as it ever takes,
 	// which is MaxMemory. With less, fewer routes and places are told apart, and
 	// fewer examples shown.
@@ -112,6 +115,7 @@ type route struct {
 type place struct {
 	application, baseline int64
 	volatile, time        bool // what stood there first was another time or token on each side; production's was a time
+	own                   bool // of times: the application's differed by more or less than the clock
 }
 
 // question says what an exchange is about.
@@ -174,10 +178,14 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *judgement, at 
 	rt := r.route(q.Route)
 	rt.verdicts[res.Verdict]++
 	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
-		r.countPlaces(rt, res, func(p *place) *int64 { return &p.application })
+		told := clockOf(x)
+		r.countPlaces(rt, res, func(p *place, at spot) *int64 {
+			p.own = p.own || p.time && p.baseline == 0 && (!r.cfg.Baseline || !told.tells(&res.Result, at))
+			return &p.application
+		})
 		out.Finding, made = r.groups.add(r, rt, x, res)
 		if x.First && !slices.Contains(x.Told, out.Finding) {
-			first = r.telling(rt, &res.Result)
+			first = r.telling(rt, &res.Result, told)
 		}
 	}
 	for _, e := range res.Excused {
@@ -194,14 +202,15 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *judgement, at 
 }
 
 // telling returns the first difference in a place where the old version differs
-// in no route, or at least not in this one, as far as it was asked yet; nil:
-// there is none.
-func (r *Run) telling(rt *route, res *compare.Result) *compare.Difference {
+// in no route, or at least not in this one, as far as it was asked yet, and which
+// is not the clock's; nil: there is none.
+func (r *Run) telling(rt *route, res *compare.Result, told clock) *compare.Difference {
 	var here *compare.Difference
 	for i := range res.Differences {
 		d := &res.Differences[i]
 		at := spotOf(d)
 		switch c := rt.places[at]; {
+		case r.cfg.Baseline && told.tells(res, at):
 		case !r.noisy[leaf(at.Place)+at.how]:
 			return d
 		case here == nil && rt.baselineCompared > 0 && (c == nil || c.baseline == 0):
@@ -233,7 +242,7 @@ func (r *Run) baselineJudged(q compare.Question, x *compare.Exchange, res judgem
 		}
 	}
 	if differs {
-		r.countPlaces(rt, &res, func(p *place) *int64 { return &p.baseline })
+		r.countPlaces(rt, &res, func(p *place, _ spot) *int64 { return &p.baseline })
 		for i := range res.Differences {
 			at := spotOf(&res.Differences[i])
 			if c := rt.places[at]; c != nil && c.baseline == 1 && len(r.noisy) < maxNoisy {
@@ -262,7 +271,7 @@ func (r *Run) route(name string) *route {
 }
 
 // countPlaces counts an answer at each place of its route where it differs.
-func (r *Run) countPlaces(rt *route, res *judgement, which func(*place) *int64) {
+func (r *Run) countPlaces(rt *route, res *judgement, which func(*place, spot) *int64) {
 	for _, p := range res.spots {
 		at := rt.places[p]
 		if at == nil {
@@ -275,7 +284,7 @@ func (r *Run) countPlaces(rt *route, res *judgement, which func(*place) *int64) 
 			at = &place{volatile: volatile(production, other), time: isTime(production)}
 			rt.places[p] = at
 		}
-		*which(at)++
+		*which(at, p)++
 	}
 }
 

@@ -23,7 +23,9 @@ import (
 // behind the other; and where there are only a few answers, it may differ in
 // none of the old version's. So where both values look like that, one place
 // where the old version differed is enough, and of times be it that of the same
-// name in another route.
+// name in another route. A time that differs by what the clock went on between
+// the two answers is noise though the old version's was never asked at such a
+// moment: see clock.
 
 // noises decides about places, when the run is over.
 type noises struct {
@@ -63,7 +65,8 @@ func (n *noises) is(rt *route, p spot) bool {
 	case c.volatile:
 		// Random tokens are never the same by chance: where those of the old
 		// version are, they are none.
-		return c.baseline > 0 || n.leaves[leaf(p.Place)] && (c.time || rt.baselineCompared == 0)
+		return c.baseline > 0 || n.leaves[leaf(p.Place)] && (c.time || rt.baselineCompared == 0) ||
+			c.time && !c.own && rt.baselineCompared > 0
 	case rt.within(p.Place):
 		return true
 	case c.baseline == 0:
@@ -204,7 +207,7 @@ var (
 )
 
 func isTime(value string) bool {
-	_, ok := moment(strings.Trim(value, `"`))
+	_, _, ok := moment(strings.Trim(value, `"`))
 	return ok
 }
 
@@ -213,8 +216,8 @@ func isTime(value string) bool {
 // length.
 func volatile(a, b string) bool {
 	a, b = strings.Trim(a, `"`), strings.Trim(b, `"`)
-	if x, ok := moment(a); ok {
-		y, ok := moment(b)
+	if x, _, ok := moment(a); ok {
+		y, _, ok := moment(b)
 		return ok && x.Sub(y).Abs() < 365*24*time.Hour
 	}
 	if uuid.MatchString(a) && uuid.MatchString(b) {
@@ -262,24 +265,35 @@ var layouts = []string{
 }
 
 // moment reads a time, also as seconds, milliseconds, microseconds or
-// nanoseconds since 1970, of the years 2001 to 2100.
-func moment(s string) (time.Time, bool) {
+// nanoseconds since 1970, of the years 2001 to 2100, and the unit that it is
+// written in: a second, or what its decimals leave of it.
+func moment(s string) (at time.Time, unit time.Duration, ok bool) {
 	if s == "" || len(s) > 40 {
-		return time.Time{}, false
+		return time.Time{}, 0, false
 	}
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
+			return t, unitOf(s, time.Second), true
 		}
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil {
-		return time.Time{}, false
+		return time.Time{}, 0, false
 	}
-	for _, unit := range []float64{1, 1e3, 1e6, 1e9} {
-		if seconds := f / unit; seconds >= 1e9 && seconds < 4.1e9 {
-			return time.Unix(0, int64(seconds*1e9)), true
+	for _, unit := range []time.Duration{time.Second, time.Millisecond, time.Microsecond, time.Nanosecond} {
+		if seconds := f * unit.Seconds(); seconds >= 1e9 && seconds < 4.1e9 {
+			unit = unitOf(s, unit)
+			return time.Unix(0, int64(seconds*1e9)).Round(unit), unit, true
 		}
 	}
-	return time.Time{}, false
+	return time.Time{}, 0, false
+}
+
+// unitOf returns what the decimals of a number in s leave of a unit.
+func unitOf(s string, unit time.Duration) time.Duration {
+	point := strings.LastIndexAny(s, ".,")
+	for i := point + 1; point >= 0 && i < len(s) && class(s[i]) == 0; i++ {
+		unit = max(unit/10, 1)
+	}
+	return unit
 }

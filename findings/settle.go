@@ -62,6 +62,7 @@ func (rt *route) merge(from *route) {
 		to.application += c.application
 		to.baseline += c.baseline
 		to.volatile = to.volatile && c.volatile // whichever comes first
+		to.own = to.own || c.own
 	}
 	rt.baselineCompared += from.baselineCompared
 	for i := range rt.latency {

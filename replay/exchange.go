@@ -311,6 +311,7 @@ func (x *exchanges) pair(e *exchange, pair *compare.Exchange) {
 		pair.Application = &e.application
 	}
 	if e.prompted && e.answer > 0 && e.answer >= e.asked {
+		pair.ProductionAt = p.s.Start.Add(e.asked)
 		pair.ProductionTimes = compare.Times{First: max(e.answer-e.asked, 1), Whole: max(e.answered-e.asked, 0)}
 	}
 	if !e.firstAt.IsZero() && !e.sentAt.IsZero() {

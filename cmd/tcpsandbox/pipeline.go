@@ -70,7 +70,7 @@ type pipeline struct {
 func newPipeline(o *runOptions, con *console) *pipeline {
 	p := &pipeline{opt: o, con: con, enough: make(chan struct{}), openedAt: time.Now()}
 	p.world.init()
-	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Memory: o.findingsLimit(), Wanted: func(session uint64) {
+	p.found = findings.New(findings.Config{Rules: o.rules, Secrets: o.secrets, Baseline: o.baseline != "", Memory: o.findingsLimit(), Wanted: func(session uint64) {
 		if p.store != nil {
 			p.store.Want(session)
 		}
