@@ -83,7 +83,9 @@ func (c *console) release(reprint bool) {
 func (c *console) shown(who string, line []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.screen.takes(who, "", string(line))
+	if c.screen.sink != nil {
+		c.screen.takes(who, "", string(line))
+	}
 }
 
 // exit ends the process at once, with an error that says why. The terminal is

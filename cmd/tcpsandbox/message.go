@@ -48,7 +48,8 @@ type console struct {
 	terminal bool
 	dumb     bool // a terminal that can erase nothing
 	quiet    bool
-	line     bool // a progress line stands on the terminal
+	line     bool   // a progress line stands on the terminal
+	room     []byte // for an application's line
 
 	screen holder // may own the terminal
 }
@@ -80,8 +81,25 @@ func (c *console) fail(err error) {
 	c.print(kindError, "tcpsandbox: ", text)
 }
 
-// app passes on a line that an application wrote; who says which.
-func (c *console) app(who string, line []byte) { c.print(who, who+": ", string(line)) }
+// app passes on a line that an application wrote; who says which. Where it is only
+// to be written it costs no memory: an application may write a gigabyte at once.
+func (c *console) app(who string, line []byte) {
+	if !c.pass(who, line) {
+		c.print(who, who+": ", string(line))
+	}
+}
+
+// pass writes an application's line as it is, unless somebody looks at it.
+func (c *console) pass(who string, line []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.terminal || c.screen.sink != nil {
+		return false
+	}
+	c.room = append(append(append(append(c.room[:0], who...), ": "...), line...), '\n')
+	c.err.Write(c.room)
+	return true
+}
 
 // print writes a message of some kind, with what stands before it on a terminal.
 func (c *console) print(kind, prefix, text string) {

@@ -2,7 +2,12 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"tcpsandbox/sandbox"
 )
 
 // Nothing that an application writes acts on the terminal; in a file it stays as
@@ -41,6 +46,30 @@ func TestConsoleForeign(t *testing.T) {
 				t.Errorf("%q becomes %q", raw, harmless(raw))
 			}
 		}
+	}
+}
+
+// What an application writes is passed on without taking memory for it: a gigabyte
+// of long lines at once took 125 MB until the collector came.
+func TestOutputTakesNothing(t *testing.T) {
+	log, err := os.Create(filepath.Join(t.TempDir(), "app.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	line := bytes.Repeat([]byte("x"), 8<<10)
+	for name, s := range map[string]*stand{
+		"to a file":     {con: &console{err: io.Discard}, tag: "app", log: log, warn: func(string) {}},
+		"to the stderr": {con: &console{err: io.Discard}, tag: "app"},
+	} {
+		take := s.output()
+		if n := testing.AllocsPerRun(100, func() { take(sandbox.Stdout, line) }); n > 0 {
+			t.Errorf("%s: %v allocations for a line", name, n)
+		}
+	}
+	all, err := os.ReadFile(log.Name())
+	if want := bytes.Repeat(append(line, '\n'), 101); err != nil || !bytes.Equal(all, want) {
+		t.Errorf("the file has %d bytes, want %d; %v", len(all), len(want), err)
 	}
 }
 

@@ -149,9 +149,11 @@ func (s *stand) output() func(sandbox.Stream, []byte) {
 		return func(_ sandbox.Stream, line []byte) { s.con.app(s.tag, line) }
 	}
 	failed := false
+	var room []byte // a line at a time comes
 	return func(_ sandbox.Stream, line []byte) {
 		s.con.shown(s.tag, line)
-		_, err := s.log.Write(append(line[:len(line):len(line)], '\n'))
+		room = append(append(room[:0], line...), '\n')
+		_, err := s.log.Write(room)
 		if err != nil && !failed {
 			failed = true
 			s.warn(fmt.Sprintf("%s's output is lost: %v", s.name, err))
