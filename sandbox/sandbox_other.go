@@ -33,7 +33,7 @@ func (s *Sandbox) Warnings() []string                                  { return 
 func (s *Sandbox) AddServer(netip.Addr) error                          { return errLinux }
 func (s *Sandbox) IsLocal(netip.Addr) bool                             { return false }
 func (s *Sandbox) AllowLocalClient(Port) error                         { return errLinux }
-func (s *Sandbox) DatagramRoom([]Port) (int, error)                    { return 0, errLinux }
+func (s *Sandbox) DatagramQueues([]Port) (int, int, error)             { return 0, 0, errLinux }
 func (s *Sandbox) DroppedDatagrams() (int64, error)                    { return 0, errLinux }
 func (s *Sandbox) Start(context.Context, AppConfig) (*App, error)      { return nil, errLinux }
 func (s *Sandbox) Listen(netip.AddrPort) (net.Listener, error)         { return nil, errLinux }

@@ -13,52 +13,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DatagramRoom returns how many bytes, as the kernel counts them, the fullest
-// of the UDP sockets on these ports has room for. An error, os.ErrNotExist where
-// there is no such socket, means that it is not known.
-func (s *Sandbox) DatagramRoom(ports []Port) (room int, err error) {
+// DatagramQueues returns how many bytes, as the kernel counts them, the fullest
+// of the UDP sockets on these ports has room for, and how many wait in all of them
+// until the application reads them. An error, os.ErrNotExist where there is no such
+// socket, means that it is not known.
+func (s *Sandbox) DatagramQueues(ports []Port) (room, waiting int, err error) {
 	found := false
 	err = s.askSockets(unix.IPPROTO_UDP, 1<<stateClose|1<<stateEstablished, skMemInfo, func(msg []byte) {
-		port, free, ok := parseRoom(msg)
+		port, used, most, ok := parseQueue(msg)
 		if !ok || !slices.Contains(ports, Port{port, true}) {
 			return
 		}
-		if room = min(room, free); !found {
-			room, found = free, true
+		waiting += used
+		if room = min(room, most-used); !found {
+			room, found = most-used, true
 		}
 	})
 	if err == nil && !found {
 		err = os.ErrNotExist
 	}
 	if err != nil {
-		return 0, fmt.Errorf("ask for the application's UDP sockets: %w", err)
+		return 0, 0, fmt.Errorf("ask for the application's UDP sockets: %w", err)
 	}
-	return room, nil
+	return room, waiting, nil
 }
 
 // skMemInfo is INET_DIAG_SKMEMINFO of the kernel's include/uapi/linux/inet_diag.h.
 const skMemInfo = 7
 
-// parseRoom reads struct inet_diag_msg, of 72 bytes, for the local port, and the
+// parseQueue reads struct inet_diag_msg, of 72 bytes, for the local port, and the
 // attribute behind it that tells of the socket's memory: what its receive queue
 // takes, and what it may take.
-func parseRoom(msg []byte) (port uint16, free int, ok bool) {
+func parseQueue(msg []byte) (port uint16, used, most int, ok bool) {
 	const header = 72
 	if len(msg) < header {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
 	port = binary.BigEndian.Uint16(msg[4:])
 	for rest := msg[header:]; len(rest) >= 4; {
 		length, kind := int(binary.NativeEndian.Uint16(rest)), binary.NativeEndian.Uint16(rest[2:])
 		if length < 4 || length > len(rest) {
-			return 0, 0, false
+			return 0, 0, 0, false
 		}
 		if value := rest[4:length]; kind == skMemInfo && len(value) >= 8 {
-			return port, int(binary.NativeEndian.Uint32(value[4:])) - int(binary.NativeEndian.Uint32(value)), true
+			return port, int(binary.NativeEndian.Uint32(value)), int(binary.NativeEndian.Uint32(value[4:])), true
 		}
 		rest = rest[min(len(rest), (length+3)&^3):]
 	}
-	return 0, 0, false
+	return 0, 0, 0, false
 }
 
 // DroppedDatagrams returns how many UDP datagrams the namespace's kernel threw

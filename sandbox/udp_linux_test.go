@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func FuzzParseRoom(f *testing.F) {
+func FuzzParseQueue(f *testing.F) {
 	msg := make([]byte, 72)
 	binary.BigEndian.PutUint16(msg[4:], 53)
 	msg = binary.NativeEndian.AppendUint16(msg, 5) // an attribute of one byte, padded
@@ -21,12 +21,12 @@ func FuzzParseRoom(f *testing.F) {
 	msg = binary.NativeEndian.AppendUint32(msg, 832)
 	msg = binary.NativeEndian.AppendUint32(msg, 212992)
 	f.Add(msg)
-	if port, free, ok := parseRoom(msg); !ok || port != 53 || free != 212160 {
-		f.Errorf("port %d, %d bytes free, %v", port, free, ok)
+	if port, used, most, ok := parseQueue(msg); !ok || port != 53 || used != 832 || most != 212992 {
+		f.Errorf("port %d, %d of %d bytes used, %v", port, used, most, ok)
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		if _, free, ok := parseRoom(msg); ok && (free > 1<<32 || free < -1<<32) {
-			t.Errorf("%d bytes free in %x", free, msg)
+		if _, used, most, ok := parseQueue(msg); ok && (used < 0 || used >= 1<<32 || most < 0 || most >= 1<<32) {
+			t.Errorf("%d of %d bytes used in %x", used, most, msg)
 		}
 	})
 }
@@ -68,11 +68,11 @@ func TestDroppedDatagrams(t *testing.T) {
 		}
 	}
 	all := UDP(53, 54)
-	empty, err := box.DatagramRoom(all)
-	if err != nil || empty < 1<<16 {
-		t.Fatalf("room for %d bytes, %v", empty, err)
+	empty, waiting, err := box.DatagramQueues(all)
+	if err != nil || empty < 1<<16 || waiting != 0 {
+		t.Fatalf("room for %d bytes, %d wait, %v", empty, waiting, err)
 	}
-	if _, err := box.DatagramRoom(UDP(55)); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := box.DatagramQueues(UDP(55)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("room of no socket: %v", err)
 	}
 	if n, err := box.DroppedDatagrams(); n != 0 || err != nil {
@@ -105,8 +105,8 @@ func TestDroppedDatagrams(t *testing.T) {
 			t.Errorf("%d dropped of 100 to %s, %d before", n, to, before)
 		}
 		before = n
-		if room, err := box.DatagramRoom(all); err != nil || room > empty/2 {
-			t.Errorf("room for %d bytes where a socket is full, %v; it was %d", room, err, empty)
+		if room, waiting, err := box.DatagramQueues(all); err != nil || room > empty/2 || waiting < empty/2 {
+			t.Errorf("room for %d bytes where a socket is full, %d wait, %v; there was room for %d", room, waiting, err, empty)
 		}
 	}
 	box.Close()

@@ -353,6 +353,7 @@ func TestFlowSteering(t *testing.T) {
 	f.does("restart")
 	f.press("+", "-")
 	f.does("slower")
+	f.sees("half as fast") // or it comes after what y says, in its place
 	f.press("y")
 	f.sees("copied: tcpsandbox run")
 	f.shown()

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"tcpsandbox/netsim"
 	"tcpsandbox/replay"
@@ -54,13 +56,50 @@ func (s *stand) dialUDP(client, server netip.AddrPort, wake func()) (replay.Data
 // datagramRoom returns what tells how much the application's UDP sockets have
 // room for.
 func (s *stand) datagramRoom() func() (int, bool) {
-	ports := slices.DeleteFunc(s.opt.appPorts(), func(port sandbox.Port) bool { return !port.UDP })
+	ports := s.udpPorts()
 	if len(ports) == 0 {
 		return nil
 	}
 	return func() (int, bool) {
-		room, err := s.box.DatagramRoom(ports)
+		room, _, err := s.box.DatagramQueues(ports)
 		return room, err == nil
+	}
+}
+
+func (s *stand) udpPorts() []sandbox.Port {
+	return slices.DeleteFunc(s.opt.appPorts(), func(port sandbox.Port) bool { return !port.UDP })
+}
+
+// unreadStalls is how long an application may leave all of the datagrams that wait
+// for it where they are until it is not waited for any more; unreadPoll is between
+// two looks, and what it gets for those that it read last.
+const unreadStalls, unreadPoll = time.Second, 10 * time.Millisecond
+
+// awaitRead waits until the application has read the datagrams that it got, or does
+// not: some of them nobody answers, so their sessions are over once they are in its
+// socket. now is done where it is not to be waited for.
+func (s *stand) awaitRead(now context.Context, most time.Duration) {
+	ports := s.udpPorts()
+	if len(ports) == 0 {
+		return
+	}
+	begun := time.Now()
+	changed, before := begun, 0
+	for rest := true; rest && now.Err() == nil && time.Since(begun) < most; {
+		_, waiting, err := s.box.DatagramQueues(ports)
+		if err != nil {
+			return
+		}
+		if waiting != before {
+			changed, before = time.Now(), waiting
+		}
+		rest = waiting > 0 && time.Since(changed) < unreadStalls
+		select {
+		case <-s.exited():
+			return
+		case <-now.Done():
+		case <-time.After(unreadPoll):
+		}
 	}
 }
 

@@ -275,6 +275,7 @@ func (p *pipeline) run(ctx context.Context) (ended string, err error) {
 	p.flushAll()
 	ended = p.awaitResumed(ctx, ended)
 	p.drain(ctx, ended)
+	p.awaitRead()
 	aside()
 	if p.isDead() { // nobody asked it to
 		ended = report.EndedAppExited
@@ -337,6 +338,15 @@ func (p *pipeline) drain(ctx context.Context, ended string) {
 		p.con.say("draining %s (at most %v)", count(active, "session"), d)
 	}
 	p.drainFor(ctx, d)
+}
+
+// awaitRead gives what is in the stands time to read its datagrams.
+func (p *pipeline) awaitRead() {
+	var all sync.WaitGroup
+	for _, s := range p.stands {
+		all.Go(func() { s.awaitRead(p.world.now, p.opt.drain) })
+	}
+	all.Wait()
 }
 
 // close frees what is left; it may be called in any state.
