@@ -351,9 +351,11 @@ func TestFlowSteering(t *testing.T) {
 	f.sees("session-2.pcapng")
 	f.press("R")
 	f.does("restart")
-	f.press("+", "-")
-	f.does("slower")
-	f.sees("half as fast") // or it comes after what y says, in its place
+	f.sees("the application was restarted")
+	f.press("+") // what is said to one key may else come after what is said to the next
+	f.sees("twice as fast")
+	f.press("-")
+	f.sees("half as fast")
 	f.press("y")
 	f.sees("copied: tcpsandbox run")
 	f.shown()
