@@ -260,11 +260,22 @@ func cmdWaitEntries(ts *testscript.TestScript, w *world, args []string) error {
 	return err
 }
 
+// forbearing returns the flags that wait for an application for as long as a busy host
+// may hold it up, unless there are others among args.
+func forbearing(args []string) (flags []string) {
+	for _, f := range []string{"--answer-timeout", "--drain"} {
+		if !slices.ContainsFunc(args, func(arg string) bool { return arg == f || strings.HasPrefix(arg, f+"=") }) {
+			flags = append(flags, f, "1m")
+		}
+	}
+	return flags
+}
+
 // cmdSandbox is how most scripts start the program.
 func cmdSandbox(ts *testscript.TestScript, w *world, args []string) error {
 	name := args[0]
 	all := []string{"tcpsandbox", "run", "--report", name + ".json", "--app-log", name + ".app"}
-	p, err := w.start(name, "prod", ts.MkAbs("."), ts.Getenv, append(all, args[1:]...))
+	p, err := w.start(name, "prod", ts.MkAbs("."), ts.Getenv, append(append(all, forbearing(args)...), args[1:]...))
 	if err != nil {
 		return err
 	}

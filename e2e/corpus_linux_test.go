@@ -92,8 +92,9 @@ func playCapture(t *testing.T, path string, f *corpusFile) *corpusRun {
 	args := []string{"tcpsandbox", "run", "--capture", path, "--pace", "asap", "--report", "box.json"}
 	if !f.onlyWhole() {
 		// Where part of a session is not known, an answer may never come.
-		args = append(args, "--answer-timeout", "2s", "--drain", "20s")
+		args = append(args, "--answer-timeout", "2s")
 	}
+	args = append(args, forbearing(args)...)
 	p, err := w.start("box", "prod", dir, os.Getenv, append(args, "--", "oracle", "-capture", path, "-record", "app.log"))
 	if err == nil {
 		err = p.wait()

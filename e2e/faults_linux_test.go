@@ -98,7 +98,7 @@ func TestFaults(t *testing.T) {
 func (f *fault) happen(t *testing.T) {
 	w := bareWorld(t, "fault-")
 	all := []string{"tcpsandbox", "run", "--capture", f.write(t, w), "--report", w.dir + "/run.json"}
-	all = append(append(append(all, f.args...), "--"), f.app...)
+	all = append(append(append(append(all, forbearing(f.args)...), f.args...), "--"), f.app...)
 	if f.shell != "" {
 		all = append([]string{"/bin/sh", "-c", f.shell, "sh"}, all...)
 	}
