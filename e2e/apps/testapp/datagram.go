@@ -62,7 +62,10 @@ func (b *behaviour) serveDatagrams(addr string) {
 		if b.chatty {
 			answers = append(answers, []byte("by the way"))
 		}
-		for _, a := range answers {
+		for i, a := range answers {
+			if i > 0 {
+				time.Sleep(b.pause) // as -pause asks
+			}
 			if _, err := c.WriteToUDPAddrPort(a, from); err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
 				check(err)
 			}

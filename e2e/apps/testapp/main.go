@@ -33,6 +33,7 @@ import (
 // behaviour is how this server serves.
 type behaviour struct {
 	delay      time.Duration // before each answer
+	pause      time.Duration // between two datagrams of one answer
 	plant      string        // path or frame that is answered wrongly
 	flip       int64         // place of a byte that is wrong in what /bytes gives; negative: none
 	crashAfter int64         // requests; 0: never
@@ -62,6 +63,7 @@ func main() {
 		listenAfter = flag.String("listen-after", "", "listen once this file exists")
 	)
 	flag.DurationVar(&b.delay, "delay", 0, "time before each answer")
+	flag.DurationVar(&b.pause, "pause", 0, "time between two datagrams of one answer")
 	flag.StringVar(&b.plant, "plant", "", "HTTP path, or payload of a frame or datagram, to answer wrongly")
 	flag.Int64Var(&b.flip, "flip", -1, "place of a byte to send wrongly in each answer of /bytes")
 	flag.Int64Var(&b.crashAfter, "crash-after", 0, "crash instead of answering this request")
