@@ -178,9 +178,12 @@ func (r *Run) count(q compare.Question, x *compare.Exchange, res *judgement, at 
 	rt := r.route(q.Route)
 	rt.verdicts[res.Verdict]++
 	if res.Verdict == compare.Different || res.Verdict == compare.Missing {
-		told := clockOf(x)
+		var told clock
+		if r.cfg.Baseline {
+			told = clockOf(x)
+		}
 		r.countPlaces(rt, res, func(p *place, at spot) *int64 {
-			p.own = p.own || p.time && p.baseline == 0 && (!r.cfg.Baseline || !told.tells(&res.Result, at))
+			p.own = p.own || p.time && p.baseline == 0 && !told.tells(&res.Result, at)
 			return &p.application
 		})
 		out.Finding, made = r.groups.add(r, rt, x, res)
@@ -210,7 +213,7 @@ func (r *Run) telling(rt *route, res *compare.Result, told clock) *compare.Diffe
 		d := &res.Differences[i]
 		at := spotOf(d)
 		switch c := rt.places[at]; {
-		case r.cfg.Baseline && told.tells(res, at):
+		case told.tells(res, at):
 		case !r.noisy[leaf(at.Place)+at.how]:
 			return d
 		case here == nil && rt.baselineCompared > 0 && (c == nil || c.baseline == 0):

@@ -77,7 +77,7 @@ func TestGoOn(t *testing.T) {
 			serve: each(func(p *peer) {
 				p.get()
 				p.send(ok("one"))
-				time.Sleep(ms) // of the bubble: the body has filled the buffers; to read it would make room
+				p.filled() // to read it would make room
 				p.act("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", "close")
 			}, rest),
 			received: []string{get(1) + post(2, strings.Repeat("u", 400))[:150], get(3)}, state: "closed-early",

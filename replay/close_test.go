@@ -191,7 +191,7 @@ func TestClose(t *testing.T) {
 				return r.answer(ok("stored")).clientFIN().serverFIN()
 			}(),
 			serve: func(p *peer) {
-				time.Sleep(ms) // of the bubble: the body has filled the buffers; to read it would make room
+				p.filled() // to read it would make room
 				p.act("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", "close")
 			},
 			wire:     wire{room: 150},

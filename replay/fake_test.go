@@ -281,6 +281,15 @@ func (p *peer) get() ([]byte, error) {
 	return b, nil
 }
 
+// filled waits until there is no room for more of the client's bytes.
+func (p *peer) filled() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.received)-p.read < p.wire.room && !p.aborted && !p.closed {
+		p.changed.Wait()
+	}
+}
+
 // Reader adapts get for bufio.
 type reader struct {
 	p    *peer
